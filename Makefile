@@ -1,0 +1,72 @@
+# One command each. Needs make, git and Python 3.11 or 3.12; everything else goes into .venv.
+#   make reproduce   every table and figure from nothing: data, training, notebooks
+#   make quick       the same tables and figures from the shipped miniature
+#   make test        pytest, and every notebook through nbval
+#   make check       format, lint, types, notebook rules
+#   make lab         JupyterLab on the notebooks
+#   make notebooks   re-execute the notebooks in place
+#   make clean       remove caches;  make distclean: also .venv and runs/
+# Choose the interpreter:        make test PYTHON=python3.12
+# Smaller download without GPU:  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make quick
+
+PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3.12) python3)
+VENV ?= .venv
+VENV_PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+# Two cores are the smallest machine we promise; more threads than that only fight each other.
+THREADS ?= 2
+CELL_TIMEOUT ?= 300
+TEST_ENV := OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) TOKENIZERS_PARALLELISM=false \
+	HF_HUB_OFFLINE=1 MPLBACKEND=agg
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce quick test check format lab notebooks clean distclean
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+install: $(STAMP)
+
+# Installs again over the same folder when a pin or a requirement changed: pip touches only the difference.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else \
+	"Python %d.%d found, but 3.11 or 3.12 is needed: make PYTHON=python3.12" % v)'
+	@test -x $(VENV_PYTHON) || $(PYTHON) -m venv $(VENV) || \
+	{ echo "could not make $(VENV): install the venv module of $(PYTHON)" >&2; exit 2; }
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	@touch $@
+
+reproduce: $(STAMP)
+	$(VENV)/bin/tempo reproduce --from-scratch
+
+quick: $(STAMP)
+	$(VENV)/bin/tempo reproduce
+
+test: $(STAMP)
+	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
+	--nbval-cell-timeout=$(CELL_TIMEOUT)
+
+check: $(STAMP)
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -m tempo_lib.notebooks lint
+
+format: $(STAMP)
+	$(VENV_PYTHON) -m ruff format .
+	$(VENV_PYTHON) -m ruff check --fix .
+
+lab: $(STAMP)
+	$(VENV_PYTHON) -m jupyterlab --notebook-dir=notebooks
+
+notebooks: $(STAMP)
+	OMP_NUM_THREADS=$(THREADS) $(VENV_PYTHON) -m tempo_lib.notebooks execute
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find tempo_lib tests notebooks -name __pycache__ -o -name .ipynb_checkpoints 2>/dev/null \
+	| xargs rm -rf
+
+distclean: clean
+	rm -rf $(VENV) runs

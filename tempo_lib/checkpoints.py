@@ -1,0 +1,117 @@
+"""Checkpoints on disk: what may be loaded, and a fresh Tempo from two base models."""
+
+import hashlib
+import json
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    Qwen3ForCausalLM,
+    Qwen3VLForConditionalGeneration,
+)
+
+from tempo_lib import prompts
+from tempo_lib.config import config_from_preset
+from tempo_lib.presets import Preset, load_preset
+from tempo_lib.runs import project_root, sha256_of_file
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why and what to do."""
+
+
+def check_layout(path_or_hub_id: str | PathLike[str], base_compressor: object = None) -> None:
+    """Raise ``CheckpointError`` for a local folder that is no safetensors checkpoint of ours.
+
+    Hub ids (no such local folder, one slash) pass: the hub answers for them.
+    """
+    path = Path(path_or_hub_id)
+    if not path.exists():
+        if path.is_absolute() or str(path_or_hub_id).count("/") != 1:
+            raise CheckpointError(f"no checkpoint at {path_or_hub_id}: the folder does not exist")
+        return
+    config = path / "config.json"
+    if not config.is_file():
+        raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint folder")
+    kind = json.loads(config.read_text()).get("model_type")
+    if kind != "tempo":
+        raise CheckpointError(f"{config} is of model type {kind!r}; this loader reads 'tempo'")
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(p.name for p in path.glob("*.bin"))
+        hint = f"; pickles ({', '.join(pickles)}) are refused" if pickles else ""
+        raise CheckpointError(f"{path} holds no .safetensors weights{hint}")
+
+
+def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
+    """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
+
+    ``name``: stage0..stage3, base_compressor or base_decoder. CheckpointError when neither
+    exists, with the command that makes it.
+    """
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    if numbers.miniature is None:
+        return numbers.weights.checkpoint
+    own = project_root() / "runs" / numbers.name / "train" / name
+    shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
+    for folder in (own, shipped):
+        if (folder / "card.json").is_file():
+            return folder
+    raise CheckpointError(
+        f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
+        "one; make it with `tempo train --preset tiny --from-scratch`"
+    )
+
+
+def checkpoint_digest(folder: Path | str) -> str:
+    """sha256 over the weights of a local checkpoint; the name itself for a hub id."""
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        return str(folder)
+    return hashlib.sha256("".join(sha256_of_file(file) for file in files).encode()).hexdigest()
+
+
+def fresh_tempo(
+    base_compressor: str | PathLike[str],
+    base_decoder: str | PathLike[str],
+    preset: Preset,
+    seed: int,
+    attn_implementation: str = "auto",
+):
+    """A Tempo from two base models: weights copied, memory tokens and projector drawn by ``seed``.
+
+    CheckpointError when the two bases disagree on their tokenizer.
+    """
+    from tempo_lib.model import Tempo
+
+    vlm = Qwen3VLForConditionalGeneration.from_pretrained(base_compressor, dtype=torch.float32)
+    decoder = Qwen3ForCausalLM.from_pretrained(base_decoder, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(base_decoder)
+    _check_same_words(tokenizer, AutoTokenizer.from_pretrained(base_compressor))
+    config = config_from_preset(preset, vlm.config, decoder.config)
+    config._attn_implementation = attn_implementation
+    with torch.random.fork_rng(devices=[]):  # the constructor's draws must not touch global state
+        torch.manual_seed(seed)
+        model = Tempo(config, tokenizer)
+    model.compressor.vlm.load_state_dict(vlm.model.state_dict())
+    model.decoder.load_state_dict(decoder.state_dict())
+    yes, no = (model.encoder.words(word) for word in (prompts.YES, prompts.NO))
+    if len(yes) != 1 or len(no) != 1:
+        raise CheckpointError(f"Yes and No must be one token each, got {len(yes)} and {len(no)}")
+    model.compressor.relevance_rows.copy_(vlm.lm_head.weight.detach()[[yes[0], no[0]]])
+    model.compressor.init_memory_tokens(torch.Generator().manual_seed(seed))
+    return model
+
+
+def _check_same_words(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase) -> None:
+    if one.get_vocab() != other.get_vocab():
+        raise CheckpointError(
+            f"the base models' tokenizers differ ({len(one)} and {len(other)} tokens); "
+            "Tempo needs one vocabulary"
+        )
+
+
+shipped = find_checkpoint

@@ -1,0 +1,179 @@
+"""The command ``tempo``. What it does is in ``tempo_lib.commands``, imported when it is used.
+
+So ``tempo --help`` answers at once. Exit codes: 0 done, 2 bad input (one line on stderr that
+names it), 1 a defect of ours (with its traceback).
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import typer
+
+from tempo_lib.commands import options as o
+from tempo_lib.commands.errors import InputError, needs_extra, one_line
+
+# typer exports this one child of its usage errors; the parent is what all of them are
+USAGE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+
+app = typer.Typer(
+    name="tempo",
+    help="Tempo, reproduced: ask long videos under a strict budget of memory tokens.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+@app.command()
+def ask(
+    video: o.VideoArgument = None,
+    questions: o.QuestionsArgument = None,
+    cases: o.CasesOption = None,
+    budget: o.BudgetOption = None,
+    k_min: o.KMinOption = None,
+    adaptive: o.AdaptiveOption = True,
+    preset: o.AnyPresetOption = None,
+    checkpoint: o.CheckpointOption = None,
+    base_compressor: o.BaseCompressorOption = None,
+    max_new_tokens: o.MaxNewTokensOption = None,
+    fps: o.FpsOption = None,
+    max_frames: o.MaxFramesOption = None,
+    reader: o.ReaderOption = "auto",
+    timestamps: o.TimestampsOption = "auto",
+    json: o.JsonOption = False,
+    plot: o.PlotOption = None,
+) -> int:
+    """Ask questions of a video, which is decoded and encoded once.
+
+    With --json, one question gives an object; several, or --cases, give a list in their order. A
+    broken video among cases gives a record with "error", the others go on, the exit code is 2.
+
+    Examples:
+
+    * tempo ask clip.mp4 "When is the red star seen?" "Which place is seen most?"
+    * tempo ask --cases questions.json --budget 256 --json
+    """
+    from tempo_lib.commands.ask import run
+    from tempo_lib.commands.asking import AskOptions
+
+    asked = AskOptions(
+        budget=budget,
+        k_min=k_min,
+        adaptive=adaptive,
+        max_new_tokens=max_new_tokens,
+        fps=fps,
+        max_frames=max_frames,
+        reader=reader,
+        timestamps=timestamps,
+    )
+    return run(
+        video,
+        questions or [],
+        cases,
+        asked,
+        preset=preset,
+        checkpoint=checkpoint,
+        base_compressor=base_compressor,
+        as_json=json,
+        plot=plot,
+    )
+
+
+@app.command()
+def train(
+    preset: o.PresetOption = "tiny",
+    stage: o.StageOption = None,
+    seed: o.SeedOption = 0,
+    work: o.WorkOption = None,
+    from_scratch: o.FromScratchOption = False,
+    resume: o.ResumeOption = True,
+    manifest: o.ManifestOption = None,
+    data: o.DataOption = None,
+    start: o.StartOption = None,
+    out: o.OutOption = None,
+) -> int:
+    """Train one of the four stages, or with --from-scratch everything from nothing.
+
+    Finished parts are kept and an interrupted stage goes on where it stopped. For data of your
+    own give --manifest, --data and --out.
+
+    Examples:
+
+    * tempo train --preset tiny --from-scratch
+    * tempo train --preset tiny --stage 2 --seed 1 --work runs/seed1
+    """
+    with needs_extra("train"):
+        from tempo_lib.commands.train import TrainOptions, run
+
+    return run(
+        TrainOptions(
+            preset=preset,
+            stage=stage,
+            seed=seed,
+            work=work,
+            from_scratch=from_scratch,
+            resume=resume,
+            manifest=manifest,
+            data=data,
+            start=start,
+            out=out,
+        )
+    )
+
+
+@app.command()
+def reproduce(
+    preset: o.PresetOption = "tiny",
+    only: o.OnlyOption = None,
+    from_scratch: o.FromScratchOption = False,
+    dry_run: o.DryRunOption = False,
+) -> int:
+    """Make every table and figure: train or keep a model, ask clips, run the notebooks.
+
+    Prints its plan first. Finished training is kept, so an interrupted run goes on.
+
+    Examples:
+
+    * tempo reproduce --from-scratch
+    * tempo reproduce --only table2c --dry-run
+    """
+    with needs_extra("notebooks"):
+        from tempo_lib.commands.reproduce import run
+
+    return run(preset, only, from_scratch, dry_run)
+
+
+@app.command()
+def doctor() -> int:
+    """Say what is installed, what a model would run on, and which checkpoints are here.
+
+    Examples:
+
+    * tempo doctor
+    """
+    from tempo_lib.commands.doctor import run
+
+    return run()
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run ``tempo`` with ``arguments`` (default: the process's) and return its exit code.
+
+    Exceptions that leave this function are defects of ours.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=given or ["--help"], prog_name="tempo", standalone_mode=False)
+    except USAGE_ERROR as error:
+        print(f"error: {one_line(error.format_message())}", file=sys.stderr)
+        return 2
+    except InputError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    return int(code or 0)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())

@@ -1,0 +1,1 @@
+"""What the commands of ``tempo`` do; ``tempo_lib.cli`` only declares their options."""

@@ -1,0 +1,266 @@
+"""Where results go, and the provenance that travels with each of them.
+
+A notebook starts one ``Run``, computes, and saves: ``name.{png,pdf,csv,json}`` under
+``runs/<preset>/<name>/``. Only the batch run publishes the same files to ``figures/<preset>/``, so
+a quick look never overwrites a result. Importing this is cheap: pandas and matplotlib are loaded
+only when a run is saved, torch never.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PAPER_PRESET = "6b"
+FIGURE_DPI = 200
+CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
+LIBRARIES = (
+    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
+    *("pillow", "pandas", "matplotlib", "seaborn", "papermill"),
+)
+# Filled in by save(); record() must not overwrite what was measured.
+AUTOMATIC_KEYS = frozenset(
+    {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
+    | {"started", "finished", "duration_seconds", "threads", "files"}
+)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One notebook or command at work: its paths, its parameters and its origin."""
+
+    name: str
+    preset: str
+    parameters: Mapping[str, Any]
+    root: Path
+    started: datetime
+    commit: str  # "unknown" outside a git checkout
+    dirty: bool | None  # None where the commit is unknown
+    recorded: dict[str, Any] = field(default_factory=dict)  # the only part that grows: see record()
+
+    @property
+    def dir(self) -> Path:
+        """Folder of this run's own files, ignored by git."""
+        return self.root / "runs" / self.preset / self.name
+
+    @property
+    def figures_dir(self) -> Path:
+        """Folder of published results, kept in git."""
+        return self.root / "figures" / self.preset
+
+    @property
+    def is_paper(self) -> bool:
+        """True at the paper's scale, where its published numbers can be compared."""
+        return self.preset == PAPER_PRESET
+
+    @property
+    def seeds(self) -> dict[str, Any]:
+        """The parameters that seed randomness: ``seed`` and every ``*_seed`` or ``*_seeds``."""
+        return {k: v for k, v in self.parameters.items() if re.search(r"(^|_)seeds?$", k)}
+
+    def record(self, key: str, value: Any) -> None:
+        """Add one fact to the provenance, such as ``data_hash`` or the ``device`` of the model.
+
+        Raises ValueError for keys that are measured here, and for values JSON cannot hold.
+        """
+        if key in AUTOMATIC_KEYS:
+            raise ValueError(f"{key!r} is measured by the run itself; record it under another name")
+        _check_json(f"recorded fact {key!r}", value)
+        self.recorded[key] = value
+
+    def provenance(self) -> dict[str, Any]:
+        """Everything needed to tell where a result came from; no host name, no absolute path."""
+        finished = datetime.now(UTC)
+        facts = {
+            "name": self.name,
+            "preset": self.preset,
+            "parameters": dict(self.parameters),
+            "seeds": self.seeds,
+            "commit": self.commit,
+            "dirty": self.dirty,
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": finished.isoformat(timespec="seconds"),
+            "duration_seconds": round((finished - self.started).total_seconds(), 1),
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "versions": library_versions(),
+            **_compute_facts(),
+            "data_hash": None,
+            **self.recorded,
+        }
+        return _portable(facts, self.root)
+
+    def save(
+        self, fig: "Figure | None", table: "pd.DataFrame", *, publish: bool | None = None
+    ) -> Path:
+        """Write figure, table and provenance; return the folder they lie in.
+
+        ``publish``: True also copies them to ``figures/<preset>/``; None asks the environment
+        variable TEMPO_PUBLISH, which the batch run sets to 1. ``fig=None`` saves a table alone.
+        """
+        self.dir.mkdir(parents=True, exist_ok=True)
+        files = [self._write_table(table)]
+        if fig is not None:
+            files += self._write_figure(fig)
+        facts = self.provenance()
+        facts["files"] = {path.name: sha256_of_file(path) for path in files}
+        provenance_path = self.dir / f"{self.name}.json"
+        provenance_path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        if publish if publish is not None else os.environ.get("TEMPO_PUBLISH") == "1":
+            self._publish([*files, provenance_path])
+            return self.figures_dir
+        return self.dir
+
+    def _write_table(self, table: "pd.DataFrame") -> Path:
+        import pandas as pd
+
+        path = self.dir / f"{self.name}.csv"
+        # An unnamed row counter is no data. Its class does not tell: pandas 3 makes a RangeIndex of
+        # any evenly spaced whole numbers, budgets included.
+        is_counter = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
+        table.to_csv(path, index=not is_counter, float_format=CSV_FLOAT_FORMAT, lineterminator="\n")
+        return path
+
+    def _write_figure(self, fig: "Figure") -> list[Path]:
+        png, pdf = self.dir / f"{self.name}.png", self.dir / f"{self.name}.pdf"
+        # No date and no program name inside: the same picture gives the same bytes.
+        fig.savefig(png, dpi=FIGURE_DPI, metadata={"Software": None})
+        fig.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        return [png, pdf]
+
+    def _publish(self, files: list[Path]) -> None:
+        self.figures_dir.mkdir(parents=True, exist_ok=True)
+        for suffix in (".png", ".pdf", ".csv", ".json"):  # no picture may outlive its table
+            (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
+        for path in files:
+            shutil.copyfile(path, self.figures_dir / path.name)
+
+
+def start_run(name: str, *, preset: str, **parameters: Any) -> Run:
+    """Begin a run: note its parameters, the time and the state of the code.
+
+    Raises ValueError when ``name`` or ``preset`` cannot be a file name, or when a parameter is
+    nothing JSON can hold, since it could not be written beside the result.
+    """
+    for label, value in (("name", name), ("preset", preset)):
+        if not _SAFE_NAME.fullmatch(value):
+            raise ValueError(
+                f"{label} must consist of letters, digits, '_', '.' or '-', got {value!r}"
+            )
+    for key, value in parameters.items():
+        _check_json(f"parameter {key!r}", value)
+    root = project_root()
+    commit, dirty = git_state(root)
+    return Run(
+        name=name,
+        preset=preset,
+        parameters=parameters,
+        root=root,
+        started=datetime.now(UTC),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def project_root() -> Path:
+    """Folder that holds ``runs/`` and ``figures/``.
+
+    The environment variable TEMPO_HOME, else the checkout this package lies in, else (installed
+    without a checkout) the current folder. Raises ValueError when TEMPO_HOME is no folder.
+    """
+    home = os.environ.get("TEMPO_HOME")
+    if home:
+        if not Path(home).is_dir():
+            raise ValueError(f"TEMPO_HOME is not a folder: {home}; make it, or unset the variable")
+        return Path(home).resolve()
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def git_state(root: Path) -> tuple[str, bool | None]:
+    """Return the commit of ``root`` and whether files differ from it; ("unknown", None) if none.
+
+    ``figures/`` does not count: a batch run publishes there, and its first figure must not
+    mark the second one as made by changed code.
+    """
+    toplevel = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if toplevel is None or commit is None or Path(toplevel).resolve() != root.resolve():
+        return "unknown", None  # also when root merely lies inside somebody else's repository
+    changed = _git(root, "status", "--porcelain", "--", ".", ":(exclude)figures")
+    return commit, None if changed is None else bool(changed)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that results depend on."""
+    installed = {}
+    for library in LIBRARIES:
+        try:
+            installed[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue  # optional ones (decord, accelerate) may be absent
+    return installed
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_json(label: str, value: Any) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{label} cannot be written as JSON: {error}") from error
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _compute_facts() -> dict[str, Any]:
+    """Device and threads, without importing torch into a run that only redraws."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"device": "cpu", "threads": None}
+    on_gpu = torch.cuda.is_available()
+    device = torch.cuda.get_device_name(0) if on_gpu else "cpu"
+    return {"device": device, "threads": torch.get_num_threads()}
+
+
+def _portable(value: Any, root: Path) -> Any:
+    """Make absolute paths relative to ``root``; of those outside it, keep the last part only."""
+    if isinstance(value, Mapping):
+        return {key: _portable(item, root) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(item, root) for item in value]
+    if not isinstance(value, str):
+        return value
+    if Path(value).is_relative_to(root):
+        return Path(value).relative_to(root).as_posix()
+    for flavour in (PurePosixPath, PureWindowsPath):
+        if flavour(value).is_absolute():
+            return flavour(value).name
+    return value.replace(f"{root}{os.sep}", "")  # a path inside a sentence

@@ -1,0 +1,242 @@
+"""Pre-train the miniature's decoder on transcripts, before it meets memories.
+
+The model is an unmodified Qwen3ForCausalLM. Many questions share one transcript, each in a
+block of its own (block_attention). Matrices are trained by Muon, embeddings and norms by
+AdamW. Everything a run draws comes from (seed, step), so an interrupted run continues
+exactly where it stopped.
+
+Shape suffixes: B samples, S tokens, L context tokens, Q blocks, T tokens per block,
+V vocabulary, C channels, M tokens with a label.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from tempo_lib.prompts import all_texts
+from tempo_lib.training import block_attention
+from tempo_lib.training.base_decoder_config import (
+    BaseDecoderConfig,
+    locate,
+    rate_factor,
+)
+from tempo_lib.training.base_decoder_data import draw_batch, draw_noise
+from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.world.tokenizer import build_tokenizer
+from tempo_lib.world.transcripts import BLOCK_KINDS, IGNORE, Batch, Encoder
+
+
+def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int) -> dict:
+    """Train and save a base decoder with its tokenizer; returns steps, seconds and losses.
+
+    ``out_dir`` receives a Hugging Face folder. A ``state.pt`` found there is resumed.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    tokenizer = build_tokenizer(all_texts())
+    model = build_model(config, tokenizer, seed, block_attention.register())
+    speed_up_norms(model)
+    optimizers = build_optimizers(model, config)
+    step, seconds = _resume(out_dir, model, optimizers)
+    encoder = Encoder(tokenizer)
+    started = time.monotonic() - seconds
+    running: dict[str, float] = {}
+    total = sum(phase.steps for phase in config.phases)
+    with tqdm(total=total, initial=step, desc="base decoder", mininterval=5) as bar:
+        while step < total:
+            phase, phase_step = locate(config, step)
+            rng = np.random.default_rng([seed, step])
+            batch = draw_batch(rng, encoder, config, phase, phase_step)
+            noise = draw_noise(rng, config, phase)
+            set_rates(optimizers, rate_factor(config, phase, phase_step))
+            loss, hits = train_step(model, optimizers, batch, config, noise, rng)
+            step += 1
+            _average(running, {"loss": loss, **hits})
+            bar.update()
+            bar.set_postfix({key: f"{value:.2f}" for key, value in sorted(running.items())})
+            if step % config.save_every == 0 and step < total:
+                _save_state(out_dir, model, optimizers, step, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    save_model(model, tokenizer, out_dir)
+    (out_dir / "state.pt").unlink(missing_ok=True)
+    return {"steps": step, "seconds": round(seconds, 1), "seed": seed, "config": asdict(config)} | {
+        "training_averages": {key: round(value, 3) for key, value in sorted(running.items())}
+    }
+
+
+def build_model(
+    config: BaseDecoderConfig, tokenizer: PreTrainedTokenizerFast, seed: int, attention: str
+) -> Qwen3ForCausalLM:
+    """A fresh Qwen3 with tied embeddings; initial weights depend on ``seed`` alone."""
+    qwen = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_heads,
+        head_dim=config.head_dim,
+        max_position_embeddings=config.max_positions,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Qwen3ForCausalLM._from_config(qwen, attn_implementation=attention)
+        torch.nn.init.normal_(model.model.embed_tokens.weight, std=config.embedding_std)
+    for layer in model.model.layers:
+        torch.nn.init.constant_(layer.self_attn.q_norm.weight, config.qk_gain)
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, config.qk_gain)
+    return model
+
+
+def build_optimizers(
+    model: Qwen3ForCausalLM, config: BaseDecoderConfig
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings and norms."""
+    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
+    taken = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in taken]
+    momentum, decay = config.matrix_momentum, config.matrix_decay
+    muon = torch.optim.Muon(matrices, lr=config.matrix_lr, momentum=momentum, weight_decay=decay)
+    betas = (0.9, config.beta2)
+    adam = torch.optim.AdamW(others, lr=config.other_lr, betas=betas, weight_decay=0.0)
+    for optimizer in (muon, adam):
+        for group in optimizer.param_groups:
+            group["full_lr"] = group["lr"]
+    return [muon, adam]
+
+
+def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_lr"] * factor
+
+
+def embed(
+    model: Qwen3ForCausalLM, batch: Batch, noise: float, rng: np.random.Generator
+) -> torch.Tensor:
+    """Embeddings (B, S, C); noise goes on the context only, where memories will stand."""
+    embeds_BSC = model.model.embed_tokens(batch.ids_BS)
+    if noise > 0:
+        length = batch.mask_BL.shape[1]
+        std = float(model.model.embed_tokens.weight.detach().std())
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        shape = (embeds_BSC.shape[0], length, embeds_BSC.shape[2])
+        noise_BLC = noise * std * torch.randn(shape, generator=generator)
+        embeds_BSC = torch.cat((embeds_BSC[:, :length] + noise_BLC, embeds_BSC[:, length:]), 1)
+    return embeds_BSC
+
+
+def labelled_logits(
+    model: Qwen3ForCausalLM, batch: Batch, embeds_BSC: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Float32 logits (M, V) where the batch has labels, and their flat indices (M,) in B*S."""
+    hidden_BSC = model.model(
+        inputs_embeds=embeds_BSC,
+        attention_mask={"full_attention": batch.mask_BL},
+        position_ids=batch.positions_BS,
+        use_cache=False,
+        block_length=batch.block_length,
+    ).last_hidden_state
+    index_M = (batch.labels_BS.flatten() != IGNORE).nonzero().squeeze(1)
+    return model.lm_head(hidden_BSC.flatten(0, 1)[index_M]).float(), index_M
+
+
+def train_step(
+    model: Qwen3ForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+    batch: Batch,
+    config: BaseDecoderConfig,
+    noise: float,
+    rng: np.random.Generator,
+) -> tuple[float, dict[str, float]]:
+    """One update; returns the loss and the share of fully right answers per kind."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits_MV, index_M = labelled_logits(model, batch, embed(model, batch, noise, rng))
+    label_M = batch.labels_BS.flatten()[index_M]
+    loss_M = F.cross_entropy(logits_MV, label_M, reduction="none")
+    in_context_M = index_M % batch.ids_BS.shape[1] < batch.mask_BL.shape[1]
+    loss = loss_M.new_zeros(())
+    if (~in_context_M).any():
+        loss = loss + loss_M[~in_context_M].mean()
+    if in_context_M.any():
+        weight = config.lm_weight if batch.block_length else 1.0
+        loss = loss + weight * loss_M[in_context_M].mean()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    right_M = logits_MV.detach().argmax(-1) == label_M
+    hits = kind_accuracy(batch, index_M, right_M)
+    if not batch.block_length:
+        hits["recall"] = float(right_M.float().mean())
+    return float(loss.detach()), hits
+
+
+def kind_accuracy(batch: Batch, index_M: torch.Tensor, right_M: torch.Tensor) -> dict[str, float]:
+    """Share of blocks per kind whose every answer token is the most likely one."""
+    if not batch.block_length:
+        return {}
+    wrong_BS = torch.zeros_like(batch.ids_BS, dtype=torch.bool)
+    wrong_BS.view(-1)[index_M] = ~right_M
+    blocks_BQT = wrong_BS[:, batch.mask_BL.shape[1] :].unflatten(1, (-1, batch.block_length))
+    right_BQ = ~blocks_BQT.any(-1)
+    return {
+        kind: float(right_BQ[batch.kinds_BQ == number].float().mean())
+        for number, kind in enumerate(BLOCK_KINDS)
+        if bool((batch.kinds_BQ == number).any())
+    }
+
+
+def save_model(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out_dir: Path) -> None:
+    model.save_pretrained(out_dir)
+    tokenizer.save_pretrained(out_dir)
+
+
+def _average(running: dict[str, float], values: Mapping[str, float], rate: float = 0.1) -> None:
+    """Exponential averages, for the progress bar."""
+    for key, value in values.items():
+        running[key] = running.get(key, value) * (1 - rate) + value * rate
+
+
+def _save_state(
+    out_dir: Path,
+    model: Qwen3ForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+    step: int,
+    seconds: float,
+) -> None:
+    state = {
+        "model": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "step": step,
+        "seconds": seconds,
+    }
+    torch.save(state, out_dir / "state.tmp")
+    (out_dir / "state.tmp").replace(out_dir / "state.pt")
+
+
+def _resume(
+    out_dir: Path, model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer]
+) -> tuple[int, float]:
+    """Load ``state.pt`` where there is one; returns the step to go on from and seconds spent."""
+    path = out_dir / "state.pt"
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return state["step"], state["seconds"]

@@ -1,0 +1,268 @@
+"""Manifests and LLaVA question files on disk -> training samples and batches.
+
+Media are decoded once and kept at the size the model reads, so an epoch costs no decoding.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch.utils.data import Sampler
+from tqdm.auto import tqdm
+
+from tempo_lib import prompts
+from tempo_lib.compressor import pad_rows
+from tempo_lib.model import Tempo
+from tempo_lib.presets import VideoNumbers
+from tempo_lib.processing import prefix_ids, resize_frames, segment_pixels
+from tempo_lib.sequence import IGNORE, Turn, training_ids
+from tempo_lib.video import Video, load_image, load_video
+
+MEDIA_TAGS = ("<video>", "<image>")
+
+
+class Source(BaseModel):
+    """One question file of a stage's mixture."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    annotations: str
+    modality: Literal["image", "video", "text"]
+    licence: str
+    made_by: str
+    note: str
+
+
+class Manifest(BaseModel):
+    """The mixtures of all stages; paths are relative to the corpora root."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str
+    stages: dict[str, tuple[Source, ...]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question and its answer; ``window`` overrides the stage's frames a segment."""
+
+    id: str
+    media: Path | None
+    modality: str
+    question: str
+    answer: str
+    window: int | None
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read and check a manifest; ValueError names the file and the broken field."""
+    try:
+        return Manifest.model_validate(yaml.safe_load(path.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is not a valid training manifest: {error}") from error
+
+
+def load_samples(manifest: Manifest, stage: int, root: Path) -> list[Sample]:
+    """All samples of a stage, every question of a conversation on its own.
+
+    ValueError when a source's file or a medium is missing, or a record is malformed.
+    """
+    key = f"stage{stage}"
+    if key not in manifest.stages:
+        raise ValueError(f"the manifest has no {key}; it has {', '.join(sorted(manifest.stages))}")
+    samples: list[Sample] = []
+    for source in manifest.stages[key]:
+        path = root / source.annotations
+        if not path.is_file():
+            raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
+        for number, record in enumerate(json.loads(path.read_text())):
+            samples += read_record(record, source, path, number)
+    return samples
+
+
+def read_record(record: dict, source: Source, path: Path, number: int) -> Iterator[Sample]:
+    """The samples of one LLaVA record; every human turn must be followed by the model's."""
+    turns = record.get("conversations", [])
+    roles = [turn.get("from") for turn in turns]
+    if not turns or roles != ["human", "gpt"] * (len(turns) // 2):
+        raise ValueError(f"{path}, record {number}: turns must alternate human, gpt; got {roles}")
+    media = None
+    if source.modality != "text":
+        if source.modality not in record:
+            raise ValueError(f"{path}, record {number}: no {source.modality!r} path")
+        media = path.parent / record[source.modality]
+        if not media.exists():
+            raise ValueError(f"{path}, record {number}: {media} does not exist")
+    for index in range(0, len(turns), 2):
+        question = turns[index]["value"]
+        for tag in MEDIA_TAGS:
+            question = question.replace(tag, "")
+        yield Sample(
+            id=f"{record.get('id', number)}:{index // 2}",
+            media=media,
+            modality=source.modality,
+            question=question.strip("\n"),
+            answer=turns[index + 1]["value"],
+            window=record.get("window"),
+        )
+
+
+class FrameStore:
+    """Decoded, resized clips: once from the file, then from a small array on disk or in memory."""
+
+    def __init__(self, model: Tempo, video: VideoNumbers, max_frames: int, folder: Path) -> None:
+        self.rules, self.factor = model.config.pixel_rules, model.patch_shape.factor
+        self.video, self.max_frames, self.folder = video, max_frames, folder
+        self._held: dict[Path, Video] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, path: Path) -> Video:
+        """The clip as a ``Video`` whose frames already have the model's size."""
+        if path not in self._held:
+            self._held[path] = self._load(path)
+        return self._held[path]
+
+    def prepare(self, paths: list[Path]) -> None:
+        """Decode everything that is not there yet."""
+        for path in tqdm(paths, desc="decode", unit="clip", disable=len(paths) < 50):
+            self.get(path)
+
+    def _load(self, path: Path) -> Video:
+        stat = path.stat()
+        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, self.max_frames)
+        numbers = (self.rules.model_dump_json(), self.factor, self.video.model_dump_json())
+        digest = hashlib.sha256(repr((*key, *numbers)).encode()).hexdigest()
+        cached = self.folder / f"{digest[:32]}.npz"
+        if cached.is_file():
+            with np.load(cached) as held:
+                return Video(
+                    held["frames"], float(held["fps"]), held["seconds"], str(path), bool(held["image"])
+                )
+        clip = self._decode(path)
+        part = cached.with_suffix(f".{hashlib.sha256(str(path).encode()).hexdigest()[:8]}.part.npz")
+        np.savez(
+            part, frames=clip.frames, fps=clip.fps, seconds=clip.seconds, image=clip.is_image
+        )
+        part.replace(cached)  # an interrupted write never looks like a finished one
+        return clip
+
+    def _decode(self, path: Path) -> Video:
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
+            clip = load_image(path)
+        else:
+            clip = load_video(
+                path,
+                fps=self.video.fps,
+                max_frames=self.max_frames,
+                min_frames=min(self.video.min_frames, self.max_frames),
+                max_edge=self.rules.max_edge,
+            )
+        small_T3HW = resize_frames(clip.frames, self.rules, self.factor, clip.is_image)
+        frames = small_T3HW.permute(0, 2, 3, 1).contiguous().numpy()
+        return Video(frames, clip.fps, clip.seconds, clip.source, clip.is_image)
+
+
+class Collator:
+    """Samples -> tensors of ``Tempo.forward``. Holds the tokenizer, never the weights."""
+
+    def __init__(self, model: Tempo, store: FrameStore, window: int, max_context: int) -> None:
+        self.text, self.shape = model.encoder, model.patch_shape
+        self.rules, self.tokens = model.config.pixel_rules, model.config.num_memory_tokens
+        self.system = model.config.system_prompts["standard"]
+        self.decoder_system = model.config.decoder_system_prompt
+        self.store, self.window, self.max_context = store, window, max_context
+
+    def num_segments(self, sample: Sample) -> int:
+        if sample.media is None:
+            return 0
+        clip = self.store.get(sample.media)
+        return 1 if clip.is_image else -(-clip.num_frames // (sample.window or self.window))
+
+    def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
+        rows, ids, labels, pixels, grids = [], [], [], [], []
+        for sample in samples:
+            seconds: list[float] = []
+            is_image = False
+            if sample.media is not None:
+                clip = self.store.get(sample.media)
+                window = sample.window or self.window
+                segments = segment_pixels(clip, self.rules, self.shape, window, window)
+                query = self.text.ids(prompts.query_parts(sample.question))
+                prefixes = prefix_ids(self.text, self.system, segments, self.shape.merge)
+                rows += [prefix + query for prefix in prefixes]
+                pixels.append(segments.pixel_rows_PC)
+                grids.append(segments.grid_thw_N3)
+                seconds, is_image = segments.seconds_N.tolist(), segments.is_image
+            counts = [self.tokens] * len(seconds)
+            turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
+            for column, values in zip(
+                (ids, labels), training_ids(self.text, self.decoder_system, turn), strict=True
+            ):
+                column.append(values)
+            self._check_length(sample, len(ids[-1]))
+        cpu = torch.device("cpu")
+        padded, mask = pad_rows(ids, cpu)
+        wanted, _ = pad_rows(labels, cpu)
+        batch = {
+            "input_ids": padded,
+            "attention_mask": mask,
+            "labels": wanted.masked_fill(mask == 0, IGNORE),
+        }
+        if rows:
+            compressor_ids, compressor_mask = pad_rows(rows, cpu)
+            batch |= {
+                "pixel_rows": torch.cat(pixels),
+                "grid_thw": torch.cat(grids),
+                "compressor_ids": compressor_ids,
+                "compressor_mask": compressor_mask,
+            }
+        return batch
+
+    def _check_length(self, sample: Sample, length: int) -> None:
+        if length > self.max_context:
+            raise ValueError(
+                f"sample {sample.id} needs {length} decoder tokens, the stage allows "
+                f"{self.max_context}; lower its max_frames or raise max_context"
+            )
+
+
+class LengthBatches(Sampler[list[int]]):
+    """Batches of samples of about one length: at most ``segments`` and ``samples`` a batch.
+
+    The order is drawn from (seed, epoch), so every rank and every restart sees the same one.
+    """
+
+    def __init__(self, lengths: list[int], segments: int, samples: int, seed: int) -> None:
+        self.lengths, self.segments, self.samples = lengths, segments, samples
+        self.seed, self.epoch = seed, 0
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order of ``epoch`` next. (Not ``set_epoch``: accelerate would call that with a
+        count of its own, which a resumed run starts from 0.)"""
+        self.epoch = epoch
+
+    def batches(self) -> list[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        jitter = rng.random(len(self.lengths))
+        order = sorted(range(len(self.lengths)), key=lambda i: (self.lengths[i], jitter[i]))
+        batches: list[list[int]] = []
+        for index in order:
+            full = not batches or len(batches[-1]) == self.samples
+            if full or (len(batches[-1]) + 1) * self.lengths[index] > self.segments:
+                batches.append([])
+            batches[-1].append(index)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches())
+
+    def __len__(self) -> int:
+        return len(self.batches())

@@ -1,0 +1,176 @@
+"""One training loop for the four stages; a stage is data (Table A), not code.
+
+accelerate decides where it runs: one process here, ranks and FSDP2 by its configuration. Nothing
+below names a device.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from tempo_lib.model import Tempo
+from tempo_lib.presets import StageNumbers
+from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
+from tempo_lib.training.stages import parameter_groups, set_trainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRun:
+    """One run of one stage: numbers, where it writes, and how often it saves its state."""
+
+    stage: int
+    numbers: StageNumbers
+    out_dir: Path
+    cache_dir: Path
+    seed: int
+    mixed_precision: str = "bf16"
+    save_every: int = 50
+
+
+def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
+    """Train ``model`` on ``samples``; returns one record a step and writes ``out_dir``.
+
+    ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
+    which an interrupted run goes on. ValueError when there is nothing to train on.
+    """
+    if not samples:
+        raise ValueError(f"stage {run.stage} has no samples")
+    set_seed(run.seed)
+    accelerator = Accelerator(mixed_precision=run.mixed_precision, step_scheduler_with_optimizer=False)
+    loader, batches = make_loader(model, samples, run)
+    set_trainable(model, run.numbers)
+    model.train()
+    steps = total_steps(run.numbers, len(loader))
+    optimiser = torch.optim.AdamW(
+        parameter_groups(model, run.numbers),
+        betas=(0.9, run.numbers.adam_beta2),
+        weight_decay=run.numbers.weight_decay,
+    )
+    warmup = round(run.numbers.warmup_ratio * steps)
+    schedule = get_cosine_schedule_with_warmup(optimiser, warmup, steps)
+    model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
+    done, records = load_progress(accelerator, run)
+    bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step")
+    for batch in endless(accelerator, loader, batches, done):
+        if done >= steps:
+            break
+        records.append({"step": done, **train_step(accelerator, model, optimiser, schedule, batch, run)})
+        done += 1
+        bar.update()
+        bar.set_postfix(loss=f"{records[-1]['loss']:.3f}")
+        if done % run.save_every == 0 and done < steps:
+            save_progress(accelerator, run, done, records)
+    bar.close()
+    finish(accelerator, model, run, records)
+    return records
+
+
+def make_loader(
+    model: Tempo, samples: list[Sample], run: StageRun
+) -> tuple[DataLoader, LengthBatches]:
+    """Decode all media once; a loader of batches of about equal length, and their sampler."""
+    video = model.config.video_numbers
+    store = FrameStore(model, video, run.numbers.max_frames, run.cache_dir)
+    store.prepare(sorted({s.media for s in samples if s.media is not None}))
+    collate = Collator(model, store, run.numbers.window, run.numbers.max_context)
+    lengths = [collate.num_segments(sample) for sample in samples]
+    batches = LengthBatches(
+        lengths, run.numbers.batch_segments, run.numbers.batch_samples, run.seed
+    )
+    return DataLoader(samples, batch_sampler=batches, collate_fn=collate), batches  # type: ignore[arg-type]
+
+
+def total_steps(numbers: StageNumbers, batches_per_epoch: int) -> int:
+    steps = max(1, round(numbers.epochs * batches_per_epoch))
+    return min(steps, numbers.max_steps) if numbers.max_steps else steps
+
+
+def endless(
+    accelerator: Accelerator, loader: DataLoader, batches: LengthBatches, done: int
+) -> Iterator[Any]:
+    """Batches from the ``done``-th on, epoch after epoch, each epoch in its own order."""
+    epoch, skip = divmod(done, len(loader))
+    while True:
+        batches.start_epoch(epoch)
+        yield from accelerator.skip_first_batches(loader, skip) if skip else loader
+        epoch, skip = epoch + 1, 0
+
+
+def train_step(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    schedule: Any,
+    batch: dict[str, torch.Tensor],
+    run: StageRun,
+) -> dict[str, float]:
+    """Forward, backward, clip, step; returns what the curve shows."""
+    started = time.perf_counter()
+    with accelerator.accumulate(model):
+        loss = model(**batch).loss
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(model.parameters(), run.numbers.clip_norm)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"stage {run.stage}: the loss is {loss.item()}")
+    return {
+        "loss": loss.item(),
+        "grad_norm": float(norm),
+        "learning_rate": schedule.get_last_lr()[0],
+        "samples": len(batch["input_ids"]),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def save_progress(
+    accelerator: Accelerator, run: StageRun, done: int, records: list[dict[str, float]]
+) -> None:
+    accelerator.save_state(str(run.out_dir / "state"))
+    if accelerator.is_main_process:
+        write_losses(run, records)
+        (run.out_dir / "state" / "progress.json").write_text(json.dumps({"done": done}))
+
+
+def load_progress(accelerator: Accelerator, run: StageRun) -> tuple[int, list[dict[str, float]]]:
+    """(steps done, their records) of an interrupted run; (0, []) of a new one."""
+    progress = run.out_dir / "state" / "progress.json"
+    if not progress.is_file():
+        return 0, []
+    accelerator.load_state(str(run.out_dir / "state"))
+    done = int(json.loads(progress.read_text())["done"])
+    lines = (run.out_dir / "losses.jsonl").read_text().splitlines()
+    return done, [json.loads(line) for line in lines[:done]]
+
+
+def write_losses(run: StageRun, records: list[dict[str, float]]) -> None:
+    run.out_dir.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(record) for record in records]
+    (run.out_dir / "losses.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def finish(
+    accelerator: Accelerator, model: torch.nn.Module, run: StageRun, records: list[dict[str, float]]
+) -> None:
+    """Save the checkpoint from all ranks and drop the resume state."""
+    accelerator.wait_for_everyone()
+    whole = accelerator.unwrap_model(model)
+    state = accelerator.get_state_dict(model)
+    if accelerator.is_main_process:
+        write_losses(run, records)
+        whole.eval().save_pretrained(run.out_dir, state_dict=state)
+        for path in sorted((run.out_dir / "state").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        if (run.out_dir / "state").is_dir():
+            (run.out_dir / "state").rmdir()

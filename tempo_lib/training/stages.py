@@ -1,0 +1,57 @@
+"""Table A as data: what trains in each stage, at which rate.
+
+Stage 0 follows Table A (projector and memory tokens); section 4.1's text names the projector
+alone. See DIFFERENCES.md.
+"""
+
+from torch import nn
+
+from tempo_lib.model import Tempo
+from tempo_lib.presets import Preset, StageNumbers
+
+STAGES = (0, 1, 2, 3)
+STAGE_NAMES = ("alignment", "pre-training", "broad SFT", "long-context SFT")
+
+
+def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
+    """A stage's column; ValueError for an unknown stage or a preset without training."""
+    if preset.training is None:
+        raise ValueError(
+            f"preset {preset.name} has no training configuration; train with --preset tiny"
+        )
+    if stage not in preset.training.stages:
+        known = ", ".join(str(s) for s in sorted(preset.training.stages))
+        raise ValueError(f"unknown stage {stage}; known stages: {known}")
+    return preset.training.stages[stage]
+
+
+def parts(model: Tempo) -> dict[str, list[nn.Parameter]]:
+    """The four modules that Table A freezes or trains, with their parameters."""
+    return {
+        "compressor": list(model.compressor.vlm.parameters()),
+        "memory_tokens": [model.compressor.memory_tokens],
+        "projector": list(model.projector.parameters()),
+        "decoder": list(model.decoder.parameters()),
+    }
+
+
+def set_trainable(model: Tempo, numbers: StageNumbers) -> None:
+    """Freeze everything but the stage's modules."""
+    for name, parameters in parts(model).items():
+        for parameter in parameters:
+            parameter.requires_grad_(name in numbers.trainable)
+
+
+def parameter_groups(model: Tempo, numbers: StageNumbers) -> list[dict[str, object]]:
+    """Optimiser groups: the compressor has a learning rate of its own (Table A)."""
+    groups = []
+    for name, parameters in parts(model).items():
+        if name not in numbers.trainable:
+            continue
+        rate = numbers.learning_rate
+        if name == "compressor":
+            if numbers.compressor_learning_rate is None:
+                raise ValueError("a stage that trains the compressor needs its learning rate")
+            rate = numbers.compressor_learning_rate
+        groups.append({"params": parameters, "lr": rate})
+    return groups

@@ -1,0 +1,1 @@
+"""The miniature's universe: scenes, their language, rendered clips, questions and corpora."""

@@ -1,0 +1,216 @@
+"""Transcripts with many questions each: what the base decoder reads before it meets memories.
+
+A sample is a context (system turn, transcript) and blocks; a block is exactly the tail of the
+decoder's chat layout: newline, question, end of turn, assistant, answer, end of turn.
+
+Shape suffixes: B samples, L context tokens, Q blocks, T tokens per block, S = L + Q * T.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from tempo_lib import prompts
+from tempo_lib.world.language import (
+    CAPTION_QUESTION,
+    FPS,
+    caption,
+    describe,
+    segment_captions,
+    segment_seconds,
+    time_tag,
+)
+from tempo_lib.world.questions import KINDS, Question, ask_all, first_segment
+from tempo_lib.world.scenes import Story
+from tempo_lib.world.tokenizer import LAST_SECOND
+
+IGNORE = -100  # label that cross_entropy skips
+BLOCK_KINDS = (*KINDS, "caption")
+
+
+@dataclass(frozen=True)
+class Block:
+    kind: str
+    ids: tuple[int, ...]
+    num_answer: int  # the last tokens of ids: answer and end of turn
+
+
+@dataclass(frozen=True)
+class Sample:
+    context: list[int]
+    positions: list[int]  # of the context; blocks continue from the last one
+    blocks: list[Block]
+    first_label: int  # context tokens from here on carry a language-model loss
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``ids_BS`` is the context, then the blocks; labels are IGNORE where nothing is asked."""
+
+    ids_BS: torch.Tensor
+    positions_BS: torch.Tensor
+    mask_BL: torch.Tensor
+    labels_BS: torch.Tensor  # already shifted: the label of a token is the one to predict
+    kinds_BQ: torch.Tensor  # index into BLOCK_KINDS, -1 for padding
+    block_length: int
+
+
+class Encoder:
+    """Token ids of world text, remembered phrase by phrase.
+
+    Tokenisation is local (no piece crosses a phrase border here), so ids of the whole are
+    the ids of its phrases; a test pins that.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer = tokenizer
+        self._phrases: dict[str, tuple[int, ...]] = {}
+
+    def phrase(self, text: str) -> tuple[int, ...]:
+        if text not in self._phrases:
+            ids = self.tokenizer(text, add_special_tokens=False).input_ids
+            self._phrases[text] = tuple(ids)
+        return self._phrases[text]
+
+    @cached_property
+    def opening(self) -> tuple[int, ...]:
+        parts = prompts.system_parts(prompts.DECODER_SYSTEM)
+        return self.phrase("".join(text for _, text in parts))
+
+    @cached_property
+    def pad(self) -> int:
+        return int(self.tokenizer.convert_tokens_to_ids(prompts.END_OF_TEXT))
+
+    def segments(self, story: Story, window: int, offset_seconds: float) -> list[list[int]]:
+        """Token ids of every segment: time tag, caption."""
+        segments = []
+        for seconds, text in segment_captions(story, window):
+            ids = list(self.phrase(time_tag(seconds + offset_seconds)))
+            for i, scene in enumerate(text.split(", ")):
+                ids += self.phrase(f", {scene}" if i else f" {scene}")
+            segments.append(ids)
+        return segments
+
+    def block(self, kind: str, question: str, answer: str) -> Block:
+        closing = "".join(text for _, text in prompts.question_parts(question))
+        answer_ids = self.phrase(f"{answer}{prompts.IM_END}")
+        return Block(kind, self.phrase(closing) + answer_ids, len(answer_ids))
+
+
+def draw_offset(rng: np.random.Generator, num_seconds: float, share: float) -> float:
+    """A time the transcript begins at: 0, or with probability ``share`` anything tags can say.
+
+    A tenth of the shifted ones end on .2, so that those tags are trained too.
+    """
+    latest = int(LAST_SECOND - num_seconds)
+    if latest < 1 or rng.random() >= share:
+        return 0.0
+    return float(rng.integers(latest)) + (0.2 if rng.random() < 0.1 else 0.0)
+
+
+def pick_questions(
+    rng: np.random.Generator, questions: Sequence[Question], n: int, weights: Mapping[str, float]
+) -> list[Question]:
+    """``n`` questions without repetition; ``weights`` say how often a kind is taken."""
+    per_kind = {kind: sum(q.kind == kind for q in questions) for kind in KINDS}
+    chances = np.array([weights[q.kind] / per_kind[q.kind] for q in questions])
+    # Gumbel top-n: a weighted sample without replacement in one pass
+    keys = np.log(chances) + rng.gumbel(size=len(questions))
+    return [questions[i] for i in np.argsort(-keys)[:n]]
+
+
+def question_sample(
+    rng: np.random.Generator,
+    encoder: Encoder,
+    story: Story,
+    window: int,
+    num_questions: int,
+    kind_weights: Mapping[str, float],
+    offset_share: float,
+    stretch: int,
+) -> Sample:
+    """A transcript and questions about it.
+
+    ``stretch`` > 0 draws position steps of 1 to 1 + stretch between tokens, the range itself
+    drawn per sample: memories will lie further apart than the words they replace.
+    """
+    offset = draw_offset(rng, story.num_frames / FPS, offset_share)
+    context = list(encoder.opening)
+    for segment in encoder.segments(story, window, offset):
+        context += segment
+    questions = pick_questions(rng, ask_all(story, window, offset), num_questions, kind_weights)
+    blocks = [encoder.block(q.kind, q.text, q.answer) for q in questions]
+    positions = draw_positions(rng, len(context), stretch)
+    return Sample(context, positions, blocks, len(encoder.opening))
+
+
+def draw_positions(rng: np.random.Generator, num_tokens: int, stretch: int) -> list[int]:
+    """Positions from 0 on; steps are 1, or with ``stretch`` uniform in 1 to 1 + its drawn part."""
+    widest = int(rng.integers(stretch + 1))
+    steps = rng.integers(1, 2 + widest, size=num_tokens)
+    steps[0] = 0
+    return [int(position) for position in np.cumsum(steps)]
+
+
+def recall_sample(
+    rng: np.random.Generator, encoder: Encoder, story: Story, window: int, offset_share: float
+) -> Sample:
+    """A transcript, then its unique scenes in random order, each followed by its time tag.
+
+    Teaches to look things up by name. A plain second copy does not: its time tags say where
+    to read on, and names were then never looked at (measured: code after name .44, a guess).
+    """
+    offset = draw_offset(rng, story.num_frames / FPS, offset_share)
+    context = list(encoder.opening)
+    for segment in encoder.segments(story, window, offset):
+        context += segment
+    context += encoder.phrase("\n")
+    first = len(context)
+    lone = [indices[0] for indices in story.appearances.values() if len(indices) == 1]
+    for index in rng.permutation(lone):
+        seconds = segment_seconds(first_segment(story, index, window), window) + offset
+        context += encoder.phrase(f" {describe(story.scenes[index])}")
+        context += encoder.phrase(f" {time_tag(seconds)}")
+    return Sample(context, list(range(len(context))), [], first)
+
+
+def caption_sample(encoder: Encoder, story: Story, window: int) -> Sample:
+    """A short transcript with its plain caption as the answer, and the story's questions."""
+    context = list(encoder.opening)
+    for segment in encoder.segments(story, window, 0.0):
+        context += segment
+    text = caption(story, 0, story.num_frames)
+    blocks = [encoder.block("caption", CAPTION_QUESTION, text)]
+    return Sample(context, list(range(len(context))), blocks, len(context))
+
+
+def collate(samples: Sequence[Sample], pad: int) -> Batch:
+    """Pad samples to one shape."""
+    length = max(len(sample.context) for sample in samples)
+    num_blocks = max(len(sample.blocks) for sample in samples)
+    block_length = max((len(b.ids) for s in samples for b in s.blocks), default=0)
+    shape = (len(samples), length + num_blocks * block_length)
+    ids_BS, positions_BS = np.full(shape, pad), np.zeros(shape, dtype=np.int64)
+    labels_BS = np.full(shape, IGNORE)
+    mask_BL = np.zeros((len(samples), length), dtype=bool)
+    kinds_BQ = np.full((len(samples), num_blocks), -1)
+    for row, sample in enumerate(samples):
+        size, first = len(sample.context), sample.first_label
+        ids_BS[row, :size] = sample.context
+        positions_BS[row, :size] = sample.positions
+        mask_BL[row, :size] = True
+        labels_BS[row, first - 1 : size - 1] = sample.context[first:]
+        for number, block in enumerate(sample.blocks):
+            start = length + number * block_length
+            stop = start + len(block.ids)
+            ids_BS[row, start:stop] = block.ids
+            after = sample.positions[-1] + 1
+            positions_BS[row, start : start + block_length] = after + np.arange(block_length)
+            labels_BS[row, stop - block.num_answer - 1 : stop - 1] = block.ids[-block.num_answer :]
+            kinds_BQ[row, number] = BLOCK_KINDS.index(block.kind)
+    arrays = (ids_BS, positions_BS, mask_BL, labels_BS, kinds_BQ)
+    return Batch(*(torch.from_numpy(array) for array in arrays), block_length=block_length)

@@ -1,0 +1,98 @@
+import json
+from collections import Counter
+
+import pytest
+import torch
+
+from tempo_lib.presets import load_preset
+from tempo_lib.sequence import IGNORE, MEMORY_SLOT
+from tempo_lib.training.data import FrameStore, LengthBatches, load_manifest, load_samples
+from tests.training_samples import collator, world_samples, write_corpus
+
+STAGE_2 = load_preset("tiny").training.stages[2]
+
+
+def test_every_question_of_a_conversation_is_a_sample(tmp_path):
+    samples = world_samples(tmp_path, 2)
+    assert Counter(s.modality for s in samples) == {"image": 1, "video": 3, "text": 1}
+    assert [(s.question, s.answer) for s in samples][2:4] == [("Who?", "Blue."), ("When?", "Now.")]
+    assert [s.window for s in samples] == [None, None, 8, 8, None]
+
+
+def test_a_batch_joins_images_clips_and_text(tiny_tempo, tmp_path):
+    samples = world_samples(tmp_path, 2)
+    batch = collator(tiny_tempo, tmp_path, STAGE_2)(samples)
+    slots = (batch["input_ids"] == MEMORY_SLOT).sum(1)
+    tokens = tiny_tempo.config.num_memory_tokens
+    assert (slots // tokens).tolist() == [1, 2, 3, 3, 0]  # windows of 4, and of 8 where asked for
+    assert len(batch["grid_thw"]) == len(batch["compressor_ids"]) == 9
+    assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
+    loss = tiny_tempo(**batch).loss
+    assert torch.isfinite(loss)
+
+
+def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):
+    batch = collator(tiny_tempo, tmp_path, STAGE_2)(world_samples(tmp_path, 2))
+    text = tiny_tempo.encoder.tokenizer.batch_decode(batch["compressor_ids"])
+    standard = tiny_tempo.config.system_prompts["standard"]
+    assert all(f"system\n{standard}<|im_end|>" in row for row in text)
+    assert not any("'Yes' or 'No'" in row for row in text)
+
+
+def test_media_are_decoded_once(tiny_tempo, tmp_path, monkeypatch):
+    sample = world_samples(tmp_path, 2)[1]
+    folder = tmp_path / "frames"
+    store = FrameStore(tiny_tempo, tiny_tempo.config.video_numbers, 128, folder)
+    first = store.get(sample.media)
+    again = FrameStore(tiny_tempo, tiny_tempo.config.video_numbers, 128, folder)
+    monkeypatch.setattr(again, "_decode", lambda path: pytest.fail("decoded twice"))
+    assert (again.get(sample.media).frames == first.frames).all()
+    assert first.frames.shape == (8, 32, 32, 3)
+
+
+def test_batches_hold_every_sample_once_within_their_limits():
+    lengths = [0, 1, 1, 2, 2, 2, 5, 9, 9, 30]
+    batches = LengthBatches(lengths, segments=12, samples=3, seed=0)
+    order = list(batches)
+    assert sorted(i for batch in order for i in batch) == list(range(len(lengths)))
+    for batch in order:
+        assert len(batch) <= 3
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 12
+    assert list(batches) == order
+    batches.start_epoch(1)
+    assert list(batches) != order
+
+
+def test_broken_records_are_named(tmp_path):
+    manifest = write_corpus(tmp_path)
+    records = json.loads((tmp_path / "clips.json").read_text())
+    records[1]["conversations"].pop()
+    (tmp_path / "clips.json").write_text(json.dumps(records))
+    with pytest.raises(ValueError, match=r"clips.json, record 1: turns must alternate"):
+        load_samples(manifest, 2, tmp_path)
+    records[1] = {**records[0], "video": "videos/none.mp4"}
+    (tmp_path / "clips.json").write_text(json.dumps(records))
+    with pytest.raises(ValueError, match=r"record 1: .*none.mp4 does not exist"):
+        load_samples(manifest, 2, tmp_path)
+    (tmp_path / "clips.json").unlink()
+    with pytest.raises(ValueError, match=r"clips.json of source clips does not exist"):
+        load_samples(manifest, 2, tmp_path)
+
+
+def test_a_sample_longer_than_the_stage_allows_is_named(tiny_tempo, tmp_path):
+    short = STAGE_2.model_copy(update={"max_context": 20})
+    with pytest.raises(ValueError, match=r"sample b:0 needs \d+ decoder tokens.* allows 20"):
+        collator(tiny_tempo, tmp_path, short)(world_samples(tmp_path, 2)[2:3])
+
+
+def test_the_shipped_manifest_is_valid(repo_root):
+    manifest = load_manifest(repo_root / "data_manifests/training/tiny.yaml")
+    assert sorted(manifest.stages) == ["stage0", "stage1", "stage2", "stage3"]
+    assert {s.modality for s in manifest.stages["stage1"]} == {"image", "video", "text"}
+
+
+def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
+    path = tmp_path / "m.yaml"
+    path.write_text("preset: tiny\nstages: {}\nextra: 1\n")
+    with pytest.raises(ValueError, match=r"m.yaml is not a valid training manifest"):
+        load_manifest(path)

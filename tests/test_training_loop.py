@@ -1,0 +1,68 @@
+import json
+
+import pytest
+import torch
+
+from tempo_lib import Tempo
+from tempo_lib.presets import load_preset
+from tempo_lib.training import loop
+from tempo_lib.training.loop import StageRun, train_stage
+from tests.training_samples import world_samples
+
+
+def stage_run(folder, steps, stage=1, **changes):
+    numbers = load_preset("tiny").training.stages[stage]
+    numbers = numbers.model_copy(update={"max_steps": steps, "epochs": 100, "batch_samples": 2})
+    return StageRun(
+        stage=stage,
+        numbers=numbers,
+        out_dir=folder / "out",
+        cache_dir=folder / "frames",
+        seed=0,
+        mixed_precision="no",
+        save_every=2,
+        **changes,
+    )
+
+
+def test_training_lowers_the_loss_and_leaves_a_loadable_checkpoint(fresh_tiny_tempo, tmp_path):
+    records = train_stage(fresh_tiny_tempo, world_samples(tmp_path, 1), stage_run(tmp_path, 12))
+    losses = [record["loss"] for record in records]
+    assert sum(losses[-4:]) < sum(losses[:4])
+    again = Tempo.from_pretrained(tmp_path / "out")
+    assert torch.equal(again.compressor.memory_tokens, fresh_tiny_tempo.compressor.memory_tokens)
+    lines = (tmp_path / "out/losses.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(12))
+    assert not (tmp_path / "out/state").exists()
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
+    make_tiny_tempo, tmp_path, monkeypatch
+):
+    samples = world_samples(tmp_path, 1)
+    whole = make_tiny_tempo(seed=3)
+    records = train_stage(whole, samples, stage_run(tmp_path / "whole", 7))
+
+    real_step, taken = loop.train_step, []
+
+    def failing_step(*arguments):
+        if len(taken) == 5:
+            raise KeyboardInterrupt
+        taken.append(1)
+        return real_step(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", failing_step)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(make_tiny_tempo(seed=3), samples, stage_run(tmp_path / "cut", 7))
+    monkeypatch.setattr(loop, "train_step", real_step)
+    resumed = make_tiny_tempo(seed=3)
+    continued = train_stage(resumed, samples, stage_run(tmp_path / "cut", 7))
+    assert [r["step"] for r in continued] == list(range(7))
+    assert [r["loss"] for r in continued] == pytest.approx([r["loss"] for r in records], abs=1e-6)
+    for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
+
+
+def test_a_stage_without_samples_is_refused(fresh_tiny_tempo, tmp_path):
+    with pytest.raises(ValueError, match="stage 1 has no samples"):
+        train_stage(fresh_tiny_tempo, [], stage_run(tmp_path, 1))
