@@ -7,7 +7,6 @@
 #   make notebooks   re-execute the notebooks in place
 #   make clean       remove caches;  make distclean: also .venv and runs/
 # Choose the interpreter:        make test PYTHON=python3.12
-# Smaller download without GPU:  PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make quick
 
 PYTHON ?= $(firstword $(shell command -v python3.11) $(shell command -v python3.12) python3)
 VENV ?= .venv

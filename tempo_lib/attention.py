@@ -53,11 +53,11 @@ def equal_length_attention(
             last += 1
         length, count = lengths[first], last - first
         stop = start + length * count
-        chunk = [
+        query, key, value = (
             _split(tensor[:, :, start:stop], count, length)
             for tensor in (query_1HTD, key_1HTD, value_1HTD)
-        ]
-        attended = _attend(*chunk, scaling)
+        )
+        attended = _attend(query, key, value, scaling)
         outputs.append(attended.transpose(1, 2).reshape(1, length * count, -1, attended.shape[-1]))
         start, first = stop, last
     return torch.cat(outputs, dim=1), None

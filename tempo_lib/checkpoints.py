@@ -5,6 +5,7 @@ import json
 from importlib import resources
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import (
@@ -18,6 +19,9 @@ from tempo_lib import prompts
 from tempo_lib.config import config_from_preset
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import project_root, sha256_of_file
+
+if TYPE_CHECKING:
+    from tempo_lib.model import Tempo
 
 
 class CheckpointError(ValueError):
@@ -80,7 +84,7 @@ def fresh_tempo(
     preset: Preset,
     seed: int,
     attn_implementation: str = "auto",
-):
+) -> "Tempo":
     """A Tempo from two base models: weights copied, memory tokens and projector drawn by ``seed``.
 
     CheckpointError when the two bases disagree on their tokenizer.

@@ -123,6 +123,44 @@ def train(
 
 
 @app.command()
+def evaluate(
+    suite: o.SuiteOption,
+    variant: o.VariantOption = ["ata"],  # noqa: B006  typer reads it, nobody changes it
+    preset: o.PresetOption = "tiny",
+    budget: o.BudgetOption = None,
+    world_seed: o.WorldSeedOption = 0,
+    num_questions: o.NumQuestionsOption = 0,
+    checkpoint: o.CheckpointOption = None,
+    out: o.OutJsonOption = None,
+) -> int:
+    """Measure variants of Table 2 on a suite; all of them answer the same questions.
+
+    Suites: mini-longvideobench, mini-mlvu, mini-videomme, mini-lvbench. An unknown name lists
+    the known ones. --out holds an object, or a list where several variants are asked for.
+
+    Examples:
+
+    * tempo evaluate --suite mini-videomme --variant ata --num-questions 40
+    * tempo evaluate --suite mini-lvbench --variant ata --variant top-k --out result.json
+    """
+    with needs_extra("notebooks"):
+        from tempo_lib.commands.evaluate import EvaluateOptions, run
+
+    return run(
+        EvaluateOptions(
+            preset=preset,
+            suite=suite,
+            variants=tuple(variant),
+            budget=budget,
+            world_seed=world_seed,
+            num_questions=num_questions,
+            checkpoint=checkpoint,
+            out=out,
+        )
+    )
+
+
+@app.command()
 def reproduce(
     preset: o.PresetOption = "tiny",
     only: o.OnlyOption = None,

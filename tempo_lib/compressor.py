@@ -93,9 +93,7 @@ class Compressor(nn.Module):
         """Run the vision tower once over all segments."""
         visual = self.vlm.visual
         device, dtype = self.memory_tokens.device, visual.patch_embed.proj.weight.dtype
-        out = visual(
-            pixel_rows_PC.to(device=device, dtype=dtype), grid_thw=grid_thw_N3.to(device)
-        )
+        out = visual(pixel_rows_PC.to(device=device, dtype=dtype), grid_thw=grid_thw_N3.to(device))
         merged = (grid_thw_N3.prod(dim=1) // visual.spatial_merge_unit).tolist()
         return VisionFeatures(
             list(out.pooler_output.split(merged)),

@@ -3,7 +3,7 @@
 Numbers come from a preset file; ``TempoConfig()`` is the paper's (``6b``).
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
 from transformers.models.auto import AutoConfig
@@ -27,7 +27,7 @@ class TempoConfig(PretrainedConfig):
     """
 
     model_type = "tempo"
-    sub_configs = {"compressor_config": Qwen3VLConfig, "decoder_config": Qwen3Config}
+    sub_configs: ClassVar[dict[str, type]] = {"compressor_config": Qwen3VLConfig, "decoder_config": Qwen3Config}
 
     def __init__(
         self,

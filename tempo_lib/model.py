@@ -7,7 +7,7 @@ Shape suffixes: S samples, N segments of all samples together, L decoder tokens,
 
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutput
 
+from tempo_lib import prompts
 from tempo_lib.allocation import allocate
 from tempo_lib.attention import resolve_attention
 from tempo_lib.compressor import Compressor, SegmentMemories
@@ -27,6 +28,7 @@ from tempo_lib.config import TempoConfig
 from tempo_lib.processing import PatchShape, TextEncoder
 from tempo_lib.reduction import reduce_memories
 from tempo_lib.sequence import MEMORY_SLOT, Turn, decoder_ids
+from tempo_lib.session import VideoSession
 from tempo_lib.video import Video
 
 
@@ -58,7 +60,11 @@ class Tempo(PreTrainedModel):
     main_input_name = "input_ids"
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True
     supports_gradient_checkpointing = True
-    _no_split_modules = ["Qwen3VLTextDecoderLayer", "Qwen3VLVisionBlock", "Qwen3DecoderLayer"]
+    _no_split_modules: ClassVar[list[str]] = [
+        "Qwen3VLTextDecoderLayer",
+        "Qwen3VLVisionBlock",
+        "Qwen3DecoderLayer",
+    ]
 
     def __init__(
         self, config: TempoConfig, tokenizer: PreTrainedTokenizerBase | None = None
@@ -120,7 +126,7 @@ class Tempo(PreTrainedModel):
         The whole computation is in here, because sharded training wraps this call.
         """
         memories_MD = input_ids.new_zeros(0, self.projector.in_features, dtype=self.dtype)
-        if pixel_rows is not None:
+        if pixel_rows is not None and grid_thw is not None:
             vision = self.compressor.encode_vision(pixel_rows, grid_thw)
             memories_NKD, _ = self.compressor(vision, compressor_ids, compressor_mask, grid_thw)
             memories_MD = memories_NKD.flatten(0, 1)
@@ -144,10 +150,8 @@ class Tempo(PreTrainedModel):
 
     # -- inference -------------------------------------------------------------------------
 
-    def open(self, video: Video, keep_prefix: bool = True) -> "VideoSession":
+    def open(self, video: Video, keep_prefix: bool = True) -> VideoSession:
         """A session on one video: encoded once, asked many times."""
-        from tempo_lib.session import VideoSession
-
         return VideoSession(self, video, keep_prefix=keep_prefix)
 
     def compress(self, video: Video, question: str, prompt: str = "routing") -> SegmentMemories:
@@ -218,16 +222,15 @@ class Tempo(PreTrainedModel):
             torch.tensor([ids], device=self.device),
             memories_MD.to(self.device, self.projector.weight.dtype),
         )
-        end = self.encoder.special("<|im_end|>")
-        out = self.decoder.generate(
+        end = self.encoder.special(prompts.IM_END)
+        return self.decoder.generate(
             inputs_embeds=embeds,
             attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device),
             max_new_tokens=new,
             do_sample=False,
             eos_token_id=end,
-            pad_token_id=self.encoder.special("<|endoftext|>"),
+            pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
         )[0].tolist()
-        return out
 
     # -- files -----------------------------------------------------------------------------
 
@@ -241,14 +244,21 @@ class Tempo(PreTrainedModel):
         device: str = "auto",
         **kwargs: Any,
     ) -> Self:
-        """Load weights, config and tokenizer; put them on a GPU where there is one."""
+        """Load weights, config and tokenizer; put them on a GPU where there is one.
+
+        ``dtype="auto"``: as stored on a GPU, float32 on a CPU, where bf16 is seldom faster.
+        Rotary frequencies stay float32 at every dtype given here (a later ``.to(dtype)`` would
+        round them, as the release does).
+        """
         from tempo_lib.checkpoints import check_layout
 
         check_layout(path_or_hub_id, base_compressor)
-        model = super().from_pretrained(path_or_hub_id, *args, dtype=dtype, **kwargs)
-        model.attach_tokenizer(AutoTokenizer.from_pretrained(path_or_hub_id))
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if dtype == "auto" and torch.device(device).type == "cpu":
+            dtype = torch.float32
+        model = super().from_pretrained(path_or_hub_id, *args, dtype=dtype, **kwargs)
+        model.attach_tokenizer(AutoTokenizer.from_pretrained(path_or_hub_id))
         return model.to(device).eval()
 
     def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:

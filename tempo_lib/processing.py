@@ -97,12 +97,14 @@ def resize_frames(
         size = shrink_size(height, width, rules.max_edge, rules.edge_multiple)
         frames_THW3 = _pil_resize(frames_THW3, size)
         if rules.round_multiple:
-            size = smart_size(*size, rules.round_multiple, rules.round_min_pixels, 2**62)
+            low = rules.round_min_pixels
+            size = smart_size(size[0], size[1], rules.round_multiple, low, 2**62)
             frames_THW3 = _pil_resize(frames_THW3, size)
         low, high = rules.min_pixels, rules.max_pixels
     else:
         low, high = rules.image_min_pixels, rules.image_max_pixels
-    size = smart_size(*frames_THW3.shape[1:3], factor, low, high)
+    height, width = frames_THW3.shape[1:3]
+    size = smart_size(height, width, factor, low, high)
     frames_T3HW = torch.from_numpy(np.ascontiguousarray(frames_THW3)).permute(0, 3, 1, 2)
     if tuple(frames_T3HW.shape[2:]) == size:
         return frames_T3HW.contiguous()

@@ -11,8 +11,7 @@ STANDARD = (
     "minimal visual information needed to answer the Query. Ignore irrelevant details."
 )
 ROUTING = STANDARD + (
-    " Now, before compressing, answer exactly 'Yes' or 'No': "
-    "is this segment relevant to the Query?"
+    " Now, before compressing, answer exactly 'Yes' or 'No': is this segment relevant to the Query?"
 )
 DECODER_SYSTEM = "You are a helpful assistant."
 BLANK_QUERY = "Describe this content."  # what the compressor reads for an empty question

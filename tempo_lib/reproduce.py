@@ -158,8 +158,8 @@ def run_one(batch: Batch, path: Path) -> None:
 
 def write_gallery(path: Path) -> None:
     """Write a page with every published picture, its description and where it comes from."""
-    lines = ["# Figures", "", "Written by `tempo reproduce` from the provenance files. One row a"]
-    lines += ["figure: the picture, the command's parameters, the code and the time.", ""]
+    lines = ["# Figures", "", "Written by `tempo reproduce` from the provenance file beside each"]
+    lines += ["picture: its parameters, the code it came from, and when it was made.", ""]
     for provenance in sorted(path.parent.glob("*/*.json")):
         facts = json.loads(provenance.read_text(encoding="utf-8"))
         lines += _gallery_entry(provenance, facts, path.parent)

@@ -3,7 +3,7 @@
 Exact, not approximate: what comes before the query does not see it.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -34,7 +34,7 @@ class VideoSession:
     def num_segments(self) -> int:
         return len(self.segments)
 
-    def ask(self, question: str, prompt: str = "routing", **options: object) -> "Answer":
+    def ask(self, question: str, prompt: str = "routing", **options: Any) -> "Answer":
         """Answer a question; options as in ``Tempo.decode``."""
         memories = self.compress(question, prompt)
         return self.model.decode(memories, question, is_image=self.is_image, **options)

@@ -51,7 +51,7 @@ class Video:
 
     frames: np.ndarray
     fps: float = 2.0
-    seconds: np.ndarray | None = None
+    seconds: np.ndarray = None  # type: ignore[assignment]  # None: arange(T) / fps
     source: str | None = None
     is_image: bool = False
 

@@ -113,6 +113,13 @@ def test_allocation_shows_dollar_signs_as_they_are(tmp_path):
     assert "Is $5 more than $4_{?" in texts_of(fig)
 
 
+def test_allocation_survives_control_characters_in_an_answer(tmp_path):
+    fig = figures.allocation(answer_of([2], text="one\x03\ntwo\x00"), question="a\tb")
+    fig.savefig(tmp_path / "x.svg")
+    assert "Answer: one two" in fig.alt_text and "Question: a b" in fig.alt_text
+    assert "\x03" not in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
 def test_allocation_puts_key_frames_of_a_video_above_the_bars():
     fig = figures.allocation(answer_of([2] * 15 + [16] * 5), video_of(160))
     shown = [image for ax in fig.findobj(type(fig.axes[0])) for image in ax.images]
@@ -211,8 +218,10 @@ def test_head_against_tail_labels_groups_with_their_size():
 
 def test_head_against_tail_keeps_published_numbers_in_a_panel_of_their_own(repo_root):
     paper = pd.read_csv(repo_root / "data_manifests" / "paper" / "table2c.csv", comment="#")
-    ours, theirs = figures.head_against_tail(table_of(), paper, preset="tiny").axes
-    assert "preset tiny" in ours.get_title(loc="left")
+    ours, theirs = figures.head_against_tail(
+        table_of(), paper, preset="tiny", suite="mini-mlvu"
+    ).axes
+    assert "mini-mlvu (preset tiny)" in ours.get_title(loc="left")
     assert theirs.get_title(loc="left").startswith("Published, Tempo-6B")
     drawn = {line.get_label(): line.get_ydata().tolist() for line in theirs.lines}
     assert drawn[LOOKS["ata"].label] == [65.1, 75.2, 67.7, 57.0, 52.3]

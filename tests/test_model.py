@@ -96,7 +96,7 @@ def test_saving_and_loading_keeps_every_tensor_and_answer(tiny_tempo, clip, tmp_
 
 
 def test_loading_says_what_is_wrong_with_a_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="no checkpoint at .*nowhere"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere"):
         Tempo.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"holds no config\.json"):
         Tempo.from_pretrained(tmp_path)
@@ -107,6 +107,15 @@ def test_loading_says_what_is_wrong_with_a_folder(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"pickles \(pytorch_model\.bin\) are refused"):
         Tempo.from_pretrained(tmp_path)
+
+
+def test_rotary_frequencies_stay_float32_in_a_bf16_model(tiny_tempo, tmp_path):
+    tiny_tempo.save_pretrained(tmp_path)
+    model = Tempo.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    frequencies = {n: b.dtype for n, b in model.named_buffers() if n.endswith("inv_freq")}
+    assert len(frequencies) == 6
+    assert set(frequencies.values()) == {torch.float32}
+    assert model.projector.weight.dtype == torch.bfloat16
 
 
 def test_config_refuses_more_tokens_than_there_are():

@@ -34,7 +34,6 @@ def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
     assert answers(8) == {
         ("needle", "red star"): "The red star shows 47.",
         ("grounding", "red star"): "The red star is seen at <2.0 seconds>.",
-        ("after", "red star"): "After the red star comes the blue circle.",
         ("needle", "green square"): "The green square shows 33.",
         ("grounding", "green square"): "The green square is seen at <10.0 seconds>.",
         ("after", "green square"): "After the green square comes the blue circle.",
@@ -44,6 +43,13 @@ def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
         ("counting", "green square"): "The green square is seen 1 time.",
         ("global", None): "The place seen most is the beach.",
     }
+
+
+def test_neighbours_are_asked_for_only_where_the_very_next_scene_has_an_actor():
+    asked = set(answers(8))
+    assert ("after", "red star") not in asked  # an empty forest lies between
+    assert ("before", "red star") not in asked  # nothing comes before the first scene
+    assert {("after", "green square"), ("before", "green square")} <= asked
 
 
 def test_time_tags_follow_the_window():
@@ -128,8 +134,9 @@ def test_sampled_questions_take_kinds_in_turn_without_repetition():
     rng = np.random.default_rng(0)
     asked = sample_questions(rng, make_story(rng, 400), 12)
     assert len(set(asked)) == 12
-    counts = [sum(q.kind == kind for q in asked) for kind in KINDS]
-    assert sorted(counts) == [1, 2, 2, 2, 2, 3]  # a story has one global question
+    counts = {kind: sum(q.kind == kind for q in asked) for kind in KINDS}
+    assert counts.pop("global") <= 1  # a story has one global question at most
+    assert set(counts.values()) <= {2, 3}
 
 
 def test_sampling_honours_kinds_and_stops_when_there_is_no_more_to_ask():

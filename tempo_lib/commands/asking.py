@@ -115,18 +115,20 @@ def _ask_one(
     options: AskOptions,
 ) -> Asked:
     """Compress, allocate, check that the prompt fits, decode."""
-    memories = None if session is None else session.compress(case.question)
-    counts = _counts(model, memories, options)
     is_image = video is not None and video.is_image
     num_frames = 0 if video is None else video.num_frames
     duration = None if is_image else (0.0 if video is None else num_frames / video.fps)
+    # before compressing too: an endless question would cost its square in every segment
+    problem = _too_long(model, case, Turn([], [], case.question), options)
+    if problem is not None:
+        return Asked(case, None, num_frames, duration, problem)
+    memories = None if session is None else session.compress(case.question)
+    counts = _counts(model, memories, options)
     seconds = [] if memories is None else memories.seconds.tolist()
     turn = Turn(seconds, counts.tolist(), case.question, is_image=is_image)
-    excess = _excess_tokens(model, turn, options)
-    if excess > 0:
-        reason = f"the question and its memories are {excess} tokens too long for the decoder; "
-        reason += "shorten the question, or lower --budget or --max-frames"
-        return Asked(case, None, num_frames, duration, f"{case.video}: {reason}")
+    problem = _too_long(model, case, turn, options)
+    if problem is not None:
+        return Asked(case, None, num_frames, duration, problem)
     answer = model.decode(
         memories,
         case.question,
@@ -148,11 +150,17 @@ def _counts(model: Tempo, memories: SegmentMemories | None, options: AskOptions)
     return allocate(memories.scores, budget=budget, k_min=k_min, k_max=config.k_max)
 
 
-def _excess_tokens(model: Tempo, turn: Turn, options: AskOptions) -> int:
-    """How many tokens prompt and answer need beyond the decoder's context."""
+def _too_long(model: Tempo, case: Case, turn: Turn, options: AskOptions) -> str | None:
+    """What to say where prompt and answer exceed the decoder's context; None where they fit."""
     config = model.config
     prompt = len(decoder_ids(model.encoder, config.decoder_system_prompt, turn))
-    return prompt + _or(options.max_new_tokens, config.max_new_tokens) - config.max_context
+    excess = prompt + _or(options.max_new_tokens, config.max_new_tokens) - config.max_context
+    if excess <= 0:
+        return None
+    return (
+        f"{case.video}: the prompt is {excess} tokens too long for the decoder; "
+        "shorten the question, or lower --max-new-tokens, --budget or --max-frames"
+    )
 
 
 def record(asked: Asked, loaded: Loaded, options: AskOptions) -> dict[str, Any]:

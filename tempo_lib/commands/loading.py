@@ -71,9 +71,10 @@ def _check_hub(name: str, numbers: Preset) -> None:
         config, _ = PretrainedConfig.get_config_dict(name)
     except OSError as error:
         size = numbers.weights.download_gigabytes
-        hint = f"; about {size:g} GB from the Hugging Face hub into its cache (HF_HOME)"
+        about = f" (about {size:g} GB)" if size else ""
         raise InputError(
-            f"cannot get {name} from the hub{hint if size else ''}: {one_line(error)}"
+            f"cannot get {name}{about} from the Hugging Face hub or its cache (HF_HOME): "
+            f"{one_line(error)}"
         ) from error
     kind = config.get("model_type")
     if kind != TempoConfig.model_type:

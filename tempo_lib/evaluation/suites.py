@@ -7,8 +7,6 @@ story with. It is built once, under ``runs/<preset>/suites``, and read from ther
 import hashlib
 import json
 import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -188,11 +186,6 @@ def _question(record: dict[str, Any]) -> SuiteQuestion:
     return SuiteQuestion(
         record["id"], Question(record["kind"], text, answer, record["actor"], start, stop)
     )
-
-
-def commonest_answers(answers: Sequence[str]) -> list[str]:
-    """Answers by falling frequency, equal ones in alphabetical order."""
-    return [text for text, _ in sorted(Counter(answers).items(), key=lambda i: (-i[1], i[0]))]
 
 
 def _hash(content: Any) -> str:

@@ -36,12 +36,16 @@ LOOKS = {
     "tail-fixed": Look("tail, fixed", VERMILLION, "s", False),
     "ata": Look("head, dynamic (ATA)", BLUE, "o", True),
     "tail-dynamic": Look("tail, dynamic", VERMILLION, "s", True),
-    "merge": Look("merge", GREEN, "D", False),
+    "merge": Look("merge, dynamic", GREEN, "D", True),
 }
 
 
 def head_against_tail(
-    table: pd.DataFrame, paper: pd.DataFrame | None = None, *, preset: str | None = None
+    table: pd.DataFrame,
+    paper: pd.DataFrame | None = None,
+    *,
+    preset: str | None = None,
+    suite: str | None = None,
 ) -> DescribedFigure:
     """Accuracy with 95 % intervals per scheme, over all questions and by kind of question.
 
@@ -60,7 +64,8 @@ def head_against_tail(
             ours, theirs = fig.subplots(2, 1, height_ratios=(1.35, 1))
             _published(theirs, paper)
         _measured(ours, table)
-        ours.set_title(f"Measured on the built-in suite{made_by(preset)}; bars: 95 % intervals")
+        where = "" if suite is None else f" on {suite}"
+        ours.set_title(f"Measured{where}{made_by(preset)}; bars: 95 % intervals")
         handles, labels = ours.get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=3, columnspacing=1.5)
         title = "Which memory tokens of a segment to keep (Table 2 C)"
@@ -92,7 +97,7 @@ def _measured(ax: Axes, table: pd.DataFrame) -> None:
     labels = [f"{name}\nn = {size:.0f}" for name, size in zip(names, sizes, strict=True)]
     ax.set_xticks(np.arange(len(kinds)), labels)
     ax.axvspan(-0.5, 0.5, color="#F2F2F2", zorder=0)
-    ax.set(xlim=(-0.5, len(kinds) - 0.5), ylim=(-0.02, 1.02))
+    ax.set(xlim=(-0.5, len(kinds) - 0.5), ylim=(-0.04, 1.04))
     ax.set_ylabel("accuracy (share right)")
     light_grid(ax)
 

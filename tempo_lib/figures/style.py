@@ -87,6 +87,11 @@ def made_by(preset: str | None) -> str:
     return "" if preset is None else f" (preset {preset})"
 
 
+def printable(text: str) -> str:
+    """``text`` on one line, without control characters: no font draws them, no XML holds them."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def light_grid(ax: Axes, axis: str = "y") -> None:
     ax.grid(True, axis=axis)  # type: ignore[arg-type]
     ax.tick_params(length=0)

@@ -22,6 +22,7 @@ from tempo_lib.figures.style import (
     DescribedFigure,
     made_by,
     new_figure,
+    printable,
 )
 from tempo_lib.video import Video, VideoStream
 
@@ -197,10 +198,12 @@ def _heading(
     fig: DescribedFigure, top: Axes, answer: "Answer", question: str | None, preset: str | None
 ) -> None:
     """The question in bold, below it the answer and what it cost."""
-    words = f"Memory tokens of one answer{made_by(preset)}" if question is None else question
+    words = (
+        f"Memory tokens of one answer{made_by(preset)}" if question is None else printable(question)
+    )
     bold = textwrap.fill(words, 72, max_lines=2, placeholder=" ...")
     fig.suptitle(bold, x=0.01, ha="left", fontsize=TITLE_POINTS, fontweight="bold")
-    given = textwrap.shorten(answer.text, 80, placeholder=" ...") or "(nothing)"
+    given = textwrap.shorten(printable(answer.text), 80, placeholder=" ...") or "(nothing)"
     segments = "1 segment" if len(answer.counts) == 1 else f"{len(answer.counts)} segments"
     used = f"{answer.tokens_used} of {answer.budget} memory tokens on {segments}{made_by(preset)}"
     top.set_title(f"Answer: {given}\n{used}", fontsize=12, pad=10)
@@ -213,9 +216,10 @@ def _describe(
     counts_N = answer.counts.cpu().numpy()
     top = np.argsort(-counts_N, kind="stable")[:3]
     places = ", ".join(f"{counts_N[i]} at {seconds_N[i]:.1f} s" for i in top)
-    asked = "" if question is None else f"Question: {question} "
+    asked = "" if question is None else f"Question: {printable(question)} "
+    given = printable(answer.text) or "(nothing)"
     return (
-        f"Memory tokens per segment over time. {asked}Answer: {answer.text} "
+        f"Memory tokens per segment over time. {asked}Answer: {given} "
         f"The answer used {answer.tokens_used} of {answer.budget} tokens on {len(counts_N)} "
         f"segments; {int(many_N.sum())} kept many. Most tokens: {places}."
     )

@@ -7,8 +7,7 @@ Shape suffixes: N segments, L tokens, V visual tokens, D width.
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,64 +21,22 @@ from tempo_lib import prompts
 from tempo_lib.attention import VISION_BATCHED
 from tempo_lib.compressor import mrope_positions, next_positions
 from tempo_lib.presets import PixelRules
-from tempo_lib.processing import PatchShape, TextEncoder, resize_frames, segment_pixels
-from tempo_lib.processing import SegmentPixels, prefix_ids
-from tempo_lib.training.blocks import BlockRow, block_mask, collate_blocks
+from tempo_lib.processing import PatchShape, TextEncoder, prefix_ids
 from tempo_lib.sequence import IGNORE
+from tempo_lib.training.base_compressor_data import (
+    BaseCompressorConfig,
+    SegmentBatch,
+    SegmentPool,
+    draw_batch,
+    make_pool,
+    stack_segments,
+)
+from tempo_lib.training.blocks import BlockRow, block_mask, collate_blocks
 from tempo_lib.training.optimiser import make_optimiser, miniature_init
-from tempo_lib.video import Video
-from tempo_lib.world import wordings
-from tempo_lib.world.language import ACTORS, CAPTION_QUESTION, FPS, PLACES, caption
-from tempo_lib.world.questions import QUESTION_TEXT
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Story, make_story
+from tempo_lib.world.language import ACTORS, PLACES
+from tempo_lib.world.scenes import Story
 
-
-@dataclass(frozen=True, kw_only=True)
-class BaseCompressorConfig:
-    """Numbers of the two phases; values come from the preset."""
-
-    num_stories: int
-    story_frames: int
-    windows: tuple[int, ...]
-    max_offset_seconds: int  # segments are read as if they began this late at most
-    vision_steps: int
-    vision_batch: int
-    vision_learning_rate: float
-    cosine_scale: float
-    caption_steps: int  # captions and answers only, before relevance joins
-    steps: int
-    batch: int
-    questions: int
-    matrix_learning_rate: float
-    learning_rate: float
-    decay_share: float
-    clip_norm: float
-
-
-@dataclass(frozen=True)
-class SegmentPool:
-    """Rendered stories at the size the model reads: frames (stories, T, H, W, 3) uint8."""
-
-    stories: list[Story]
-    frames: np.ndarray
-
-    def draw(self, rng: np.random.Generator, window: int) -> tuple[Story, int, np.ndarray]:
-        """A story, the first frame of a window on the frame-pair grid, and its frames."""
-        index = int(rng.integers(len(self.stories)))
-        start = 2 * int(rng.integers((self.frames.shape[1] - window) // 2 + 1))
-        return self.stories[index], start, self.frames[index, start : start + window]
-
-
-def make_pool(config: BaseCompressorConfig, rules: PixelRules, factor: int, seed: int) -> SegmentPool:
-    """Stories and their frames, resized once."""
-    stories, frames = [], []
-    for index in tqdm(range(config.num_stories), desc="segments", unit="story"):
-        rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
-        stories.append(make_story(rng, config.story_frames))
-        rendered = render(stories[-1], seed=int(rng.integers(2**31)))
-        frames.append(resize_frames(rendered, rules, factor).permute(0, 2, 3, 1).numpy())
-    return SegmentPool(stories, np.stack(frames))
+HELD_OUT_SEED = 10_000  # added to the run's seed: stories no step has seen
 
 
 def train_base_compressor(
@@ -102,7 +59,8 @@ def train_base_compressor(
     text = TextEncoder(tokenizer)
     losses = train_vision(model, text, pool, config, rules, seed)
     losses += train_language(model, text, pool, config, rules, seed)
-    held_out = make_pool(_smaller(config), rules, shape.factor, seed + 10_000)
+    few = replace(config, num_stories=config.num_stories // 10)
+    held_out = make_pool(few, rules, shape.factor, seed + HELD_OUT_SEED)
     card = {
         "config": asdict(config),
         "seed": seed,
@@ -168,7 +126,10 @@ def naming_loss(
     scenes = [story.scene_at(start) for story, start, _ in drawn]
     names = ["empty", *ACTORS]
     groups = {
-        "actor": (table[_word_rows(text, names)], [names.index(s.actor or "empty") for s in scenes]),
+        "actor": (
+            table[_word_rows(text, names)],
+            [names.index(s.actor or "empty") for s in scenes],
+        ),
         "place": (table[_word_rows(text, PLACES)], [PLACES.index(s.place) for s in scenes]),
     }
     codes = [-1 if s.code is None else int(s.code) for s in scenes]
@@ -202,7 +163,9 @@ def train_language(
     losses = []
     for step in (bar := tqdm(range(config.steps), desc="compressor", unit="step")):
         relevance_share = 0.0 if step < config.caption_steps else 0.7
-        loss = language_loss(model, text, draw_batch(rng, pool, text, config, relevance_share), rules)
+        loss = language_loss(
+            model, text, draw_batch(rng, pool, text, config, relevance_share), rules
+        )
         model.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -215,75 +178,6 @@ def train_language(
 
 
 @dataclass(frozen=True)
-class SegmentBatch:
-    """Frames of one window length, the system prompt and the blocks of each segment."""
-
-    frames: list[np.ndarray]
-    offsets: list[float]
-    systems: list[str]
-    blocks: list[list[tuple[list[int], list[int]]]]
-
-
-def draw_batch(
-    rng: np.random.Generator,
-    pool: SegmentPool,
-    text: TextEncoder,
-    config: BaseCompressorConfig,
-    relevance_share: float,
-) -> SegmentBatch:
-    """Segments with either one caption and answers, or Yes/No questions."""
-    window = int(rng.choice(config.windows))
-    batch = SegmentBatch([], [], [], [])
-    for _ in range(config.batch):
-        story, start, frames = pool.draw(rng, window)
-        judge = rng.random() < relevance_share
-        pairs = (
-            list(relevance_pairs(rng, story, start, window, config.questions))
-            if judge
-            else list(content_pairs(rng, story, start, window))
-        )
-        batch.frames.append(frames)
-        batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
-        batch.systems.append(
-            wordings.relevance_prompt(rng) if judge else wordings.plain_prompt(rng)
-        )
-        batch.blocks.append([block_ids(text, query, answer) for query, answer in pairs])
-    return batch
-
-
-def relevance_pairs(
-    rng: np.random.Generator, story: Story, start: int, window: int, count: int
-) -> Iterator[tuple[str, str]]:
-    """(query, Yes or No), about half of them about an actor in sight when there is one."""
-    seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
-    kinds = [kind for kind in QUESTION_TEXT if kind != "global"]
-    for _ in range(count):
-        if rng.random() < 0.05:
-            yield QUESTION_TEXT["global"], prompts.YES
-            continue
-        known = seen and rng.random() < 0.4
-        actor = str(rng.choice(seen if known else list(ACTORS)))
-        query = QUESTION_TEXT[str(rng.choice(kinds))].format(actor=actor)
-        yield query, prompts.YES if actor in seen else prompts.NO
-
-
-def content_pairs(
-    rng: np.random.Generator, story: Story, start: int, window: int
-) -> Iterator[tuple[str, str]]:
-    """The caption, and what the segment itself answers about each actor in sight."""
-    yield CAPTION_QUESTION, caption(story, start, start + window) + "."
-    for scene in story.visible(start, start + window):
-        if scene.actor:
-            query = QUESTION_TEXT["needle"].format(actor=scene.actor)
-            yield query, f"The {scene.actor} shows {scene.code}."
-
-
-def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:
-    question = text.ids(prompts.query_parts(query))
-    return question, [*text.words(answer), text.special(prompts.IM_END)]
-
-
-@dataclass(frozen=True)
 class AnswerLogits:
     """Logits (M, words) of all answer tokens, their targets (M,) and rows (M,)."""
 
@@ -293,7 +187,10 @@ class AnswerLogits:
 
 
 def forward_blocks(
-    model: Qwen3VLForConditionalGeneration, text: TextEncoder, batch: SegmentBatch, rules: PixelRules
+    model: Qwen3VLForConditionalGeneration,
+    text: TextEncoder,
+    batch: SegmentBatch,
+    rules: PixelRules,
 ) -> AnswerLogits:
     """Run a batch of segments with blocks; logits of the answers' tokens only."""
     shape = _patch_shape(model)
@@ -302,9 +199,7 @@ def forward_blocks(
         prefix_ids(text, system, segments.part(i, i + 1), shape.merge)[0]
         for i, system in enumerate(batch.systems)
     ]
-    blocks = collate_blocks(
-        [BlockRow(c, b) for c, b in zip(context, batch.blocks, strict=True)]
-    )
+    blocks = collate_blocks([BlockRow(c, b) for c, b in zip(context, batch.blocks, strict=True)])
     in_context = (blocks.block == 0).long()
     positions_3NL = mrope_positions(model.model, blocks.ids, in_context, segments.grid_thw_N3)
     after_NL = next_positions(positions_3NL, in_context)[:, None] + blocks.steps
@@ -325,7 +220,10 @@ def forward_blocks(
 
 
 def language_loss(
-    model: Qwen3VLForConditionalGeneration, text: TextEncoder, batch: SegmentBatch, rules: PixelRules
+    model: Qwen3VLForConditionalGeneration,
+    text: TextEncoder,
+    batch: SegmentBatch,
+    rules: PixelRules,
 ) -> torch.Tensor:
     """Mean cross entropy over answer tokens."""
     with torch.autocast("cpu", torch.bfloat16):
@@ -365,28 +263,6 @@ def evaluate_base(
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(scores.items())}
 
 
-def stack_segments(
-    frames: list[np.ndarray],
-    rules: PixelRules,
-    shape: PatchShape,
-    offsets: list[float] | None = None,
-) -> SegmentPixels:
-    """Equally long windows of equal size, each with its own start in seconds, as one object."""
-    window = len(frames[0])
-    video = Video(np.concatenate(frames), fps=FPS)
-    segments = segment_pixels(video, rules, shape, window, window)
-    begins = [0.0] * len(frames) if offsets is None else offsets
-    length = window / FPS
-    pair_seconds = [
-        [seconds - i * length + begin for seconds in segments.pair_seconds[i]]
-        for i, begin in enumerate(begins)
-    ]
-    seconds = torch.tensor(begins, dtype=torch.float64) + length / 2
-    return SegmentPixels(
-        segments.pixel_rows_PC, segments.grid_thw_N3, pair_seconds, seconds, is_image=False
-    )
-
-
 def _word_rows(text: TextEncoder, words: tuple[str, ...] | list[str]) -> list[int]:
     return [text.words(f" {word}")[0] for word in words]
 
@@ -394,7 +270,3 @@ def _word_rows(text: TextEncoder, words: tuple[str, ...] | list[str]) -> list[in
 def _patch_shape(model: Qwen3VLForConditionalGeneration) -> PatchShape:
     vision = model.config.vision_config
     return PatchShape(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)
-
-
-def _smaller(config: BaseCompressorConfig) -> BaseCompressorConfig:
-    return BaseCompressorConfig(**{**asdict(config), "num_stories": config.num_stories // 10})

@@ -9,16 +9,24 @@ Shape suffixes: B samples, S tokens, L context tokens, Q blocks, T tokens per bl
 V vocabulary, C channels, M tokens with a label.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from tempo_lib.prompts import all_texts
 from tempo_lib.training import block_attention
@@ -28,13 +36,14 @@ from tempo_lib.training.base_decoder_config import (
     rate_factor,
 )
 from tempo_lib.training.base_decoder_data import draw_batch, draw_noise
+from tempo_lib.training.base_decoder_eval import as_table, evaluate_base_decoder
 from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.world.tokenizer import build_tokenizer
 from tempo_lib.world.transcripts import BLOCK_KINDS, IGNORE, Batch, Encoder
 
 
-def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int) -> dict:
-    """Train and save a base decoder with its tokenizer; returns steps, seconds and losses.
+def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int) -> dict[str, Any]:
+    """Train and save a base decoder with its tokenizer; returns what card.json holds.
 
     ``out_dir`` receives a Hugging Face folder. A ``state.pt`` found there is resumed.
     """
@@ -63,12 +72,24 @@ def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int
             bar.set_postfix({key: f"{value:.2f}" for key, value in sorted(running.items())})
             if step % config.save_every == 0 and step < total:
                 _save_state(out_dir, model, optimizers, step, time.monotonic() - started)
-    seconds = time.monotonic() - started
     save_model(model, tokenizer, out_dir)
+    metrics: dict[str, Any] = {"steps": step, "seed": seed, "config": asdict(config)}
+    metrics["seconds"] = round(time.monotonic() - started, 1)
+    metrics["training_averages"] = {key: round(running[key], 3) for key in sorted(running)}
+    write_card(out_dir, config, metrics)
     (out_dir / "state.pt").unlink(missing_ok=True)
-    return {"steps": step, "seconds": round(seconds, 1), "seed": seed, "config": asdict(config)} | {
-        "training_averages": {key: round(value, 3) for key, value in sorted(running.items())}
-    }
+    return metrics
+
+
+def write_card(out_dir: Path, config: BaseDecoderConfig, metrics: dict[str, Any]) -> None:
+    """Judge the saved folder by free decoding and write ``card.json``; extends ``metrics``."""
+    model = AutoModelForCausalLM.from_pretrained(out_dir, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(out_dir)
+    lengths, num_stories = config.eval_segments, config.eval_stories
+    scores = evaluate_base_decoder(model, tokenizer, lengths, num_stories, metrics["seed"])
+    metrics["data"] = "transcripts of tempo_lib.world stories, drawn by (seed, step)"
+    metrics["accuracy"] = as_table(scores)
+    (out_dir / "card.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
 
 def build_model(

@@ -40,14 +40,14 @@ class BaseDecoderConfig:
     beta2: float = 0.98
     warmup_steps: int = 20
     clip_norm: float = 1.0
-    lm_weight: float = 0.1
+    lm_weight: float = 0.03
     min_segments: int = 2
     growth_share: float = 0.6  # of a phase, in which transcripts grow
     long_share: float = 0.5  # of batches near the longest length; the rest log-uniform
-    caption_share: float = 0.04
-    visual_share: float = 0.5  # of batches with the 12 drawn actors; the rest has 48 names
+    caption_share: float = 0.06
+    visual_share: float = 0.3  # of batches with the 12 drawn actors; the rest has 48 names
     most_unique: int = 24  # unique actors in stories of 48 names: more to ask
-    offset_share: float = 0.75
+    offset_share: float = 0.5
     stretch_share: float = 0.4
     noise_share: float = 0.3
     kind_weights: Mapping[str, float] = field(
@@ -63,11 +63,23 @@ class BaseDecoderConfig:
     phases: tuple[Phase, ...] = (
         Phase(
             name="short",
-            steps=900,
-            first_segments=4,
+            steps=700,
+            first_segments=3,
             last_segments=6,
-            recall_share=0.5,
-            batch_tokens=8000,
+            recall_share=0.7,
+            batch_tokens=4000,
+            num_questions=10,
+            stretch=0,
+            noise=0.0,
+            decay_share=0.0,
+        ),
+        Phase(
+            name="mid",
+            steps=500,
+            first_segments=5,
+            last_segments=24,
+            recall_share=0.3,
+            batch_tokens=4000,
             num_questions=12,
             stretch=0,
             noise=0.0,
@@ -75,18 +87,20 @@ class BaseDecoderConfig:
         ),
         Phase(
             name="long",
-            steps=1600,
-            first_segments=6,
+            steps=700,
+            first_segments=20,
             last_segments=104,
-            recall_share=0.0,
-            batch_tokens=5000,
-            num_questions=14,
-            stretch=3,
-            noise=0.5,
-            decay_share=0.5,
+            recall_share=0.1,
+            batch_tokens=4500,
+            num_questions=12,
+            stretch=2,
+            noise=0.3,
+            decay_share=0.4,
         ),
     )
-    save_every: int = 250
+    save_every: int = 100
+    eval_segments: tuple[int, ...] = (16, 32, 64, 96)
+    eval_stories: int = 32  # per length, each with about one question of every kind
 
 
 def locate(config: BaseDecoderConfig, step: int) -> tuple[Phase, int]:

@@ -46,11 +46,12 @@ def collate_blocks(rows: list[BlockRow]) -> BlockBatch:
         for column, values in zip(columns, (ids, labels, steps, block), strict=True):
             column.append(values)
     longest = max(len(values) for values in columns[0])
-    padded = [
+    ids_BL, labels_BL, steps_BL, block_BL = (
         torch.tensor([values + [fill] * (longest - len(values)) for values in column])
         for column, fill in zip(columns, (0, IGNORE, 0, -1), strict=True)
-    ]
-    return BlockBatch(*padded, torch.tensor([len(row.context) for row in rows]))
+    )
+    lengths_B = torch.tensor([len(row.context) for row in rows])
+    return BlockBatch(ids_BL, labels_BL, steps_BL, block_BL, lengths_B)
 
 
 def block_mask(block_BL: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

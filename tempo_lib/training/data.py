@@ -21,7 +21,7 @@ from tempo_lib import prompts
 from tempo_lib.compressor import pad_rows
 from tempo_lib.model import Tempo
 from tempo_lib.presets import VideoNumbers
-from tempo_lib.processing import prefix_ids, resize_frames, segment_pixels
+from tempo_lib.processing import SegmentPixels, prefix_ids, resize_frames, segment_pixels
 from tempo_lib.sequence import IGNORE, Turn, training_ids
 from tempo_lib.video import Video, load_image, load_video
 
@@ -144,13 +144,15 @@ class FrameStore:
         if cached.is_file():
             with np.load(cached) as held:
                 return Video(
-                    held["frames"], float(held["fps"]), held["seconds"], str(path), bool(held["image"])
+                    held["frames"],
+                    float(held["fps"]),
+                    held["seconds"],
+                    str(path),
+                    bool(held["image"]),
                 )
         clip = self._decode(path)
         part = cached.with_suffix(f".{hashlib.sha256(str(path).encode()).hexdigest()[:8]}.part.npz")
-        np.savez(
-            part, frames=clip.frames, fps=clip.fps, seconds=clip.seconds, image=clip.is_image
-        )
+        np.savez(part, frames=clip.frames, fps=clip.fps, seconds=clip.seconds, image=clip.is_image)
         part.replace(cached)  # an interrupted write never looks like a finished one
         return clip
 
@@ -170,6 +172,16 @@ class FrameStore:
         return Video(frames, clip.fps, clip.seconds, clip.source, clip.is_image)
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A sample as numbers: its segments (None for text), their token rows, decoder ids, labels."""
+
+    segments: SegmentPixels | None
+    compressor_rows: list[list[int]]
+    ids: list[int]
+    labels: list[int]
+
+
 class Collator:
     """Samples -> tensors of ``Tempo.forward``. Holds the tokenizer, never the weights."""
 
@@ -187,44 +199,44 @@ class Collator:
         return 1 if clip.is_image else -(-clip.num_frames // (sample.window or self.window))
 
     def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        rows, ids, labels, pixels, grids = [], [], [], [], []
-        for sample in samples:
-            seconds: list[float] = []
-            is_image = False
-            if sample.media is not None:
-                clip = self.store.get(sample.media)
-                window = sample.window or self.window
-                segments = segment_pixels(clip, self.rules, self.shape, window, window)
-                query = self.text.ids(prompts.query_parts(sample.question))
-                prefixes = prefix_ids(self.text, self.system, segments, self.shape.merge)
-                rows += [prefix + query for prefix in prefixes]
-                pixels.append(segments.pixel_rows_PC)
-                grids.append(segments.grid_thw_N3)
-                seconds, is_image = segments.seconds_N.tolist(), segments.is_image
-            counts = [self.tokens] * len(seconds)
-            turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
-            for column, values in zip(
-                (ids, labels), training_ids(self.text, self.decoder_system, turn), strict=True
-            ):
-                column.append(values)
-            self._check_length(sample, len(ids[-1]))
+        """Batch of ``Tempo.forward``: decoder rows of all samples, segments of all in order."""
+        encoded = [self._encode(sample) for sample in samples]
         cpu = torch.device("cpu")
-        padded, mask = pad_rows(ids, cpu)
-        wanted, _ = pad_rows(labels, cpu)
+        ids_SL, mask_SL = pad_rows([one.ids for one in encoded], cpu)
+        labels_SL, _ = pad_rows([one.labels for one in encoded], cpu)
         batch = {
-            "input_ids": padded,
-            "attention_mask": mask,
-            "labels": wanted.masked_fill(mask == 0, IGNORE),
+            "input_ids": ids_SL,
+            "attention_mask": mask_SL,
+            "labels": labels_SL.masked_fill(mask_SL == 0, IGNORE),
         }
-        if rows:
+        segments = [one.segments for one in encoded if one.segments is not None]
+        if segments:
+            rows = [row for one in encoded for row in one.compressor_rows]
             compressor_ids, compressor_mask = pad_rows(rows, cpu)
             batch |= {
-                "pixel_rows": torch.cat(pixels),
-                "grid_thw": torch.cat(grids),
+                "pixel_rows": torch.cat([part.pixel_rows_PC for part in segments]),
+                "grid_thw": torch.cat([part.grid_thw_N3 for part in segments]),
                 "compressor_ids": compressor_ids,
                 "compressor_mask": compressor_mask,
             }
         return batch
+
+    def _encode(self, sample: Sample) -> Encoded:
+        """One sample's segments, compressor rows, decoder ids and labels."""
+        segments, rows, seconds = None, [], []
+        if sample.media is not None:
+            clip, window = self.store.get(sample.media), sample.window or self.window
+            segments = segment_pixels(clip, self.rules, self.shape, window, window)
+            query = self.text.ids(prompts.query_parts(sample.question))
+            prefixes = prefix_ids(self.text, self.system, segments, self.shape.merge)
+            rows = [prefix + query for prefix in prefixes]
+            seconds = segments.seconds_N.tolist()
+        is_image = segments is not None and segments.is_image
+        counts = [self.tokens] * len(seconds)
+        turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
+        ids, labels = training_ids(self.text, self.decoder_system, turn)
+        self._check_length(sample, len(ids))
+        return Encoded(segments, rows, ids, labels)
 
     def _check_length(self, sample: Sample, length: int) -> None:
         if length > self.max_context:

@@ -20,6 +20,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from tempo_lib.model import Tempo
 from tempo_lib.presets import StageNumbers
+from tempo_lib.runs import sha256_of_file
 from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
 from tempo_lib.training.stages import parameter_groups, set_trainable
 
@@ -46,7 +47,9 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     if not samples:
         raise ValueError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
-    accelerator = Accelerator(mixed_precision=run.mixed_precision, step_scheduler_with_optimizer=False)
+    accelerator = Accelerator(
+        mixed_precision=run.mixed_precision, step_scheduler_with_optimizer=False
+    )
     loader, batches = make_loader(model, samples, run)
     set_trainable(model, run.numbers)
     model.train()
@@ -64,7 +67,9 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     for batch in endless(accelerator, loader, batches, done):
         if done >= steps:
             break
-        records.append({"step": done, **train_step(accelerator, model, optimiser, schedule, batch, run)})
+        records.append(
+            {"step": done, **train_step(accelerator, model, optimiser, schedule, batch, run)}
+        )
         done += 1
         bar.update()
         bar.set_postfix(loss=f"{records[-1]['loss']:.3f}")
@@ -73,6 +78,27 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     bar.close()
     finish(accelerator, model, run, records)
     return records
+
+
+def train_with_card(
+    model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
+) -> dict[str, Any]:
+    """``train_stage``, then ``card.json``: the sign of a finished checkpoint."""
+    started = time.perf_counter()
+    records = train_stage(model, samples, run)
+    tail = records[-max(1, len(records) // 20) :]
+    card = {
+        "stage": run.stage,
+        "seed": run.seed,
+        "samples": len(samples),
+        "steps": len(records),
+        "seconds": round(time.perf_counter() - started, 1),
+        "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
+        "trainable": list(run.numbers.trainable),
+        "manifest_sha256": sha256_of_file(manifest),
+    }
+    (run.out_dir / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    return card
 
 
 def make_loader(

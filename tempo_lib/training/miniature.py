@@ -4,9 +4,7 @@ Each step writes a folder under ``work`` and is skipped when its folder is finis
 interrupted run goes on where it stopped. The two base models train side by side, one core each.
 """
 
-import json
 import shutil
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,11 +20,13 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints import fresh_tempo
 from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset, load_preset
-from tempo_lib.runs import project_root, sha256_of_file
-from tempo_lib.training.base_compressor import BaseCompressorConfig, train_base_compressor
-from tempo_lib.training.base_decoder import BaseDecoderConfig, train_base_decoder
+from tempo_lib.runs import project_root
+from tempo_lib.training.base_compressor import train_base_compressor
+from tempo_lib.training.base_compressor_data import BaseCompressorConfig
+from tempo_lib.training.base_decoder import train_base_decoder
+from tempo_lib.training.base_decoder_config import BaseDecoderConfig
 from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_stage
+from tempo_lib.training.loop import StageRun, train_with_card
 from tempo_lib.training.stages import STAGES, stage_numbers
 from tempo_lib.world.corpora import build_corpus
 from tempo_lib.world.corpus_specs import CorpusSpec
@@ -131,7 +131,6 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     model = starting_model(mini, stage, start)
     manifest_path = project_root() / _manifest(mini.preset)
     samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
-    started = time.perf_counter()
     run = StageRun(
         stage=stage,
         numbers=numbers,
@@ -139,19 +138,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
     )
-    records = train_stage(model, samples, run)
-    tail = records[-max(1, len(records) // 20) :]
-    card = {
-        "stage": stage,
-        "seed": mini.seed,
-        "samples": len(samples),
-        "steps": len(records),
-        "seconds": round(time.perf_counter() - started, 1),
-        "final_loss": round(sum(r["loss"] for r in tail) / len(tail), 4),
-        "trainable": list(numbers.trainable),
-        "manifest_sha256": sha256_of_file(manifest_path),
-    }
-    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    train_with_card(model, samples, run, manifest_path)
     return out
 
 

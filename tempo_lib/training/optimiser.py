@@ -8,7 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 
-def miniature_init(model: PreTrainedModel, qk_gain: float = 1.7, embedding_std: float = 0.08) -> None:
+def miniature_init(
+    model: PreTrainedModel, qk_gain: float = 1.7, embedding_std: float = 0.08
+) -> None:
     """Sharper attention and wider embeddings: with the defaults tiny models learn far slower."""
     for name, parameter in model.named_parameters():
         if name.endswith(("q_norm.weight", "k_norm.weight")):

@@ -137,20 +137,20 @@ def _ask(kind: str, actor: str | None, slot: str, start: float, stop: float) -> 
 
 
 def _ask_about_unique(story: Story, window: int, offset_seconds: float) -> list[Question]:
-    acted = [index for index, scene in enumerate(story.scenes) if scene.actor is not None]
     questions = []
-    for rank, index in enumerate(acted):
-        actor = story.scenes[index].actor
+    for index, scene in enumerate(story.scenes):
+        actor = scene.actor
         if actor is None or len(story.appearances[actor]) > 1:
             continue
         start, stop = story.starts[index] / FPS, story.starts[index + 1] / FPS
         first = first_segment(story, index, window)
         seen_at = time_tag(segment_seconds(first, window) + offset_seconds)
         slots = {"needle": str(story.scenes[index].code), "grounding": seen_at}
-        if rank + 1 < len(acted):
-            slots["after"] = str(story.scenes[acted[rank + 1]].actor)
-        if rank > 0:
-            slots["before"] = str(story.scenes[acted[rank - 1]].actor)
+        # only where the neighbouring scene has an actor: "right after" means the next scene
+        for kind, other in (("after", index + 1), ("before", index - 1)):
+            neighbour = story.scenes[other].actor if 0 <= other < len(story.scenes) else None
+            if neighbour is not None:
+                slots[kind] = neighbour
         for kind, slot in slots.items():
             span = (start + offset_seconds, stop + offset_seconds)
             questions.append(_ask(kind, actor, slot, *span))

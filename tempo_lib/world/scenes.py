@@ -17,6 +17,7 @@ from tempo_lib.world.language import ACTORS, PLACES
 
 MIN_SCENE_FRAMES = 4
 MAX_SCENE_FRAMES = 12
+SCENE_STEP_FRAMES = 4
 MIN_VISIBLE_FRAMES = 2  # a scene cut to fewer frames of a window is not part of that window
 MAX_COUNTED = 6  # a counted actor appears 2 to 6 times
 CODES = range(10, 100)
@@ -93,7 +94,7 @@ def make_story(
     actors: Sequence[str] = ACTORS,
     max_unique: int = 4,
     max_counted: int = 4,
-    empty_share: float = 0.35,
+    empty_share: float = 0.25,
 ) -> Story:
     """Draw a story of exactly ``num_frames`` frames (even, at least 4).
 
@@ -125,17 +126,18 @@ def make_story(
 
 
 def draw_lengths(rng: np.random.Generator, num_frames: int) -> list[int]:
-    """Even scene lengths of 4 to 12 frames that sum to ``num_frames``."""
+    """Scene lengths of 4, 8 or 12 frames that sum to ``num_frames`` (the last may have 2 more).
+
+    Cuts fall on multiples of 4 frames, the window of training, so that a training segment shows
+    one scene and an inference segment at most two: what a segment is about is never in doubt.
+    """
     lengths: list[int] = []
-    rest = num_frames
+    rest = num_frames - num_frames % SCENE_STEP_FRAMES
     while rest:
-        options = [
-            length
-            for length in range(MIN_SCENE_FRAMES, MAX_SCENE_FRAMES + 1, 2)
-            if length == rest or rest - length >= MIN_SCENE_FRAMES
-        ]
-        lengths.append(options[rng.integers(len(options))])
+        longest = min(rest, MAX_SCENE_FRAMES)
+        lengths.append(SCENE_STEP_FRAMES * int(rng.integers(1, longest // SCENE_STEP_FRAMES + 1)))
         rest -= lengths[-1]
+    lengths[-1] += num_frames % SCENE_STEP_FRAMES
     return lengths
 
 

@@ -1,0 +1,156 @@
+"""One record a question and variant, kept on disk so that none is computed twice.
+
+A file holds the records of one variant under one set of facts (weights, suite, budget, code,
+library versions); other facts make another file. Records carry scores and counts, so that
+allocations can be redrawn without a model.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import tempo_lib
+from tempo_lib.model import Tempo
+from tempo_lib.runs import library_versions, sha256_of_file
+
+# What an answer depends on; a change of any of these makes old records unusable.
+CODE = (
+    *("allocation", "attention", "compressor", "config", "model", "processing", "prompts"),
+    *("reader_decord", "reader_pyav", "readers", "reduction", "sampling", "sequence", "session"),
+    *("video", "evaluation/records", "evaluation/runner", "evaluation/variants"),
+    *("world/language", "world/questions", "world/scenes"),
+)
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
+# Names and versions inside a config that say where it came from, not what the model does.
+_ORIGIN = ("_name_or_path", "transformers_version", "architectures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One question answered under one variant.
+
+    scores, counts, seconds: one entry a segment (N,). relevant: 1 where the asked actor is in
+    the segment, None where the story does not say (no actor, or fewer frames than the story
+    has); auc: area under the ROC curve of scores against it, None without both kinds of segment.
+    start, stop: seconds of the scenes asked about.
+    """
+
+    suite: str
+    world_seed: int
+    variant: str
+    video: str
+    video_sha256: str
+    question_id: str
+    kind: str
+    question: str
+    answer: str
+    start: float
+    stop: float
+    prediction: str
+    correct: bool
+    tokens_used: int
+    num_segments: int
+    num_frames: int
+    budget: int
+    k_min: int
+    auc: float | None
+    scores: list[float]
+    counts: list[int]
+    seconds: list[float]
+    relevant: list[int] | None
+
+
+LISTS = ("scores", "counts", "seconds", "relevant")
+COLUMNS = tuple(f.name for f in fields(Record) if f.name not in LISTS)
+
+
+@dataclass
+class RecordFile:
+    """Records of one variant by question id, mirrored to ``path``; None keeps them in memory."""
+
+    path: Path | None
+    facts: dict[str, Any]
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def find(self, question_id: str, video_sha256: str, question: str) -> Record | None:
+        """The record of this very question about this very file, or None."""
+        record = self.records.get(question_id)
+        if record is None or (record.video_sha256, record.question) != (video_sha256, question):
+            return None
+        return record
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Keep records and append them to the file in one write."""
+        lines = []
+        for record in records:
+            self.records[record.question_id] = record
+            lines.append(json.dumps(asdict(record)) + "\n")
+        if self.path is not None and lines:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write("".join(lines))
+
+
+def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> RecordFile:
+    """Records kept under these facts: ``variant-<hash of facts>.jsonl``, facts beside it.
+
+    A last line cut off by an interruption is dropped, and its question asked again.
+    """
+    if folder is None:
+        return RecordFile(None, facts)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{variant}-{digest(facts)[:16]}.jsonl"
+    if not path.exists():
+        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        return RecordFile(path, facts)
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(whole, encoding="utf-8")
+        os.replace(partial, path)
+    found = [Record(**json.loads(line)) for line in whole.splitlines()]
+    return RecordFile(path, facts, {record.question_id: record for record in found})
+
+
+def model_facts(model: Tempo) -> dict[str, str]:
+    """Hashes of weights, config and words of a model, wherever it was loaded from."""
+    weights = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        weights.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        weights.update(flat.view(torch.uint8).numpy())
+    words = model.encoder.tokenizer.backend_tokenizer.to_str()
+    return {
+        "weights": weights.hexdigest(),
+        "config": digest(_without_origin(model.config.to_dict())),
+        "tokenizer": hashlib.sha256(words.encode()).hexdigest(),
+        "device": model.device.type,
+    }
+
+
+def code_facts() -> dict[str, Any]:
+    """Hash of the modules that answers depend on, and versions of the libraries."""
+    package = Path(tempo_lib.__file__).parent
+    hashes = [sha256_of_file(package / f"{name}.py") for name in CODE]
+    installed = library_versions()
+    versions = {name: installed[name] for name in LIBRARIES if name in installed}
+    return {"code": digest(hashes), "versions": versions}
+
+
+def digest(content: Any) -> str:
+    """Hex SHA-256 of the content as sorted JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _without_origin(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_origin(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key not in _ORIGIN
+    }

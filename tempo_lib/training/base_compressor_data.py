@@ -1,0 +1,168 @@
+"""What the base compressor reads: rendered segments and the questions asked of them.
+
+A pool of stories is rendered once; batches are drawn from it. Shape suffixes: N segments.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from tempo_lib import prompts
+from tempo_lib.presets import PixelRules
+from tempo_lib.processing import (
+    PatchShape,
+    SegmentPixels,
+    TextEncoder,
+    resize_frames,
+    segment_pixels,
+)
+from tempo_lib.video import Video
+from tempo_lib.world import wordings
+from tempo_lib.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
+from tempo_lib.world.questions import QUESTION_TEXT
+from tempo_lib.world.rendering import render
+from tempo_lib.world.scenes import SCENE_STEP_FRAMES, Story, make_story
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseCompressorConfig:
+    """Numbers of the two phases; values come from the preset."""
+
+    num_stories: int
+    story_frames: int
+    windows: tuple[int, ...]
+    max_offset_seconds: int  # segments are read as if they began this late at most
+    vision_steps: int
+    vision_batch: int
+    vision_learning_rate: float
+    cosine_scale: float
+    caption_steps: int  # captions and answers only, before relevance joins
+    steps: int
+    batch: int
+    questions: int
+    matrix_learning_rate: float
+    learning_rate: float
+    decay_share: float
+    clip_norm: float
+
+
+@dataclass(frozen=True)
+class SegmentPool:
+    """Rendered stories at the size the model reads: frames (stories, T, H, W, 3) uint8."""
+
+    stories: list[Story]
+    frames: np.ndarray
+
+    def draw(self, rng: np.random.Generator, window: int) -> tuple[Story, int, np.ndarray]:
+        """A story, the first frame of a window, and its frames; windows begin where cuts may."""
+        index = int(rng.integers(len(self.stories)))
+        step = min(window, SCENE_STEP_FRAMES)
+        start = step * int(rng.integers((self.frames.shape[1] - window) // step + 1))
+        return self.stories[index], start, self.frames[index, start : start + window]
+
+
+def make_pool(
+    config: BaseCompressorConfig, rules: PixelRules, factor: int, seed: int
+) -> SegmentPool:
+    """Stories and their frames, resized once."""
+    stories, frames = [], []
+    for index in tqdm(range(config.num_stories), desc="segments", unit="story"):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
+        stories.append(make_story(rng, config.story_frames))
+        rendered = render(stories[-1], seed=int(rng.integers(2**31)))
+        frames.append(resize_frames(rendered, rules, factor).permute(0, 2, 3, 1).numpy())
+    return SegmentPool(stories, np.stack(frames))
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    """Frames of one window length, the system prompt and the blocks of each segment."""
+
+    frames: list[np.ndarray]
+    offsets: list[float]
+    systems: list[str]
+    blocks: list[list[tuple[list[int], list[int]]]]
+
+
+def draw_batch(
+    rng: np.random.Generator,
+    pool: SegmentPool,
+    text: TextEncoder,
+    config: BaseCompressorConfig,
+    relevance_share: float,
+) -> SegmentBatch:
+    """Segments with either one caption and answers, or Yes/No questions."""
+    window = int(rng.choice(config.windows))
+    batch = SegmentBatch([], [], [], [])
+    for _ in range(config.batch):
+        story, start, frames = pool.draw(rng, window)
+        judge = rng.random() < relevance_share
+        pairs = (
+            list(relevance_pairs(rng, story, start, window, config.questions))
+            if judge
+            else list(content_pairs(rng, story, start, window))
+        )
+        batch.frames.append(frames)
+        batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
+        batch.systems.append(
+            wordings.relevance_prompt(rng) if judge else wordings.plain_prompt(rng)
+        )
+        batch.blocks.append([block_ids(text, query, answer) for query, answer in pairs])
+    return batch
+
+
+def relevance_pairs(
+    rng: np.random.Generator, story: Story, start: int, window: int, count: int
+) -> Iterator[tuple[str, str]]:
+    """(query, Yes or No), about half of them about an actor in sight when there is one."""
+    seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
+    kinds = [kind for kind in QUESTION_TEXT if kind != "global"]
+    for _ in range(count):
+        if rng.random() < 0.05:
+            yield QUESTION_TEXT["global"], prompts.YES
+            continue
+        known = seen and rng.random() < 0.4
+        actor = str(rng.choice(seen if known else list(ACTORS)))
+        query = QUESTION_TEXT[str(rng.choice(kinds))].format(actor=actor)
+        yield query, prompts.YES if actor in seen else prompts.NO
+
+
+def content_pairs(
+    rng: np.random.Generator, story: Story, start: int, window: int
+) -> Iterator[tuple[str, str]]:
+    """The caption, and what the segment itself answers about each actor in sight."""
+    yield CAPTION_QUESTION, caption(story, start, start + window) + "."
+    for scene in story.visible(start, start + window):
+        if scene.actor:
+            query = QUESTION_TEXT["needle"].format(actor=scene.actor)
+            yield query, f"The {scene.actor} shows {scene.code}."
+
+
+def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:
+    question = text.ids(prompts.query_parts(query))
+    return question, [*text.words(answer), text.special(prompts.IM_END)]
+
+
+def stack_segments(
+    frames: list[np.ndarray],
+    rules: PixelRules,
+    shape: PatchShape,
+    offsets: list[float] | None = None,
+) -> SegmentPixels:
+    """Equally long windows of equal size, each with its own start in seconds, as one object."""
+    window = len(frames[0])
+    video = Video(np.concatenate(frames), fps=FPS)
+    segments = segment_pixels(video, rules, shape, window, window)
+    begins = [0.0] * len(frames) if offsets is None else offsets
+    length = window / FPS
+    pair_seconds = [
+        [seconds - i * length + begin for seconds in segments.pair_seconds[i]]
+        for i, begin in enumerate(begins)
+    ]
+    seconds = torch.tensor(begins, dtype=torch.float64) + length / 2
+    return SegmentPixels(
+        segments.pixel_rows_PC, segments.grid_thw_N3, pair_seconds, seconds, is_image=False
+    )

@@ -1,0 +1,228 @@
+"""Compress once, ablate many: the records equal single answers, and none is made twice."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tempo_lib.allocation import allocate
+from tempo_lib.evaluation import records as records_module
+from tempo_lib.evaluation.metrics import summary
+from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_records
+from tempo_lib.evaluation.runner import evaluate, evaluate_records, frame_of
+from tempo_lib.evaluation.suites import SuiteNumbers, load_suite
+from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.session import VideoSession
+from tempo_lib.video import load_video
+
+NUMBERS = SuiteNumbers(num_videos=2, questions_per_video=2, longest_mean_frames=400, size=32)
+BUDGET = 60  # all segments at 16 tokens would need more
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    root = tmp_path_factory.mktemp("suites")
+    return load_suite("tiny", "mini-longvideobench", 1, root=root, numbers=NUMBERS)
+
+
+@pytest.fixture(scope="module")
+def one_video(suite):
+    return replace(suite, videos=suite.videos[:1])
+
+
+@pytest.fixture(scope="module")
+def brief_tempo(make_tiny_tempo):
+    """Untrained, and answers with 2 tokens at most."""
+    model = make_tiny_tempo()
+    model.config.max_new_tokens = 2
+    return model
+
+
+def run(model, suite, names, **options):
+    options = {"budget": BUDGET, "progress": False, "cache": False, **options}
+    return evaluate_records(model, suite, names, **options)
+
+
+@pytest.fixture(scope="module")
+def made(brief_tempo, suite):
+    """Records of every variant, by variant."""
+    found = run(brief_tempo, suite, list(VARIANTS), models={"stage2": brief_tempo})
+    return {name: [record for record in found if record.variant == name] for name in VARIANTS}
+
+
+def test_every_variant_answers_every_question_within_its_budget(brief_tempo, suite, made):
+    frame = frame_of(record for records in made.values() for record in records)
+    assert frame.columns.tolist() == list(COLUMNS)
+    assert frame["variant"].unique().tolist() == list(VARIANTS)
+    assert (frame.groupby("variant").size() == suite.num_questions).all()
+    assert (frame["tokens_used"] <= frame["budget"]).all()
+    full = frame[frame["variant"] == "no-ata"]
+    assert (full["tokens_used"] == full["num_segments"] * brief_tempo.config.k_max).all()
+
+
+def test_records_equal_single_answers_of_the_model(brief_tempo, suite, made):
+    video = suite.videos[0]
+    clip = load_video(video.path, reader="auto")
+    for question in video.questions:
+        for name, scheme in (("ata", "head"), ("tail-dynamic", "tail")):
+            alone = brief_tempo.answer(clip, question.asked.text, budget=BUDGET, scheme=scheme)
+            (record,) = (r for r in made[name] if r.question_id == question.id)
+            assert record.prediction == alone.text
+            assert record.counts == alone.counts.tolist()
+            assert record.seconds == alone.seconds.tolist()
+            torch.testing.assert_close(torch.tensor(record.scores), alone.scores)
+
+
+def test_allocations_can_be_redrawn_from_records_alone(brief_tempo, made):
+    numbers = brief_tempo.config
+    for record in made["ata"]:
+        again = allocate(torch.tensor(record.scores), BUDGET, numbers.k_min, numbers.k_max)
+        assert again.tolist() == record.counts
+
+
+def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
+    brief_tempo, one_video, monkeypatch
+):
+    asked = []
+    real = VideoSession.compress
+
+    def counted(self, question, prompt="routing"):
+        asked.append((question, prompt))
+        return real(self, question, prompt)
+
+    monkeypatch.setattr(VideoSession, "compress", counted)
+    run(
+        brief_tempo, one_video, ["ata", "top-k", "head-fixed", "merge", "no-ata", "prior-tempo-std"]
+    )
+    assert len(asked) == 2 * one_video.num_questions  # once routing, once standard
+
+
+def test_the_standard_prior_scores_but_routing_memories_answer(brief_tempo, suite, made):
+    clip = load_video(suite.videos[0].path)
+    record, usual = made["prior-tempo-std"][0], made["ata"][0]
+    standard = brief_tempo.compress(clip, record.question, prompt="standard")
+    torch.testing.assert_close(torch.tensor(record.scores), standard.scores)
+    assert record.scores != usual.scores
+    routing = brief_tempo.compress(clip, record.question)
+    counts = torch.tensor(record.counts)
+    assert record.prediction == brief_tempo.decode(routing, record.question, counts=counts).text
+
+
+def test_uniform_subsampling_reads_fewer_frames_at_full_tokens(brief_tempo, made):
+    numbers = brief_tempo.config
+    for record in made["uniform"]:
+        assert record.num_frames == BUDGET // numbers.k_max * numbers.video_numbers.window
+        assert set(record.counts) == {numbers.k_max}
+        assert record.relevant is None and record.auc is None
+
+
+def test_relevance_is_judged_on_the_segments_that_show_the_actor(brief_tempo, made):
+    located = [record for record in made["ata"] if record.relevant is not None]
+    assert located
+    window = brief_tempo.config.video_numbers.window
+    for record in located:
+        assert sum(record.relevant) >= 1
+        for index, shown in enumerate(record.relevant):
+            begin, end = index * window / 2, (index + 1) * window / 2
+            assert not shown or (record.start < end and begin < record.stop)
+
+
+def test_nothing_is_computed_twice(brief_tempo, one_video, tmp_path, monkeypatch):
+    first = run(brief_tempo, one_video, ["ata", "random-drop"], cache=True, root=tmp_path)
+    monkeypatch.setattr(VideoSession, "compress", lambda *_: pytest.fail("compressed again"))
+    again = run(brief_tempo, one_video, ["random-drop", "ata"], cache=True, root=tmp_path)
+    assert {(r.variant, r.question_id): r for r in first} == {
+        (r.variant, r.question_id): r for r in again
+    }
+
+
+@pytest.mark.parametrize("change", [{"budget": 50}, {"k_min": 1}])
+def test_other_bounds_make_other_records(brief_tempo, one_video, tmp_path, change):
+    run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path)
+    changed = run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path, **change)
+    files = list((tmp_path / "runs/tiny/evaluations" / one_video.name).glob("ata-*.jsonl"))
+    assert len(files) == 2
+    assert all(record.tokens_used <= change.get("budget", BUDGET) for record in changed)
+
+
+def test_other_weights_and_other_code_make_other_records(make_tiny_tempo, tmp_path, monkeypatch):
+    one, other = make_tiny_tempo(0), make_tiny_tempo(1)
+    assert model_facts(one) == model_facts(make_tiny_tempo(0))
+    assert model_facts(one)["weights"] != model_facts(other)["weights"]
+    other.load_state_dict(one.state_dict())
+    assert model_facts(one) == model_facts(other)
+    other.config.system_prompts["routing"] += " Please."
+    assert model_facts(one)["config"] != model_facts(other)["config"]
+    before = records_module.code_facts()["code"]
+    monkeypatch.setattr(records_module, "CODE", CODE[1:])
+    assert records_module.code_facts()["code"] != before
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(brief_tempo, one_video, tmp_path, monkeypatch):
+    whole = run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path)
+    (path,) = (tmp_path / "runs/tiny/evaluations" / one_video.name).glob("*.jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][:40])  # killed while writing the last record
+    asked = []
+    real = VideoSession.compress
+    monkeypatch.setattr(VideoSession, "compress", lambda *a: asked.append(a[1]) or real(*a))
+    assert run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path) == whole
+    assert asked == [whole[-1].question]
+    assert [json.loads(line)["question_id"] for line in path.read_text().splitlines()] == [
+        record.question_id for record in whole
+    ]
+
+
+def test_a_changed_video_file_is_asked_again(made, tmp_path):
+    record = made["ata"][0]
+    kept = open_records(tmp_path, "ata", {"budget": BUDGET})
+    kept.add([record])
+    again = open_records(tmp_path, "ata", {"budget": BUDGET})
+    assert again.find(record.question_id, record.video_sha256, record.question) == record
+    assert again.find(record.question_id, "0" * 64, record.question) is None
+
+
+def test_a_part_of_a_suite_shares_its_records_with_the_whole(
+    brief_tempo, suite, tmp_path, monkeypatch
+):
+    whole = run(brief_tempo, suite, ["ata"], cache=True, root=tmp_path)
+    monkeypatch.setattr(VideoSession, "compress", lambda *_: pytest.fail("compressed again"))
+    part = replace(suite, videos=suite.videos[:1], data_hash="")
+    assert run(brief_tempo, part, ["ata"], cache=True, root=tmp_path) == whole[:2]
+
+
+def test_a_variant_named_twice_is_counted_once(brief_tempo, one_video):
+    assert len(run(brief_tempo, one_video, ["head-fixed", "head-fixed"])) == one_video.num_questions
+
+
+def test_random_drop_depends_on_the_seed(brief_tempo, one_video):
+    runs = [
+        [record.counts for record in run(brief_tempo, one_video, ["random-drop"], seed=seed)]
+        for seed in (0, 0, 1)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_a_variant_of_another_checkpoint_never_runs_on_the_wrong_one(
+    brief_tempo, make_tiny_tempo, one_video, made, tmp_path
+):
+    with pytest.raises(ValueError, match=r"without-stage3.*made in memory.*train that stage"):
+        run(brief_tempo, one_video, ["without-stage3"])
+    for name, seed in (("stage2", 1), ("stage3", 0)):
+        model = make_tiny_tempo(seed)
+        model.config.max_new_tokens = 2
+        model.save_pretrained(tmp_path / name)
+    main = type(model).from_pretrained(tmp_path / "stage3", device="cpu")
+    found = run(main, one_video, ["without-stage3"])
+    assert found[0].scores != made["no-ata"][0].scores  # those of seed 0
+    stage2 = type(model).from_pretrained(tmp_path / "stage2", device="cpu")
+    assert run(brief_tempo, one_video, ["without-stage3"], models={"stage2": stage2}) == found
+
+
+def test_the_frame_of_one_variant_makes_a_summary(brief_tempo, one_video, tmp_path):
+    frame = evaluate(brief_tempo, one_video, ["ata"], budget=BUDGET, progress=False, root=tmp_path)
+    facts = summary(frame)
+    assert facts["n"] == one_video.num_questions
+    assert facts["tokens_per_frame"] <= BUDGET / frame["num_frames"].min()
+    json.dumps(facts, allow_nan=False)
