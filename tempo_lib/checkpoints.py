@@ -5,9 +5,12 @@ import json
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
+from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     PreTrainedTokenizerBase,
@@ -16,8 +19,9 @@ from transformers import (
 )
 
 from tempo_lib import prompts
-from tempo_lib.config import config_from_preset
+from tempo_lib.config import TempoConfig, config_from_preset
 from tempo_lib.presets import Preset, load_preset
+from tempo_lib.released import RELEASED_TYPE, read_released
 from tempo_lib.runs import project_root, sha256_of_file
 
 if TYPE_CHECKING:
@@ -28,26 +32,73 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 
-def check_layout(path_or_hub_id: str | PathLike[str], base_compressor: object = None) -> None:
-    """Raise ``CheckpointError`` for a local folder that is no safetensors checkpoint of ours.
+def open_checkpoint(
+    path_or_hub_id: str | PathLike[str], base_compressor: str | PathLike[str] | None = None
+) -> tuple[Path, tuple[TempoConfig, dict[str, torch.Tensor]] | None]:
+    """The checkpoint's folder, downloaded if it is a hub id; for the released layout also its
+    config and tensors under our names.
 
-    Hub ids (no such local folder, one slash) pass: the hub answers for them.
+    CheckpointError when it cannot be had or read.
     """
-    path = Path(path_or_hub_id)
-    if not path.exists():
-        if path.is_absolute() or str(path_or_hub_id).count("/") != 1:
-            raise CheckpointError(f"no checkpoint at {path_or_hub_id}: the folder does not exist")
-        return
+    folder = _folder(path_or_hub_id)
+    kind = check_layout(folder)
+    if kind == TempoConfig.model_type:
+        if base_compressor is not None:
+            raise CheckpointError(
+                f"{folder} holds its own compressor; base_compressor is for released checkpoints"
+            )
+        return folder, None
+    try:
+        base = None if base_compressor is None else str(base_compressor)
+        return folder, read_released(folder, base)
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"cannot read the released checkpoint {folder}: {error}") from error
+
+
+def check_layout(folder: str | PathLike[str]) -> str:
+    """The model type of a local checkpoint folder; CheckpointError when it cannot be one."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise CheckpointError(f"no checkpoint at {path}: the folder does not exist")
     config = path / "config.json"
     if not config.is_file():
         raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint folder")
     kind = json.loads(config.read_text()).get("model_type")
-    if kind != "tempo":
-        raise CheckpointError(f"{config} is of model type {kind!r}; this loader reads 'tempo'")
+    known = (TempoConfig.model_type, RELEASED_TYPE)
+    if kind not in known:
+        raise CheckpointError(
+            f"{config} is of model type {kind!r}; this loader reads {' and '.join(known)}"
+        )
     if not any(path.glob("*.safetensors")):
         pickles = sorted(p.name for p in path.glob("*.bin"))
         hint = f"; pickles ({', '.join(pickles)}) are refused" if pickles else ""
         raise CheckpointError(f"{path} holds no .safetensors weights{hint}")
+    return kind
+
+
+def check_complete(name: object, report: dict[str, Any]) -> None:
+    """CheckpointError that lists missing, unexpected and mis-shaped tensors of a load."""
+    found = {
+        what: sorted(str(key) for key in report[f"{what}_keys"])
+        for what in ("missing", "unexpected", "mismatched")
+    }
+    listed = [f"{what}: {', '.join(keys)}" for what, keys in found.items() if keys]
+    if listed:
+        raise CheckpointError(f"{name} does not fit its config; {'; '.join(listed)}")
+
+
+def _folder(path_or_hub_id: str | PathLike[str]) -> Path:
+    """A local folder as it is; a hub id (one slash, nothing of that name on disk) downloaded."""
+    path, name = Path(path_or_hub_id), str(path_or_hub_id)
+    if path.exists() or path.is_absolute() or name.count("/") != 1 or name.startswith("."):
+        return path
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"cannot get {name} from the Hugging Face hub or its cache (HF_HOME): {reason}"
+        ) from error
 
 
 def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
@@ -116,6 +167,3 @@ def _check_same_words(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBa
             f"the base models' tokenizers differ ({len(one)} and {len(other)} tokens); "
             "Tempo needs one vocabulary"
         )
-
-
-shipped = find_checkpoint

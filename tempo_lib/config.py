@@ -27,7 +27,10 @@ class TempoConfig(PretrainedConfig):
     """
 
     model_type = "tempo"
-    sub_configs: ClassVar[dict[str, type]] = {"compressor_config": Qwen3VLConfig, "decoder_config": Qwen3Config}
+    sub_configs: ClassVar[dict[str, type]] = {
+        "compressor_config": Qwen3VLConfig,
+        "decoder_config": Qwen3Config,
+    }
 
     def __init__(
         self,

@@ -246,19 +246,31 @@ class Tempo(PreTrainedModel):
     ) -> Self:
         """Load weights, config and tokenizer; put them on a GPU where there is one.
 
+        Reads folders of ``save_pretrained`` and the released layout, whose base compressor
+        is ``base_compressor``, a folder beside the checkpoint, or the hub id it names.
+        CheckpointError, before anything is half loaded, when something is missing or odd.
+
         ``dtype="auto"``: as stored on a GPU, float32 on a CPU, where bf16 is seldom faster.
         Rotary frequencies stay float32 at every dtype given here (a later ``.to(dtype)`` would
         round them, as the release does).
         """
-        from tempo_lib.checkpoints import check_layout
+        from tempo_lib.checkpoints import check_complete, open_checkpoint
 
-        check_layout(path_or_hub_id, base_compressor)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if dtype == "auto" and torch.device(device).type == "cpu":
             dtype = torch.float32
-        model = super().from_pretrained(path_or_hub_id, *args, dtype=dtype, **kwargs)
-        model.attach_tokenizer(AutoTokenizer.from_pretrained(path_or_hub_id))
+        folder, released = open_checkpoint(path_or_hub_id, base_compressor)
+        source: Any = folder
+        if released is not None:
+            config, state = released
+            source, kwargs = None, {**kwargs, "config": config, "state_dict": state}
+            dtype = torch.bfloat16 if dtype == "auto" else dtype  # as released
+        model, report = super().from_pretrained(
+            source, *args, dtype=dtype, output_loading_info=True, **kwargs
+        )
+        check_complete(path_or_hub_id, report)
+        model.attach_tokenizer(AutoTokenizer.from_pretrained(folder))
         return model.to(device).eval()
 
     def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:

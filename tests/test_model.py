@@ -101,7 +101,9 @@ def test_loading_says_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(CheckpointError, match=r"holds no config\.json"):
         Tempo.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(CheckpointError, match="model type 'llama'"):
+    with pytest.raises(
+        CheckpointError, match="model type 'llama'; this loader reads tempo and tempo_qwen"
+    ):
         Tempo.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "tempo"}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"")

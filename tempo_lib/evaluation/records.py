@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +137,15 @@ def model_facts(model: Tempo) -> dict[str, str]:
 
 def code_facts() -> dict[str, Any]:
     """Hash of the modules that answers depend on, and versions of the libraries."""
-    package = Path(tempo_lib.__file__).parent
-    hashes = [sha256_of_file(package / f"{name}.py") for name in CODE]
     installed = library_versions()
     versions = {name: installed[name] for name in LIBRARIES if name in installed}
-    return {"code": digest(hashes), "versions": versions}
+    return {"code": _code_digest(CODE), "versions": versions}
+
+
+@cache  # one hash a process: files that change later are not the code that runs
+def _code_digest(names: tuple[str, ...]) -> str:
+    package = Path(tempo_lib.__file__).parent
+    return digest([sha256_of_file(package / f"{name}.py") for name in names])
 
 
 def digest(content: Any) -> str:

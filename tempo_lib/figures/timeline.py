@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SEGMENTS_PER_KEY_FRAME = 8
 MIN_KEY_FRAMES, MAX_KEY_FRAMES = 7, 10  # ten leave room for their times at 12 pt
 HEADROOM = 1.18  # above k_max on the left axis and above 1 on the right one, so that they meet
+DASHES = (0, (5, 3))
 WORDS_MANY, WORDS_FEW = "many tokens", "few tokens"
 
 
@@ -130,17 +131,13 @@ def _bars(
         left = (edges[:-1] + widths * gap / 2)[mask_N]
         ax.bar(left, counts_N[mask_N], widths[mask_N] * (1 - gap), align="edge", color=colour)
         ax.plot([], [], color=colour, linewidth=8, label=label)
-    for value, name in ((k_max, "k_max"), (k_min, "k_min")):
-        if value is not None:
-            ax.axhline(value, color=BLACK, linewidth=1, linestyle=(0, (5, 3)))
-            ax.annotate(
-                *(f"{name} = {value}", (1, value)),
-                xycoords=("axes fraction", "data"),
-                xytext=(-5, 4),
-                textcoords="offset points",
-                ha="right",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85},
-            )
+    limits = {"k_min": k_min, "k_max": k_max}
+    given = {name: value for name, value in limits.items() if value is not None}
+    for value in given.values():
+        ax.axhline(value, color=BLACK, linewidth=1, linestyle=DASHES)
+    if given:  # named in the legend: a label on the line would hide bars
+        label = ", ".join(f"{name} = {value}" for name, value in given.items())
+        ax.plot([], [], color=BLACK, linewidth=1, linestyle=DASHES, label=label)
     top = max(counts_N.max(), k_max or 0)
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0, top * HEADROOM))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -160,7 +157,7 @@ def _scores(ax: Axes, seconds_N: np.ndarray, scores_N: np.ndarray) -> None:
     twin.set_ylabel("relevance score\n(0 to 1)", color=BLUE)
     twin.tick_params(axis="y", colors=BLUE)
     twin.spines["right"].set(visible=True, color=BLUE)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, columnspacing=1.5)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=4, columnspacing=1.5)
 
 
 def _key_frames(
