@@ -267,7 +267,12 @@ class Tempo(PreTrainedModel):
             source, kwargs = None, {**kwargs, "config": config, "state_dict": state}
             dtype = torch.bfloat16 if dtype == "auto" else dtype  # as released
         model, report = super().from_pretrained(
-            source, *args, dtype=dtype, output_loading_info=True, **kwargs
+            source,
+            *args,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # check_complete names them all, in one error
+            **kwargs,
         )
         check_complete(path_or_hub_id, report)
         model.attach_tokenizer(AutoTokenizer.from_pretrained(folder))

@@ -34,6 +34,7 @@ class PyavReader:
         except ImportError as error:
             raise CannotOpenError("PyAV is not installed (pip install av)") from error
         self._av = av
+        self._converter = av.video.reformatter.VideoReformatter()
         self._path = path
         with self._opened() as (container, stream):
             ticks = self._read_packets(container, stream)
@@ -154,5 +155,6 @@ class PyavReader:
             at = (wanted_tick - int(self._ticks_T[0])) * self._tick_seconds
             reason = f"damaged: no frame within {MAX_HELD_SECONDS:g} s of second {at:.1f}"
             raise video_error(self._path, reason + " can be decoded")
-        rgb_HW3 = frame.to_ndarray(format="rgb24")
+        # one converter for all frames: making one per frame cost 1.8 ms instead of 0.05
+        rgb_HW3 = self._converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
         return np.ascontiguousarray(np.rot90(rgb_HW3, round(frame.rotation / 90) % 4))

@@ -136,7 +136,7 @@ def ask_clips(batch: Batch) -> list[dict[str, Any]]:
         session = model.open(load_video(path))
         for question in sample_questions(rng, story, 3):
             answer = session.ask(question.text)
-            facts = {"clip": path.name, "question": question.text, "text": answer.text}
+            facts: dict[str, Any] = {"clip": path.name, "question": question.text, "text": answer.text}
             facts |= {"expected": question.answer, "tokens_used": answer.tokens_used}
             records.append({**facts, "correct": is_correct(question, answer.text)})
     num_right = sum(record["correct"] for record in records)

@@ -96,7 +96,7 @@ def test_a_released_checkpoint_with_a_lost_or_foreign_tensor_is_refused(golden, 
     with pytest.raises(CheckpointError, match=r"missing: projector\.bias"):
         Tempo.from_pretrained(folder, base_compressor=base)
     save_file(state | {"model.mm_projector.bias": lost[:-1]}, folder / "model.safetensors")
-    with pytest.raises((CheckpointError, RuntimeError), match=r"projector\.bias"):
+    with pytest.raises(CheckpointError, match=r"mismatched: .*projector\.bias"):
         Tempo.from_pretrained(folder, base_compressor=base)
     save_file(state | {"odd": lost}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="odd is no tensor of a released Tempo checkpoint"):

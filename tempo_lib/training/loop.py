@@ -154,7 +154,7 @@ def train_step(
     return {
         "loss": loss.item(),
         "grad_norm": float(norm),
-        "learning_rate": schedule.get_last_lr()[0],
+        "learning_rate": schedule.get_last_lr()[-1],  # the compressor's group comes first
         "samples": len(batch["input_ids"]),
         "seconds": round(time.perf_counter() - started, 3),
     }
