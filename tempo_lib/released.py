@@ -76,7 +76,7 @@ def read_released(
         raise ValueError(
             f"base compressor {base} is of type {compressor.model_type!r}, not qwen3_vl"
         )
-    state = {}
+    state: dict[str, torch.Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             names = [name for name in tensors.keys() if name not in EXTRA_KEYS]  # noqa: SIM118

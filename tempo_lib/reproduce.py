@@ -136,9 +136,15 @@ def ask_clips(batch: Batch) -> list[dict[str, Any]]:
         session = model.open(load_video(path))
         for question in sample_questions(rng, story, 3):
             answer = session.ask(question.text)
-            facts: dict[str, Any] = {"clip": path.name, "question": question.text, "text": answer.text}
-            facts |= {"expected": question.answer, "tokens_used": answer.tokens_used}
-            records.append({**facts, "correct": is_correct(question, answer.text)})
+            record: dict[str, Any] = {
+                "clip": path.name,
+                "question": question.text,
+                "text": answer.text,
+                "expected": question.answer,
+                "tokens_used": answer.tokens_used,
+                "correct": is_correct(question, answer.text),
+            }
+            records.append(record)
     num_right = sum(record["correct"] for record in records)
     print(f"{num_right} of {len(records)} answers right", file=sys.stderr)
     text = json.dumps(records, indent=1) + "\n"

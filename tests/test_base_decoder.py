@@ -42,6 +42,7 @@ PHASE = Phase(
     first_segments=2,
     last_segments=4,
     recall_share=0.3,
+    listing_share=0.5,
     batch_tokens=400,
     num_questions=4,
     stretch=2,
@@ -190,7 +191,7 @@ def test_captions_answer_with_the_caption_of_the_whole_clip(tokenizer, encoder):
 def test_recall_tells_answers_and_neighbours_in_one_direction_only(tokenizer, encoder):
     story = make_story(np.random.default_rng(2), 64)
     for seed in range(4):
-        sample = recall_sample(np.random.default_rng(seed), encoder, story, 8, 0.0)
+        sample = recall_sample(np.random.default_rng(seed), encoder, story, 8, 0.0, 0.0)
         told = tokenizer.decode(sample.context[sample.first_label :])
         assert ("After the" in told) != ("Before the" in told)
         wanted = [q.answer for q in ask_all(story, 8) if q.kind in ("needle", "grounding")]

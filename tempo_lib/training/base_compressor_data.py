@@ -24,7 +24,7 @@ from tempo_lib.world import wordings
 from tempo_lib.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
 from tempo_lib.world.questions import QUESTION_TEXT
 from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import SCENE_STEP_FRAMES, Story, make_story
+from tempo_lib.world.scenes import Story, make_story
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +57,9 @@ class SegmentPool:
     frames: np.ndarray
 
     def draw(self, rng: np.random.Generator, window: int) -> tuple[Story, int, np.ndarray]:
-        """A story, the first frame of a window, and its frames; windows begin where cuts may."""
+        """A story, the first frame of a window on the grid of windows, and its frames."""
         index = int(rng.integers(len(self.stories)))
-        step = min(window, SCENE_STEP_FRAMES)
-        start = step * int(rng.integers((self.frames.shape[1] - window) // step + 1))
+        start = window * int(rng.integers(self.frames.shape[1] // window))
         return self.stories[index], start, self.frames[index, start : start + window]
 
 

@@ -13,6 +13,7 @@ class Phase:
     first_segments: int
     last_segments: int
     recall_share: float  # at the phase's start, falling linearly to 0 at its end
+    listing_share: float  # of recall samples, lists of scenes by name; the rest tells answers
     batch_tokens: int
     num_questions: int
     stretch: int  # widest extra position step, see question_sample
@@ -67,6 +68,7 @@ class BaseDecoderConfig:
             first_segments=3,
             last_segments=6,
             recall_share=0.7,
+            listing_share=0.5,
             batch_tokens=4000,
             num_questions=10,
             stretch=0,
@@ -79,6 +81,7 @@ class BaseDecoderConfig:
             first_segments=5,
             last_segments=24,
             recall_share=0.3,
+            listing_share=0.5,
             batch_tokens=4000,
             num_questions=12,
             stretch=0,
@@ -91,6 +94,7 @@ class BaseDecoderConfig:
             first_segments=20,
             last_segments=104,
             recall_share=0.1,
+            listing_share=0.5,
             batch_tokens=4500,
             num_questions=12,
             stretch=2,

@@ -60,7 +60,8 @@ def draw_batch(
         if kind < config.caption_share:
             samples.append(caption_sample(encoder, story, window))
         elif kind < config.caption_share + recall_share:
-            samples.append(recall_sample(rng, encoder, story, window, config.offset_share))
+            recall = (config.offset_share, phase.listing_share)
+            samples.append(recall_sample(rng, encoder, story, window, *recall))
         else:
             samples.append(
                 question_sample(

@@ -16,8 +16,8 @@ import numpy as np
 from tempo_lib.world.language import ACTORS, PLACES
 
 MIN_SCENE_FRAMES = 4
-MAX_SCENE_FRAMES = 12
-SCENE_STEP_FRAMES = 4
+MAX_SCENE_FRAMES = 16
+SCENE_STEP_FRAMES = 8
 MIN_VISIBLE_FRAMES = 2  # a scene cut to fewer frames of a window is not part of that window
 MAX_COUNTED = 6  # a counted actor appears 2 to 6 times
 CODES = range(10, 100)
@@ -126,19 +126,19 @@ def make_story(
 
 
 def draw_lengths(rng: np.random.Generator, num_frames: int) -> list[int]:
-    """Scene lengths of 4, 8 or 12 frames that sum to ``num_frames`` (the last may have 2 more).
+    """Scene lengths of 8 or 16 frames that sum to ``num_frames``; the last takes what is left over.
 
-    Cuts fall on multiples of 4 frames, the window of training, so that a training segment shows
-    one scene and an inference segment at most two: what a segment is about is never in doubt.
+    Cuts fall on multiples of 8 frames, the window of inference, so that a segment shows one
+    scene: what a segment is about is never in doubt, and neither is its relevance.
     """
     lengths: list[int] = []
-    rest = num_frames - num_frames % SCENE_STEP_FRAMES
+    rest = num_frames // SCENE_STEP_FRAMES
     while rest:
-        longest = min(rest, MAX_SCENE_FRAMES)
-        lengths.append(SCENE_STEP_FRAMES * int(rng.integers(1, longest // SCENE_STEP_FRAMES + 1)))
-        rest -= lengths[-1]
-    lengths[-1] += num_frames % SCENE_STEP_FRAMES
-    return lengths
+        steps = min(rest, int(rng.integers(1, MAX_SCENE_FRAMES // SCENE_STEP_FRAMES + 1)))
+        lengths.append(SCENE_STEP_FRAMES * steps)
+        rest -= steps
+    left_over = num_frames % SCENE_STEP_FRAMES
+    return [*lengths[:-1], lengths[-1] + left_over] if lengths else [left_over]
 
 
 def draw_cast(

@@ -168,16 +168,21 @@ def unique_scenes(story: Story, window: int, offset_seconds: float) -> list[str]
 
 
 def recall_sample(
-    rng: np.random.Generator, encoder: Encoder, story: Story, window: int, offset_share: float
+    rng: np.random.Generator,
+    encoder: Encoder,
+    story: Story,
+    window: int,
+    offset_share: float,
+    listing_share: float,
 ) -> Sample:
-    """A transcript, then answers to questions nobody asked, in random order.
+    """A transcript, then what could be asked of it, in random order.
 
-    Half of the samples list the unique scenes by name instead, each with the time tag it is
-    first seen at: a value right after its key teaches looking up first (with answers alone,
-    code after a name stayed a guess for 1000 steps). About three times as many slots a token
-    as question blocks. Neighbours are told in one direction only, as "after A comes B" gives
-    "before B comes A" away. A second copy of the transcript would not do: its time tags say
-    where to read on, so names need not be looked at (measured in one run of 750 steps: code after a name .44, a guess among the actors).
+    A share of the samples lists the unique scenes by name with the time tag each is first
+    seen at, the others tell answers. A value right after its key teaches looking up first (with
+    answers alone, code after a name stayed a guess for 1000 steps). This has about three times
+    as many slots a token as question blocks. Neighbours are told in one direction only, as
+    "after A comes B" gives "before B comes A" away. A second copy of the transcript would not
+    do: its time tags say where to read on, so names need not be looked at.
     """
     offset = draw_offset(rng, story.num_frames / FPS, offset_share)
     context = list(encoder.opening)
@@ -187,7 +192,7 @@ def recall_sample(
     first = len(context)
     told = {"needle", "grounding", str(rng.choice(["after", "before"]))}
     questions = [q for q in ask_all(story, window, offset) if q.kind in told]
-    if rng.random() < 0.5:
+    if rng.random() < listing_share:
         texts = [f" {text}" for text in unique_scenes(story, window, offset)]
     else:
         texts = [f" {question.answer}" for question in questions]
