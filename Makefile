@@ -5,6 +5,7 @@
 #   make check       format, lint, types, notebook rules
 #   make lab         JupyterLab on the notebooks
 #   make notebooks   re-execute the notebooks in place
+#   make ship        put the miniature trained in runs/ into the package
 #   make clean       remove caches;  make distclean: also .venv and runs/
 # Choose the interpreter:        make test PYTHON=python3.12
 
@@ -20,7 +21,7 @@ TEST_ENV := OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) TOKENIZERS_PAR
 	HF_HUB_OFFLINE=1 MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick test check format lab notebooks clean distclean
+.PHONY: help install reproduce quick test check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -36,11 +37,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
+# One thread a process: tiny kernels gain nothing from two, and lose much when a core is shared.
 reproduce: $(STAMP)
-	$(VENV)/bin/tempo reproduce --from-scratch
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce --from-scratch
 
 quick: $(STAMP)
-	$(VENV)/bin/tempo reproduce
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
 
 test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
@@ -61,6 +63,9 @@ lab: $(STAMP)
 
 notebooks: $(STAMP)
 	OMP_NUM_THREADS=$(THREADS) $(VENV_PYTHON) -m tempo_lib.notebooks execute
+
+ship: $(STAMP)
+	$(VENV_PYTHON) -m tempo_lib.training.ship
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

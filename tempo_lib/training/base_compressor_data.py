@@ -22,7 +22,7 @@ from tempo_lib.processing import (
 from tempo_lib.video import Video
 from tempo_lib.world import wordings
 from tempo_lib.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
-from tempo_lib.world.questions import QUESTION_TEXT
+from tempo_lib.world.questions import ANSWER_TEXT, QUESTION_TEXT
 from tempo_lib.world.rendering import render
 from tempo_lib.world.scenes import Story, make_story
 
@@ -137,7 +137,7 @@ def content_pairs(
     for scene in story.visible(start, start + window):
         if scene.actor:
             query = QUESTION_TEXT["needle"].format(actor=scene.actor)
-            yield query, f"The {scene.actor} shows {scene.code}."
+            yield query, ANSWER_TEXT["needle"].format(actor=scene.actor, slot=scene.code)
 
 
 def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:

@@ -4,7 +4,6 @@ Each step writes a folder under ``work`` and is skipped when its folder is finis
 interrupted run goes on where it stopped. The two base models train side by side, one core each.
 """
 
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -166,20 +165,6 @@ def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
 def training_attention() -> str:
     """eager on CPU, where bf16 SDPA's backward is many times slower; the best there is on a GPU."""
     return "auto" if torch.cuda.is_available() else "eager"
-
-
-def ship(mini: Miniature, assets: Path) -> None:
-    """Copy finished checkpoints into the package as bf16 with their cards and losses."""
-    for stage in STAGES:
-        model = Tempo.from_pretrained(mini.stage(stage), dtype=torch.bfloat16, device="cpu")
-        model.save_pretrained(assets / f"stage{stage}")
-    for name in BASES:
-        shutil.copytree(mini.folder(name), assets / name, dirs_exist_ok=True)
-    for folder in (*BASES, *(f"stage{stage}" for stage in STAGES)):
-        for extra in ("card.json", "losses.jsonl", "losses.json"):
-            source = mini.folder(folder) / extra
-            if source.is_file():
-                shutil.copy(source, assets / folder / extra)
 
 
 def _manifest(preset: Preset) -> str:

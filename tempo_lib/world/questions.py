@@ -1,7 +1,8 @@
 """Questions about stories, their answers, and how a free answer is judged.
 
-An answer repeats its key right before the slot ("The red star shows 47."). Intervals are
-seconds (start, stop) of the scene that the question is about.
+An answer is its key and, right after it, the slot ("The red star 47."): with words between
+the two, a decoder of four layers did not learn to look anything up in 1500 steps; without
+them it begins to within 300. Intervals are seconds (start, stop) of the asked scene.
 """
 
 import re
@@ -24,20 +25,20 @@ QUESTION_TEXT = {
     "global": "Which place is seen most?",
 }
 ANSWER_TEXT = {
-    "needle": "The {actor} shows {slot}.",
-    "grounding": "The {actor} is seen at {slot}.",
-    "after": "After the {actor} comes the {slot}.",
-    "before": "Before the {actor} comes the {slot}.",
-    "counting": "The {actor} is seen {slot}.",
-    "global": "The place seen most is the {slot}.",
+    "needle": "The {actor} {slot}.",
+    "grounding": "The {actor} {slot}.",
+    "after": "After the {actor} {slot}.",
+    "before": "Before the {actor} {slot}.",
+    "counting": "The {actor} {slot}.",
+    "global": "The {slot}.",
 }
 SLOT_PATTERN = {
-    "needle": r"(?:shows )?(\d+)",
-    "grounding": r"(?:is seen at )?<?(\d+(?:\.\d+)?) seconds>?",
-    "after": r"(?:comes )?(?:the )?([a-z]+ [a-z]+)",
-    "before": r"(?:comes )?(?:the )?([a-z]+ [a-z]+)",
-    "counting": r"(?:is seen )?(\d+)(?: times?)?",
-    "global": r"(?:is )?(?:the )?([a-z]+)",
+    "needle": r"(\d+)",
+    "grounding": r"<?(\d+(?:\.\d+)?) seconds>?",
+    "after": r"([a-z]+ [a-z]+)",
+    "before": r"([a-z]+ [a-z]+)",
+    "counting": r"(\d+)(?: times?)?",
+    "global": r"(?:the )?([a-z]+)",
 }
 HALF_INFERENCE_WINDOW_SECONDS = 2.0  # 4 of 8 frames: a tag names the centre of its segment
 
