@@ -62,7 +62,7 @@ def test_content_questions_are_about_what_the_segment_shows():
     story = Story((Scene("red star", 47, "beach", 4), Scene(None, None, "snow", 4)))
     pairs = list(content_pairs(np.random.default_rng(0), story, 0, 8))
     assert pairs[0] == ("Describe this content.", "red star 47 beach, empty snow.")
-    assert pairs[1:] == [("Which number is shown with the red star?", "The red star shows 47.")]
+    assert pairs[1:] == [("Which number is shown with the red star?", "The red star 47.")]
 
 
 def test_a_block_sees_its_context_and_itself_only():

@@ -23,7 +23,7 @@ def needle(code, start=0.0):
 
 
 def grounding(start):
-    answer = f"The red star is seen at <{start + 1:.1f} seconds>."
+    answer = f"The red star <{start + 1:.1f} seconds>."
     return Question("grounding", "When is the red star seen?", answer, None, start, start + 2)
 
 

@@ -28,7 +28,7 @@ PAPER_ROWS = {  # how the paper names our variants
 }
 
 
-def answer_of(counts, text="The red star shows 47."):
+def answer_of(counts, text="The red star 47."):
     num_segments = len(counts)
     return Answer(
         text=text,
@@ -102,7 +102,7 @@ def test_allocation_spans_the_video_in_seconds():
 def test_allocation_names_question_answer_cost_and_preset():
     fig = figures.allocation(answer_of([2, 16]), question="Which number?", preset="tiny")
     words = "\n".join(texts_of(fig))
-    for part in ("Which number?", "The red star shows 47.", "18 of 512", "2 segments", "tiny"):
+    for part in ("Which number?", "The red star 47.", "18 of 512", "2 segments", "tiny"):
         assert part in words
     assert "Which number?" in fig.alt_text and "18 of 512" in fig.alt_text
 

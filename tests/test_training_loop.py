@@ -2,12 +2,21 @@ import json
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
 from tempo_lib.presets import load_preset
 from tempo_lib.training import loop
 from tempo_lib.training.loop import StageRun, train_stage
 from tests.training_samples import world_samples
+
+
+@pytest.fixture(autouse=True)
+def forget_accelerator():
+    """accelerate keeps one state a process, whose precision the next test may not change."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def stage_run(folder, steps, stage=1, **changes):

@@ -32,16 +32,16 @@ def answers(window: int) -> dict[tuple[str, str | None], str]:
 
 def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
     assert answers(8) == {
-        ("needle", "red star"): "The red star shows 47.",
-        ("grounding", "red star"): "The red star is seen at <2.0 seconds>.",
-        ("needle", "green square"): "The green square shows 33.",
-        ("grounding", "green square"): "The green square is seen at <10.0 seconds>.",
-        ("after", "green square"): "After the green square comes the blue circle.",
-        ("before", "green square"): "Before the green square comes the blue circle.",
-        ("counting", "red star"): "The red star is seen 1 time.",
-        ("counting", "blue circle"): "The blue circle is seen 2 times.",
-        ("counting", "green square"): "The green square is seen 1 time.",
-        ("global", None): "The place seen most is the beach.",
+        ("needle", "red star"): "The red star 47.",
+        ("grounding", "red star"): "The red star <2.0 seconds>.",
+        ("needle", "green square"): "The green square 33.",
+        ("grounding", "green square"): "The green square <10.0 seconds>.",
+        ("after", "green square"): "After the green square blue circle.",
+        ("before", "green square"): "Before the green square blue circle.",
+        ("counting", "red star"): "The red star 1 time.",
+        ("counting", "blue circle"): "The blue circle 2 times.",
+        ("counting", "green square"): "The green square 1 time.",
+        ("global", None): "The beach.",
     }
 
 
@@ -66,7 +66,7 @@ def test_a_tie_of_places_asks_no_global_question():
 def test_an_offset_shifts_tags_and_intervals_alike():
     shifted = {(q.kind, q.actor): q for q in ask_all(STORY, 8, offset_seconds=100.0)}
     question = shifted["grounding", "green square"]
-    assert question.answer == "The green square is seen at <110.0 seconds>."
+    assert question.answer == "The green square <110.0 seconds>."
     assert question.interval == (110.0, 114.0)
 
 
@@ -79,18 +79,18 @@ def test_every_true_answer_is_judged_right(window):
 
 
 @pytest.mark.parametrize(
-    "text", ["the RED star  shows 47", "47", " The red star shows 47. \n", "It shows 47."]
+    "text", ["the RED star  shows 47", "47", " The red star 47. \n", "It shows 47."]
 )
 def test_case_spacing_and_the_final_period_do_not_matter(text):
-    question = Question("needle", "", "The red star shows 47.", "red star", 0.0, 3.0)
+    question = Question("needle", "", "The red star 47.", "red star", 0.0, 3.0)
     assert is_correct(question, text)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "The red star shows 48.", "The red star shows 4.", "147", "?"]
+    "text", ["", "The red star 48.", "The red star shows 4.", "147", "?"]
 )
 def test_wrong_or_empty_slots_are_wrong(text):
-    question = Question("needle", "", "The red star shows 47.", "red star", 0.0, 3.0)
+    question = Question("needle", "", "The red star 47.", "red star", 0.0, 3.0)
     assert not is_correct(question, text)
 
 
@@ -101,22 +101,22 @@ def test_wrong_or_empty_slots_are_wrong(text):
 def test_a_time_is_right_inside_the_widened_interval(seconds, tolerance, right):
     question = Question("grounding", "", "", "green square", 10.0, 14.0)
     assert (
-        is_correct(question, f"The green square is seen at <{seconds:.1f} seconds>.", tolerance)
+        is_correct(question, f"The green square <{seconds:.1f} seconds>.", tolerance)
         == right
     )
 
 
 def test_slots_are_read_from_short_and_long_answers():
-    assert parse_answer("after", "After the red star comes the blue circle.") == "blue circle"
+    assert parse_answer("after", "After the red star blue circle.") == "blue circle"
     assert parse_answer("before", "blue circle") == "blue circle"
-    assert parse_answer("counting", "The red star is seen 3 times.") == "3"
+    assert parse_answer("counting", "The red star 3 times.") == "3"
     assert parse_answer("global", "beach") == "beach"
     assert parse_answer("grounding", "no idea") is None
 
 
 def test_a_swapped_neighbour_is_wrong():
     question = next(q for q in ask_all(STORY, 8) if q.kind == "before")
-    assert not is_correct(question, "Before the green square comes the red star.")
+    assert not is_correct(question, "Before the green square red star.")
 
 
 def test_relevance_needs_the_actor_for_two_frames_of_the_segment():

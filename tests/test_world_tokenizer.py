@@ -45,8 +45,8 @@ def test_a_transcript_reads_as_tags_names_digits_and_places(tokenizer):
 
 
 def test_a_tag_is_the_same_token_inside_an_answer(tokenizer):
-    answer = pieces(tokenizer, "The red star is seen at <14.0 seconds>.")
-    assert answer[-4:] == [" at", " ", "<14.0 seconds>", "."]
+    answer = pieces(tokenizer, "Seen right after <14.0 seconds>.")
+    assert answer[-4:] == [" after", " ", "<14.0 seconds>", "."]
 
 
 def test_longer_words_that_begin_like_names_are_no_names(tokenizer):
