@@ -23,6 +23,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from tempo_lib import prompts
 from tempo_lib.allocation import allocate
 from tempo_lib.attention import resolve_attention
+from tempo_lib.checkpoints import check_complete, open_checkpoint
 from tempo_lib.compressor import Compressor, SegmentMemories
 from tempo_lib.config import TempoConfig
 from tempo_lib.processing import PatchShape, TextEncoder
@@ -254,8 +255,6 @@ class Tempo(PreTrainedModel):
         Rotary frequencies stay float32 at every dtype given here (a later ``.to(dtype)`` would
         round them, as the release does).
         """
-        from tempo_lib.checkpoints import check_complete, open_checkpoint
-
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if dtype == "auto" and torch.device(device).type == "cpu":

@@ -86,9 +86,7 @@ def test_case_spacing_and_the_final_period_do_not_matter(text):
     assert is_correct(question, text)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "The red star 48.", "The red star shows 4.", "147", "?"]
-)
+@pytest.mark.parametrize("text", ["", "The red star 48.", "The red star shows 4.", "147", "?"])
 def test_wrong_or_empty_slots_are_wrong(text):
     question = Question("needle", "", "The red star 47.", "red star", 0.0, 3.0)
     assert not is_correct(question, text)
@@ -100,10 +98,7 @@ def test_wrong_or_empty_slots_are_wrong(text):
 )
 def test_a_time_is_right_inside_the_widened_interval(seconds, tolerance, right):
     question = Question("grounding", "", "", "green square", 10.0, 14.0)
-    assert (
-        is_correct(question, f"The green square <{seconds:.1f} seconds>.", tolerance)
-        == right
-    )
+    assert is_correct(question, f"The green square <{seconds:.1f} seconds>.", tolerance) == right
 
 
 def test_slots_are_read_from_short_and_long_answers():

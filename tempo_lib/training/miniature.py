@@ -16,7 +16,7 @@ from transformers import Qwen3VLConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
-from tempo_lib.checkpoints import fresh_tempo
+from tempo_lib.fresh import fresh_tempo
 from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import project_root
