@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tempo_lib.presets import load_preset
 from tempo_lib.prompts import IM_END, all_texts
 from tempo_lib.training import block_attention
 from tempo_lib.training.base_decoder import (
@@ -49,7 +51,9 @@ PHASE = Phase(
     noise=0.5,
     decay_share=0.5,
 )
-TINY = BaseDecoderConfig(
+FULL = TypeAdapter(BaseDecoderConfig).validate_python(load_preset("tiny").miniature["base_decoder"])
+TINY = dataclasses.replace(
+    FULL,
     hidden_size=32,
     num_layers=2,
     num_heads=2,
@@ -77,7 +81,7 @@ def make_samples(encoder, num_segments=5, count=3, stretch=0):
     for seed in range(count):
         rng = np.random.default_rng(seed)
         story = make_story(rng, (num_segments + seed) * 8)
-        weights = BaseDecoderConfig().kind_weights
+        weights = FULL.kind_weights
         samples.append(question_sample(rng, encoder, story, 8, 4, weights, 0.5, stretch))
     return samples
 
@@ -208,7 +212,7 @@ def test_offsets_stay_inside_the_trained_tags():
 def test_questions_are_picked_without_repetition_and_by_weight():
     story = make_story(np.random.default_rng(0), 400)
     questions = ask_all(story, 8)
-    weights = dict.fromkeys(BaseDecoderConfig().kind_weights, 1.0) | {"needle": 1e6}
+    weights = dict.fromkeys(FULL.kind_weights, 1.0) | {"needle": 1e6}
     picked = pick_questions(np.random.default_rng(0), questions, 6, weights)
     assert len(set(picked)) == 6
     assert sum(q.kind == "needle" for q in picked) == sum(q.kind == "needle" for q in questions)

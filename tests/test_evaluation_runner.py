@@ -11,12 +11,19 @@ from tempo_lib.evaluation import records as records_module
 from tempo_lib.evaluation.metrics import summary
 from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_records
 from tempo_lib.evaluation.runner import evaluate, evaluate_records, frame_of
-from tempo_lib.evaluation.suites import SuiteNumbers, load_suite
+from tempo_lib.evaluation.suites import load_suite, suite_numbers
 from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.presets import load_preset
 from tempo_lib.session import VideoSession
 from tempo_lib.video import load_video
 
-NUMBERS = SuiteNumbers(num_videos=2, questions_per_video=2, longest_mean_frames=400, size=32)
+NUMBERS = replace(
+    suite_numbers(load_preset("tiny")),
+    num_videos=2,
+    questions_per_video=2,
+    longest_mean_frames=400,
+    size=32,
+)
 BUDGET = 60  # all segments at 16 tokens would need more
 
 

@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from tempo_lib.evaluation.suites import SUITES, SuiteNumbers, load_suite, suite_numbers
+from tempo_lib.evaluation.suites import SUITES, load_suite, suite_numbers
 from tempo_lib.presets import load_preset
 from tempo_lib.world.questions import ask_all, is_correct
 
-NUMBERS = SuiteNumbers(num_videos=3, questions_per_video=2, longest_mean_frames=200, size=32)
+NUMBERS = replace(
+    suite_numbers(load_preset("tiny")),
+    num_videos=3,
+    questions_per_video=2,
+    longest_mean_frames=200,
+    size=32,
+)
 NAME = "mini-longvideobench"
 
 
@@ -84,12 +90,17 @@ def test_the_papers_preset_says_that_it_has_no_suites_here(tmp_path):
 
 def test_a_preset_overrides_the_numbers_and_nothing_else():
     tiny = load_preset("tiny")
-    given = {**tiny.miniature, "suites": {"num_videos": 7, "kinds": ["needle", "after"]}}
+    sizes = {**tiny.miniature["suites"], "num_videos": 7, "kinds": ["needle", "after"]}
+    given = {**tiny.miniature, "suites": sizes}
     numbers = suite_numbers(tiny.model_copy(update={"miniature": given}))
-    assert numbers == replace(SuiteNumbers(), num_videos=7, kinds=("needle", "after"))
-    wrong = {**tiny.miniature, "suites": {"videos": 7}}
-    with pytest.raises(ValueError, match="unknown numbers of suites: videos"):
-        suite_numbers(tiny.model_copy(update={"miniature": wrong}))
+    assert numbers == replace(suite_numbers(tiny), num_videos=7, kinds=("needle", "after"))
+    for change, words in (({"videos": 7}, "unknown videos"), ({}, "missing crf")):
+        wrong = {**tiny.miniature["suites"], **change}
+        wrong.pop("crf")
+        with pytest.raises(ValueError, match=f"numbers of suites: {words}"):
+            suite_numbers(
+                tiny.model_copy(update={"miniature": {**tiny.miniature, "suites": wrong}})
+            )
 
 
 def test_a_negative_number_of_questions_is_refused(tmp_path):

@@ -23,19 +23,19 @@ SUITES = tuple(SUITE_SECONDS)
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteNumbers:
-    """Size of the suites; a preset overrides it under ``miniature: suites:``.
+    """Size of the suites, from the preset's ``miniature: suites:``.
 
     ``longest_mean_frames`` is the mean length of mini-lvbench; the others follow the ratio of
     the real benchmarks' durations. A kind named twice is asked twice as often.
     """
 
-    num_videos: int = 96
-    questions_per_video: int = 5
-    longest_mean_frames: int = 768
-    jitter: float = 0.15
-    window: int = 8
-    size: int = 128
-    crf: int = 26
+    num_videos: int
+    questions_per_video: int
+    longest_mean_frames: int
+    jitter: float
+    window: int
+    size: int
+    crf: int
     kinds: tuple[str, ...] = KINDS
 
 
@@ -116,9 +116,11 @@ def suite_numbers(preset: Preset) -> SuiteNumbers:
             "this version; use --preset tiny"
         )
     given: dict[str, Any] = dict(preset.miniature.get("suites") or {})
-    unknown = sorted(set(given) - {field.name for field in fields(SuiteNumbers)})
-    if unknown:
-        raise ValueError(f"preset {preset.name}: unknown numbers of suites: {', '.join(unknown)}")
+    known = {field.name for field in fields(SuiteNumbers)}
+    unknown, missing = sorted(set(given) - known), sorted(known - set(given) - {"kinds"})
+    if unknown or missing:
+        what = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
+        raise ValueError(f"preset {preset.name}, numbers of suites: {what}")
     if "kinds" in given:
         given["kinds"] = tuple(given["kinds"])
     return SuiteNumbers(**given)

@@ -1,7 +1,7 @@
 """All numbers of the base decoder and its pre-training, and where a step lies in them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,88 +23,39 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class BaseDecoderConfig:
-    """All numbers of the base decoder and its training."""
+    """All numbers of the base decoder and its training; values come from the preset."""
 
-    hidden_size: int = 128
-    num_layers: int = 4
-    num_heads: int = 4
-    head_dim: int = 32
-    intermediate_size: int = 384
-    rope_theta: float = 1e4
-    max_positions: int = 8192
-    qk_gain: float = 1.7
-    embedding_std: float = 0.08
-    matrix_lr: float = 0.02
-    matrix_momentum: float = 0.95
-    matrix_decay: float = 0.1
-    other_lr: float = 2e-3
-    beta2: float = 0.98
-    warmup_steps: int = 20
-    clip_norm: float = 1.0
-    lm_weight: float = 0.03
-    min_segments: int = 2
-    growth_share: float = 0.6  # of a phase, in which transcripts grow
-    long_share: float = 0.5  # of batches near the longest length; the rest log-uniform
-    caption_share: float = 0.06
-    visual_share: float = 0.3  # of batches with the 12 drawn actors; the rest has 48 names
-    most_unique: int = 24  # unique actors in stories of 48 names: more to ask
-    offset_share: float = 0.5
-    stretch_share: float = 0.4
-    noise_share: float = 0.3
-    kind_weights: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "needle": 1.0,
-            "grounding": 1.5,
-            "after": 1.3,
-            "before": 1.3,
-            "counting": 0.8,
-            "global": 0.4,
-        }
-    )
-    phases: tuple[Phase, ...] = (
-        Phase(
-            name="short",
-            steps=700,
-            first_segments=3,
-            last_segments=6,
-            recall_share=0.7,
-            listing_share=0.5,
-            batch_tokens=4000,
-            num_questions=10,
-            stretch=0,
-            noise=0.0,
-            decay_share=0.0,
-        ),
-        Phase(
-            name="mid",
-            steps=500,
-            first_segments=5,
-            last_segments=24,
-            recall_share=0.3,
-            listing_share=0.5,
-            batch_tokens=4000,
-            num_questions=12,
-            stretch=0,
-            noise=0.0,
-            decay_share=0.0,
-        ),
-        Phase(
-            name="long",
-            steps=700,
-            first_segments=20,
-            last_segments=104,
-            recall_share=0.1,
-            listing_share=0.5,
-            batch_tokens=4500,
-            num_questions=12,
-            stretch=2,
-            noise=0.3,
-            decay_share=0.4,
-        ),
-    )
-    save_every: int = 100
-    eval_segments: tuple[int, ...] = (16, 32, 64, 96)
-    eval_stories: int = 32  # per length, each with about one question of every kind
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    head_dim: int
+    intermediate_size: int
+    rope_theta: float
+    max_positions: int
+    qk_gain: float
+    embedding_std: float
+    matrix_lr: float
+    matrix_momentum: float
+    matrix_decay: float
+    other_lr: float
+    beta2: float
+    warmup_steps: int
+    clip_norm: float
+    lm_weight: float
+    min_segments: int
+    growth_share: float  # of a phase, in which transcripts grow
+    long_share: float  # of batches near the longest length; the rest log-uniform
+    caption_share: float
+    visual_share: float  # of batches with the 12 drawn actors; the rest has 48 names
+    most_unique: int  # unique actors in stories of 48 names: more to ask
+    offset_share: float
+    stretch_share: float
+    noise_share: float
+    kind_weights: Mapping[str, float]  # a kind's chance to be asked, against the others
+    phases: tuple[Phase, ...]
+    save_every: int
+    eval_segments: tuple[int, ...]
+    eval_stories: int  # per length, each with about one question of every kind
 
 
 def locate(config: BaseDecoderConfig, step: int) -> tuple[Phase, int]:
