@@ -6,16 +6,15 @@ What is finished is kept, an interrupted stage goes on where it stopped.
 import json
 import shutil
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tempo_lib.checkpoints import check_layout, find_checkpoint
 from tempo_lib.commands.errors import InputError, bad_input
 from tempo_lib.presets import load_preset
-from tempo_lib.runs import project_root, sha256_of_file
+from tempo_lib.runs import project_root
 from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_stage
+from tempo_lib.training.loop import StageRun, train_with_card
 from tempo_lib.training.miniature import (
     BASES,
     Miniature,
@@ -124,7 +123,6 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
         samples = load_samples(load_manifest(manifest), stage, data)
     numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, find_start(mini, stage, options.start))
-    started = time.perf_counter()
     stage_run = StageRun(
         stage=stage,
         numbers=numbers,
@@ -132,19 +130,7 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
     )
-    records = train_stage(model, samples, stage_run)
-    tail = records[-max(1, len(records) // 20) :]
-    card = {
-        "stage": stage,
-        "seed": mini.seed,
-        "samples": len(samples),
-        "steps": len(records),
-        "seconds": round(time.perf_counter() - started, 1),
-        "final_loss": round(sum(r["loss"] for r in tail) / len(tail), 4),
-        "trainable": list(numbers.trainable),
-        "manifest_sha256": sha256_of_file(manifest),
-    }
-    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    train_with_card(model, samples, stage_run, manifest)
     return out
 
 
