@@ -1,8 +1,8 @@
 """Questions about stories, their answers, and how a free answer is judged.
 
-An answer is its key and, right after it, the slot ("The red star 47."): with words between
-the two, a decoder of four layers did not learn to look anything up in 1500 steps; without
-them it begins to within 300. Intervals are seconds (start, stop) of the asked scene.
+An answer is its key and, right after it, the slot ("The red star 47."): looking up what
+follows a key takes one attention step fewer than looking past words between the two, and a
+decoder of four layers learns it sooner. Intervals are seconds (start, stop) of the asked scene.
 """
 
 import re
