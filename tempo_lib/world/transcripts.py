@@ -178,10 +178,10 @@ def recall_sample(
     """A transcript, then what could be asked of it, in random order.
 
     A share of the samples lists the unique scenes by name with the time tag each is first
-    seen at, the others tell answers. A value right after its key teaches looking up. This has about three times
-    as many slots a token as question blocks. Neighbours are told in one direction only, as
-    "after A comes B" gives "before B comes A" away. A second copy of the transcript would not
-    do: its time tags say where to read on, so names need not be looked at.
+    seen at, the others tell answers. A value right after its key teaches looking up. This
+    has about three times as many slots a token as question blocks. Neighbours are told in one
+    direction only, as "after A comes B" gives "before B comes A" away. A second copy of the
+    transcript would not do: its time tags say where to read on, so names need not be looked at.
     """
     offset = draw_offset(rng, story.num_frames / FPS, offset_share)
     context = list(encoder.opening)
