@@ -121,17 +121,6 @@ def allocate_adversarial(
     return _keep_in_order(_descending(-scores_N), budget, k_max, drop_ratio)
 
 
-def allocate_inverted(
-    scores: Scores, budget: int, k_min: int = 4, k_max: int = 128
-) -> torch.Tensor:
-    """Return ``allocate`` on the inverted scores ``1 - s``.
-
-    Not a row of the paper: it isolates the direction of the scores while anchors and contrast
-    stay those of ATA. Computed on ``-s``, which min-max scaling cannot tell from ``1 - s``.
-    """
-    return allocate(-_as_scores(scores), budget, k_min=k_min, k_max=k_max)
-
-
 def allocate_random_drop(
     num_segments: int,
     budget: int,

@@ -12,7 +12,6 @@ from tempo_lib.allocation import (
     allocate,
     allocate_adversarial,
     allocate_fixed,
-    allocate_inverted,
     allocate_random_drop,
     allocate_top_k,
     allocate_uniform,
@@ -36,7 +35,6 @@ def test_every_rival_stays_within_the_budget(scores, budget, k_max, drop_ratio):
         allocate_fixed(num_segments, k_max, budget),
         allocate_top_k(scores, budget, k_max, drop_ratio),
         allocate_adversarial(scores, budget, k_max, drop_ratio),
-        allocate_inverted(scores, budget, min(4, k_max), k_max),
         allocate_random_drop(
             num_segments, budget, k_max, generator=generator, drop_ratio=drop_ratio
         ),
@@ -118,13 +116,6 @@ def test_random_drop_keeps_every_segment_equally_often():
         times_N += allocate_random_drop(8, 512, 128, generator=generator) > 0
     # p = 1/2 over 2000 draws: the standard deviation of a share is 0.011.
     assert ((times_N / num_draws - 0.5).abs() < 0.05).all()
-
-
-def test_inverted_is_allocation_on_one_minus_the_scores():
-    scores = [0.25, 0.0, 1.0, 0.75]
-    inverted = [1 - s for s in scores]
-    for budget in (3, 20, 200, 8192):
-        assert torch.equal(allocate_inverted(scores, budget), allocate(inverted, budget))
 
 
 @pytest.mark.parametrize(
