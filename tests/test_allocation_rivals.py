@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempo_lib.allocation import (
-    allocate,
     allocate_adversarial,
     allocate_fixed,
     allocate_random_drop,
