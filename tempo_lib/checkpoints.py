@@ -1,25 +1,30 @@
 """Checkpoints on disk: where they are, and which may be loaded."""
 
 import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
 
 from tempo_lib.config import TempoConfig
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.released import RELEASED_TYPE, read_released
 from tempo_lib.runs import project_root, sha256_of_file
+from tempo_lib.weights import CheckpointError, local_folder, model_type, stored_tensors
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+__all__ = [
+    "CheckpointError",
+    "check_complete",
+    "check_layout",
+    "checkpoint_digest",
+    "config_errors",
+    "find_checkpoint",
+    "open_checkpoint",
+]
 
 
 def open_checkpoint(
@@ -30,7 +35,7 @@ def open_checkpoint(
 
     CheckpointError when it cannot be had or read.
     """
-    folder = _folder(path_or_hub_id)
+    folder = local_folder(path_or_hub_id)
     kind = check_layout(folder)
     if kind == TempoConfig.model_type:
         if base_compressor is not None:
@@ -38,57 +43,59 @@ def open_checkpoint(
                 f"{folder} holds its own compressor; base_compressor is for released checkpoints"
             )
         return folder, None
+    with config_errors(folder):
+        return folder, read_released(
+            folder, None if base_compressor is None else str(base_compressor)
+        )
+
+
+@contextmanager
+def config_errors(folder: Path) -> Iterator[None]:
+    """Whatever a checkpoint's config or names make fail inside becomes one CheckpointError."""
     try:
-        base = None if base_compressor is None else str(base_compressor)
-        return folder, read_released(folder, base)
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read the released checkpoint {folder}: {error}") from error
+        yield
+    except CheckpointError:
+        raise
+    except KeyError as error:
+        raise CheckpointError(f"{folder / 'config.json'} lacks the field {error}") from error
+    except (OSError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"cannot read the checkpoint {folder}: {reason}") from error
 
 
 def check_layout(folder: str | PathLike[str]) -> str:
-    """The model type of a local checkpoint folder; CheckpointError when it cannot be one."""
+    """The model type of a local checkpoint folder; CheckpointError when it cannot be one.
+
+    Its weights' headers are read too: a shard that is absent or cut short is named here.
+    """
     path = Path(folder)
-    if not path.is_dir():
-        raise CheckpointError(f"no checkpoint at {path}: the folder does not exist")
-    config = path / "config.json"
-    if not config.is_file():
-        raise CheckpointError(f"{path} holds no config.json, so it is not a checkpoint folder")
-    kind = json.loads(config.read_text()).get("model_type")
-    known = (TempoConfig.model_type, RELEASED_TYPE)
+    kind, known = model_type(path), (TempoConfig.model_type, RELEASED_TYPE)
     if kind not in known:
         raise CheckpointError(
-            f"{config} is of model type {kind!r}; this loader reads {' and '.join(known)}"
+            f"{path / 'config.json'} is of model type {kind!r}; "
+            f"this loader reads {' and '.join(known)}"
         )
-    if not any(path.glob("*.safetensors")):
-        pickles = sorted(p.name for p in path.glob("*.bin"))
-        hint = f"; pickles ({', '.join(pickles)}) are refused" if pickles else ""
-        raise CheckpointError(f"{path} holds no .safetensors weights{hint}")
+    stored_tensors(path)
     return kind
 
 
 def check_complete(name: object, report: dict[str, Any]) -> None:
-    """CheckpointError that lists missing, unexpected and mis-shaped tensors of a load."""
+    """CheckpointError that lists missing, unexpected and mis-shaped tensors of a load.
+
+    ``report``: ``missing_keys``, ``unexpected_keys`` and ``mismatched_keys``, whose items are
+    (name, shape in the file, shape in the model).
+    """
     found = {
-        what: sorted(str(key) for key in report[f"{what}_keys"])
-        for what in ("missing", "unexpected", "mismatched")
+        "missing": sorted(report["missing_keys"]),
+        "unexpected": sorted(report["unexpected_keys"]),
+        "mismatched": sorted(
+            f"{key} {tuple(stored)} for {tuple(wanted)}"
+            for key, stored, wanted in report["mismatched_keys"]
+        ),
     }
     listed = [f"{what}: {', '.join(keys)}" for what, keys in found.items() if keys]
     if listed:
         raise CheckpointError(f"{name} does not fit its config; {'; '.join(listed)}")
-
-
-def _folder(path_or_hub_id: str | PathLike[str]) -> Path:
-    """A local folder as it is; a hub id (one slash, nothing of that name on disk) downloaded."""
-    path, name = Path(path_or_hub_id), str(path_or_hub_id)
-    if path.exists() or path.is_absolute() or name.count("/") != 1 or name.startswith("."):
-        return path
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(
-            f"cannot get {name} from the Hugging Face hub or its cache (HF_HOME): {reason}"
-        ) from error
 
 
 def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:

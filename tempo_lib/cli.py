@@ -92,6 +92,8 @@ def train(
     data: o.DataOption = None,
     start: o.StartOption = None,
     out: o.OutOption = None,
+    bases: o.BasesOption = None,
+    paper_windows: o.PaperWindowsOption = False,
 ) -> int:
     """Train one of the four stages, or with --from-scratch everything from nothing.
 
@@ -101,7 +103,7 @@ def train(
     Examples:
 
     * tempo train --preset tiny --from-scratch
-    * tempo train --preset tiny --stage 2 --seed 1 --work runs/seed1
+    * tempo train --from-scratch --seed 1 --work runs/tiny/train-seed1 --bases runs/tiny/train
     """
     with needs_extra("train"):
         from tempo_lib.commands.train import TrainOptions, run
@@ -118,6 +120,8 @@ def train(
             data=data,
             start=start,
             out=out,
+            bases=bases,
+            paper_windows=paper_windows,
         )
     )
 
@@ -142,6 +146,7 @@ def evaluate(
 
     * tempo evaluate --suite mini-videomme --variant ata --num-questions 40
     * tempo evaluate --suite mini-lvbench --variant ata --variant top-k --out result.json
+    * tempo evaluate --suite mini-lvbench --variant all --checkpoint runs/tiny/train-seed1
     """
     with needs_extra("notebooks"):
         from tempo_lib.commands.evaluate import EvaluateOptions, run
@@ -183,16 +188,47 @@ def reproduce(
 
 
 @app.command()
-def doctor() -> int:
+def convert(
+    source: o.SourceArgument,
+    target: o.TargetArgument,
+    max_shard_size: o.MaxShardSizeOption = "4GB",
+    base_compressor: o.ConvertBaseOption = None,
+) -> int:
+    """Write a checkpoint in the other layout: released -> ours, or ours -> released.
+
+    IN's layout decides. Every tensor keeps its bits and its dtype; what the other layout has no
+    place for goes into files beside it, so that converting back gives IN again.
+
+    Examples:
+
+    * tempo convert Vision-CAIR/Tempo-6B checkpoints/tempo-6b
+    * tempo convert runs/tiny/train/stage3 released/tempo-tiny --base-compressor base_compressor
+    """
+    from tempo_lib.commands.convert import run
+
+    return run(source, target, max_shard_size, base_compressor)
+
+
+@app.command()
+def doctor(
+    parity: o.ParityOption = False,
+    data: o.ParityDataOption = None,
+    json: o.ParityJsonOption = None,
+    markdown: o.ParityMarkdownOption = None,
+) -> int:
     """Say what is installed, what a model would run on, and which checkpoints are here.
+
+    With --parity: recompute what the release was recorded to compute, and print each quantity's
+    difference and tolerance. Exit code 1 if one is out of tolerance, 2 if the records are missing.
 
     Examples:
 
     * tempo doctor
+    * tempo doctor --parity --markdown PARITY.md
     """
     from tempo_lib.commands.doctor import run
 
-    return run()
+    return run(parity, data, json, markdown)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

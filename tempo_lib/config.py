@@ -16,12 +16,16 @@ class TempoConfig(PretrainedConfig):
     """Compressor and decoder configs with the numbers of section 3 of the paper.
 
     Args:
-        compressor_config: a ``Qwen3VLConfig`` or its dict.
-        decoder_config: a ``Qwen3Config`` or its dict.
+        compressor_config: a ``Qwen3VLConfig`` or its dict; None for the preset's shape.
+        decoder_config: a ``Qwen3Config`` or its dict; None likewise.
         num_memory_tokens: memory tokens a segment (k_max in training).
         k_min, k_max, budget: defaults of Adaptive Token Allocation.
         video, pixels: dicts of ``VideoNumbers`` and ``PixelRules``.
         system_prompts: ``standard`` (training) and ``routing`` (inference) of the compressor.
+        release_numerics: cast rotary frequencies with the model, as the release does; set it
+            before the cast. False keeps them float32.
+        released: the released ``config.json`` that a checkpoint was read from, whole, so that a
+            conversion back loses no field; None for a model of our own.
 
     Raises ValueError when the compressor has no video token or k_max exceeds the memory tokens.
     """
@@ -49,12 +53,18 @@ class TempoConfig(PretrainedConfig):
         decoder_system_prompt: str = prompts.DECODER_SYSTEM,
         timestamp_format: str = prompts.TIMESTAMP_FORMAT,
         preset: str = "6b",
+        release_numerics: bool = False,
+        released: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         numbers = load_preset(preset)
         self.preset = preset
-        self.compressor_config = _sub_config(Qwen3VLConfig, compressor_config)
-        self.decoder_config = _sub_config(Qwen3Config, decoder_config)
+        self.release_numerics = release_numerics
+        self.released = released
+        self.compressor_config = _sub_config(
+            Qwen3VLConfig, _or(compressor_config, numbers.model.compressor)
+        )
+        self.decoder_config = _sub_config(Qwen3Config, _or(decoder_config, numbers.model.decoder))
         model, allocation = numbers.model, numbers.allocation
         self.num_memory_tokens = _or(num_memory_tokens, model.num_memory_tokens)
         self.segment_batch = _or(segment_batch, model.segment_batch)

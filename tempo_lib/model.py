@@ -14,7 +14,6 @@ from torch import nn
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -26,11 +25,13 @@ from tempo_lib.attention import resolve_attention
 from tempo_lib.checkpoints import check_complete, open_checkpoint
 from tempo_lib.compressor import Compressor, SegmentMemories
 from tempo_lib.config import TempoConfig
+from tempo_lib.numerics import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.processing import PatchShape, TextEncoder
 from tempo_lib.reduction import reduce_memories
 from tempo_lib.sequence import MEMORY_SLOT, Turn, decoder_ids
 from tempo_lib.session import VideoSession
 from tempo_lib.video import Video
+from tempo_lib.weights import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Tempo(PreTrainedModel):
         if module is self.projector:
             module.weight.data.normal_(0.0, module.in_features**-0.5)
             module.bias.data.zero_()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """``to``, ``half``, ``cuda``: all come through here, and rotary frequencies only move."""
+        with pinned_frequencies(self, is_pinned=not self.config.release_numerics):
+            return super()._apply(fn, recurse)
 
     # -- text ------------------------------------------------------------------------------
 
@@ -243,6 +249,7 @@ class Tempo(PreTrainedModel):
         base_compressor: str | PathLike[str] | None = None,
         dtype: Any = "auto",
         device: str = "auto",
+        release_numerics: bool | None = None,
         **kwargs: Any,
     ) -> Self:
         """Load weights, config and tokenizer; put them on a GPU where there is one.
@@ -251,15 +258,12 @@ class Tempo(PreTrainedModel):
         is ``base_compressor``, a folder beside the checkpoint, or the hub id it names.
         CheckpointError, before anything is half loaded, when something is missing or odd.
 
-        ``dtype="auto"``: as stored on a GPU, float32 on a CPU, where bf16 is seldom faster.
-        Rotary frequencies stay float32 at every dtype given here (a later ``.to(dtype)`` would
-        round them, as the release does).
+        ``dtype="auto"``: as stored on a GPU, float32 on a CPU. Rotary frequencies are float32 at
+        every dtype, also after ``.to``; ``release_numerics=True`` casts them as the release does.
         """
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        if dtype == "auto" and torch.device(device).type == "cpu":
-            dtype = torch.float32
+        device, dtype = placement(device, dtype)
         folder, released = open_checkpoint(path_or_hub_id, base_compressor)
+        tokenizer = load_tokenizer(folder)
         source: Any = folder
         if released is not None:
             config, state = released
@@ -274,7 +278,8 @@ class Tempo(PreTrainedModel):
             **kwargs,
         )
         check_complete(path_or_hub_id, report)
-        model.attach_tokenizer(AutoTokenizer.from_pretrained(folder))
+        model.attach_tokenizer(tokenizer)
+        set_release_numerics(model, release_numerics)
         return model.to(device).eval()
 
     def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:

@@ -140,42 +140,74 @@ def patchify(frames_T3HW: torch.Tensor, shape: PatchShape) -> torch.Tensor:
     )
     blocks = blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8)
     flat = blocks.reshape(-1, channels * temporal * patch * patch).to(torch.float32)
-    return (flat - 127.5) / 127.5
+    return flat.sub_(127.5).div_(127.5)  # in place: float copies of a clip are gigabytes
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Which frames N segments read, and when.
+
+    index_F: places of all segments' frames, one after the other, filled up to whole pairs;
+    pairs_N: pairs a segment; pair_seconds: N lists; seconds_N: centre of each segment's window.
+    """
+
+    index_F: torch.Tensor
+    pairs_N: torch.Tensor
+    pair_seconds: list[list[float]]
+    seconds_N: torch.Tensor
+
+
+def cut_windows(
+    seconds_T: np.ndarray, fps: float, window: int, stride: int, temporal: int
+) -> Windows:
+    """Windows of ``window`` frames every ``stride`` frames over frames at ``seconds_T``.
+
+    A tail that is no multiple of ``temporal`` repeats its last frame, and the copy counts as the
+    next frame in time, so its pair's time is a mean (release rule). Times of a constant rate are
+    (place + steps) / fps, as in the release: another order of the sum prints other tags.
+    """
+    clock = torch.as_tensor(np.asarray(seconds_T, dtype=np.float64))
+    start_N = torch.arange(0, len(clock), stride)
+    real_N = (len(clock) - start_N).clamp(max=window)
+    pairs_N = (real_N + temporal - 1) // temporal
+    place_K = torch.arange(int(pairs_N.max()) * temporal)
+    beyond_NK = (place_K - real_N[:, None] + 1).clamp(min=0)
+    index_NK = start_N[:, None] + place_K - beyond_NK
+    used_NK = place_K < pairs_N[:, None] * temporal
+    index_F, beyond_F = index_NK[used_NK], beyond_NK[used_NK]
+    later_F = torch.where(beyond_F > 0, _later(clock, fps, index_F, beyond_F), clock[index_F])
+    ends_P2 = later_F.reshape(-1, temporal)[:, [0, -1]]
+    pair_P = (ends_P2[:, 0] + ends_P2[:, 1]) / 2
+    return Windows(
+        index_F=index_F,
+        pairs_N=pairs_N,
+        pair_seconds=[part.tolist() for part in pair_P.split(pairs_N.tolist())],
+        seconds_N=_later(clock, fps, start_N, torch.tensor(window / 2)),
+    )
+
+
+def _later(
+    clock_T: torch.Tensor, fps: float, index_F: torch.Tensor, steps_F: torch.Tensor
+) -> torch.Tensor:
+    """Seconds of ``steps_F`` sampled frames after the frames at ``index_F``, float64."""
+    drift_F = clock_T[index_F] - index_F.double() / fps  # zero for a constant rate
+    return (index_F.double() + steps_F.double()) / fps + drift_F
 
 
 def segment_pixels(
     video: Video, rules: PixelRules, shape: PatchShape, window: int, stride: int
 ) -> SegmentPixels:
-    """Cut a clip into windows; a short tail's last frame is repeated with a time of its own.
-
-    The repeated frame counts as the next one in time, so its pair's time is a mean (release rule).
-    """
+    """Cut a clip into windows and turn it into patch rows, the whole clip at once."""
     frames_T3HW = resize_frames(video.frames, rules, shape.factor, video.is_image)
-    count = 1 if video.is_image else window
-    starts = range(0, len(video.frames), 1 if video.is_image else stride)
-    taken: list[int] = []
-    pair_seconds, lengths = [], []
-    for start in starts:
-        index = list(range(start, min(start + count, len(video.frames))))
-        times = [float(video.seconds[i]) for i in index]
-        while len(index) % shape.temporal:
-            index.append(index[-1])
-            times.append(times[-1] + 1 / video.fps)
-        taken += index
-        lengths.append(len(index) // shape.temporal)
-        step = shape.temporal
-        pair_seconds.append(
-            [(times[i] + times[i + step - 1]) / 2 for i in range(0, len(times), step)]
-        )
-    grid = [frames_T3HW.shape[2] // shape.patch, frames_T3HW.shape[3] // shape.patch]
+    cut = cut_windows(video.seconds, video.fps, window, stride, shape.temporal)
+    grid = torch.tensor([side // shape.patch for side in frames_T3HW.shape[2:]])
+    whole = len(cut.index_F) == len(frames_T3HW) and stride == window  # nothing repeated
+    taken_F3HW = frames_T3HW if whole else frames_T3HW[cut.index_F]
     return SegmentPixels(
-        pixel_rows_PC=patchify(frames_T3HW[taken], shape),
-        grid_thw_N3=torch.tensor([[length, *grid] for length in lengths]),
-        pair_seconds=pair_seconds,
-        seconds_N=torch.tensor(
-            [float(video.seconds[start]) + window / 2 / video.fps for start in starts],
-            dtype=torch.float64,
-        ),
+        pixel_rows_PC=patchify(taken_F3HW, shape),
+        grid_thw_N3=torch.cat([cut.pairs_N[:, None], grid.expand(len(cut.pairs_N), 2)], dim=1),
+        pair_seconds=cut.pair_seconds,
+        seconds_N=cut.seconds_N,
         is_image=video.is_image,
     )
 

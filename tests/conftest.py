@@ -29,8 +29,14 @@ def repo_root():
 
 
 @pytest.fixture(scope="session")
+def golden_dir():
+    """What the published implementation was recorded to compute."""
+    return REPO_ROOT / "tests" / "data" / "golden"
+
+
+@pytest.fixture(scope="session")
 def shared_dir():
-    """The folder ``shared`` beside the repository: golden records and real clips, not in git."""
+    """The folder ``shared`` beside the repository: real clips, not in git."""
     folder = REPO_ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("no folder 'shared' beside the repository: recorded reference data is absent")

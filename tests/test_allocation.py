@@ -1,8 +1,5 @@
 """Adaptive Token Allocation: invariants, recorded release behaviour, errors."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tempo_lib.allocation import allocate
-
-GOLDEN = Path(__file__).parent / "data" / "golden_allocation.json"
+from tempo_lib.parity.records import load_table
 
 # Tenths tie, neighbouring floats differ by one rounding, wide ones overflow a careless range.
 any_score = st.one_of(
@@ -72,16 +68,11 @@ def assert_equals_release(rows):
     return num_equal, num_strict
 
 
-def test_allocate_equals_the_release_on_the_committed_rows():
-    rows = json.loads(GOLDEN.read_text())["allocation"]
+def test_allocate_equals_the_release_on_every_recorded_row(golden_dir):
+    rows = load_table(golden_dir, "allocation")
     branches = {"ideal", "ideal_insufficient", "scaled", "scaled_insufficient", "flat"}
     assert {row["branch"] for row in rows} == branches | {"scaled_N_gt_budget"}
-    assert assert_equals_release(rows) == (369, 48)
-
-
-def test_allocate_equals_the_release_on_every_recorded_row(shared_dir):
-    path = shared_dir / "golden" / "tables" / "allocation.json"
-    assert assert_equals_release(json.loads(path.read_text())) == (652, 87)
+    assert assert_equals_release(rows) == (652, 87)
 
 
 @many(500)

@@ -1,8 +1,5 @@
 """The rivals of Adaptive Token Allocation (paper Table 2B, 2C): budgets, choices, errors."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,8 +13,7 @@ from tempo_lib.allocation import (
     allocate_uniform,
     uniform_max_frames,
 )
-
-GOLDEN = Path(__file__).parent / "data" / "golden_allocation.json"
+from tempo_lib.parity.records import load_table
 
 tenths = st.integers(0, 10).map(lambda tenth: tenth / 10)
 any_scores = st.lists(st.one_of(tenths, st.floats(-1e3, 1e3)), min_size=1, max_size=150)
@@ -46,8 +42,8 @@ def test_every_rival_stays_within_the_budget(scores, budget, k_max, drop_ratio):
         assert int(k_N.sum()) > 0 or budget == 0
 
 
-def test_top_k_and_adversarial_equal_the_release_at_its_drop_ratio():
-    rows = json.loads(GOLDEN.read_text())["top_k"]
+def test_top_k_and_adversarial_equal_the_release_at_its_drop_ratio(golden_dir):
+    rows = load_table(golden_dir, "merge_strategies")["topk_compress"]
     assert len(rows) == 24
     for row in rows:
         rival = {"topk": allocate_top_k, "lastk": allocate_adversarial}[row["strategy"]]

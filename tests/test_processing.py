@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from tempo_lib.presets import load_preset
-from tempo_lib.processing import PatchShape, patchify, resize_frames, segment_pixels, smart_size
+from tempo_lib.processing import (
+    PatchShape,
+    cut_windows,
+    patchify,
+    resize_frames,
+    segment_pixels,
+    smart_size,
+)
 from tempo_lib.video import Video, shrink_size
 
 SHAPE = PatchShape(patch=8, merge=2, temporal=2)
@@ -27,8 +34,8 @@ def test_frames_get_the_sizes_the_release_gives_them(size, expected):
     assert small.dtype == torch.uint8
 
 
-def test_every_recorded_size_is_reproduced(shared_dir):
-    rows = json.loads((shared_dir / "golden/tables/resize.json").read_text())["rows"]
+def test_every_recorded_size_is_reproduced(golden_dir):
+    rows = json.loads((golden_dir / "tables/resize.json").read_text())["rows"]
     for row in rows:
         height, width = shrink_size(row["H"], row["W"], PAPER.max_edge, PAPER.edge_multiple)
         second = smart_size(height, width, 64, PAPER.round_min_pixels, 2**62)
@@ -78,3 +85,23 @@ def test_segment_times_are_window_centres():
     segments = segment_pixels(Video(noise(20, 32, 32), fps=2.0), TINY, SHAPE, 8, 8)
     assert segments.seconds_N.tolist() == [2.0, 6.0, 10.0]
     assert segments.pair_seconds[0] == [0.25, 1.25, 2.25, 3.25]
+
+
+@pytest.mark.parametrize("fps", [2.0, 1.9375, 29.97, 2.002002002002002, 0.7])
+def test_times_are_the_releases_sums_to_the_last_bit(fps):
+    cut = cut_windows(np.arange(4999) / fps, fps, 8, 8, 2)
+    assert cut.seconds_N.tolist() == [(start + 4) / fps for start in range(0, 4999, 8)]
+    # the odd tail: frame 4998 and its copy, which counts as frame 4999
+    assert cut.pair_seconds[-1][-1] == (4998 / fps + 4999 / fps) / 2
+
+
+def test_a_copied_frame_of_a_variable_rate_follows_its_original_by_one_step():
+    cut = cut_windows(np.array([0.0, 0.5, 3.0]), 2.0, 8, 8, 2)
+    assert cut.pair_seconds == [[0.25, 3.25]]
+    assert cut.index_F.tolist() == [0, 1, 2, 2]
+
+
+def test_overlapping_windows_take_their_frames_more_than_once():
+    cut = cut_windows(np.arange(6) / 2, 2.0, 4, 2, 2)
+    assert cut.index_F.tolist() == [0, 1, 2, 3, 2, 3, 4, 5, 4, 5]
+    assert cut.pairs_N.tolist() == [2, 2, 1]

@@ -1,17 +1,13 @@
 """What is kept of each segment's memory: order, gradients, recorded merges, errors."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tempo_lib.parity.records import load_table
 from tempo_lib.reduction import SCHEMES, merge_tokens, reduce_memories
-
-GOLDEN = Path(__file__).parent / "data" / "golden_merge.npz"
 
 
 def memories(num_segments=3, capacity=8, num_channels=4, seed=0):
@@ -39,18 +35,9 @@ def assert_schemes_equal(table):
         torch.testing.assert_close(kept, expected, atol=1e-6, rtol=0, msg=scheme)
 
 
-def test_merge_equals_the_release_on_the_committed_cases():
-    assert assert_merges_equal(np.load(GOLDEN)) == 11
-
-
-def test_schemes_equal_the_release_on_the_committed_case():
-    assert_schemes_equal(np.load(GOLDEN))
-
-
-def test_merge_and_schemes_equal_the_release_on_every_recorded_case(shared_dir):
-    folder = shared_dir / "golden" / "tables"
-    table = np.load(folder / "merge_strategies.npz")
-    listed = json.loads((folder / "merge_strategies.json").read_text())["tome"]
+def test_merge_and_schemes_equal_the_release_on_every_recorded_case(golden_dir):
+    table = np.load(golden_dir / "tables" / "merge_strategies.npz")
+    listed = load_table(golden_dir, "merge_strategies")["tome"]
     assert assert_merges_equal(table) == len(listed)
     assert_schemes_equal(table)
 

@@ -1,19 +1,30 @@
-"""``tempo doctor``: what is installed, what a model would run on, which checkpoints are here."""
+"""``tempo doctor``: what is installed, what a model would run on, which checkpoints are here.
+
+With ``--parity``: does this machine compute what the release computed?
+"""
 
 import importlib.util
+import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from rich.box import SIMPLE
+from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+from transformers.utils import logging as transformers_logging
 
 from tempo_lib.attention import resolve_attention
 from tempo_lib.checkpoints import CheckpointError, find_checkpoint
+from tempo_lib.commands.errors import InputError, bad_input
 from tempo_lib.commands.show import screen
+from tempo_lib.parity import report as parity
+from tempo_lib.parity.records import MissingDataError
 from tempo_lib.presets import PRESETS, load_preset
 from tempo_lib.readers import READERS
 from tempo_lib.runs import LIBRARIES, library_versions
@@ -21,11 +32,24 @@ from tempo_lib.runs import LIBRARIES, library_versions
 FLASH_HINT = 'pip install --no-build-isolation "flash-attn>=2.8.3,<3" (needs a CUDA toolkit)'
 BASES = ("base_compressor", "base_decoder")
 STAGES = tuple(f"stage{stage}" for stage in range(4))
+REPORT_WIDTH = 130  # columns, so that a file or a pipe gets one line a row
 READER_MODULES = {"pyav": "av", "decord": "decord"}
 
 
-def run() -> int:
-    """Print every finding; none of them is an error of the command."""
+def run(
+    with_parity: bool = False,
+    data: Path | None = None,
+    json_file: Path | None = None,
+    markdown_file: Path | None = None,
+) -> int:
+    """Print every finding; none of them is an error of the command.
+
+    ``with_parity``: compare with the recorded release instead, see ``run_parity``.
+    """
+    if with_parity:
+        return run_parity(data, json_file, markdown_file)
+    if data or json_file or markdown_file:
+        raise InputError("--data, --json and --markdown go with --parity")
     console = screen()
     sections = {
         "Versions": versions(),
@@ -38,6 +62,44 @@ def run() -> int:
         for name, value in lines:
             console.print(f"  {escape(f'{name:<24}')}{escape(value)}")
     return 0
+
+
+def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | None) -> int:
+    """Print the parity report and write it where asked; 1 if a row is out of tolerance.
+
+    InputError (exit code 2) when the recorded data or the place to write to is missing.
+    """
+    for file in (json_file, markdown_file):
+        if file is not None and not file.parent.is_dir():
+            raise InputError(f"no folder {file.parent} to write {file.name} to")
+    transformers_logging.disable_progress_bar()
+    with bad_input(MissingDataError, OSError):
+        made = parity.make_report(data)
+    console = screen()
+    console.width = max(console.width, REPORT_WIDTH)
+    print_rows(console, "Recorded cases", parity.CASE_HEADER, map(parity.case_cells, made.rows))
+    tables = map(parity.table_cells, made.tables)
+    print_rows(console, "Function tables", parity.TABLE_HEADER, tables)
+    verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
+    console.print(f"parity: {verdict}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(parity.as_json(made), indent=1) + "\n")
+    if markdown_file is not None:
+        markdown_file.write_text(parity.as_markdown(made))
+    return 0 if made.ok else 1
+
+
+def print_rows(
+    console: Console, title: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
+) -> None:
+    """A table on the screen; the last column says whether the row is in order."""
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for name in header:
+        table.add_column(name)
+    for cells in rows:
+        in_order = cells[-1] in ("ok", "stated")
+        table.add_row(*map(escape, cells), style="" if in_order else "bold red")
+    console.print(table)
 
 
 def versions() -> Iterator[tuple[str, str]]:

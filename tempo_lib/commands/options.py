@@ -132,13 +132,31 @@ StartOption = Annotated[
         metavar="CHECKPOINT", help="Where the stage starts.", show_default="the stage before"
     ),
 ]
+BasesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Take the base models of this work folder instead of training them.",
+        show_default="none",
+    ),
+]
+PaperWindowsOption = Annotated[
+    bool,
+    typer.Option("--paper-windows", help="Train on 4-frame segments only, as the paper does."),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where the stage on your data goes.", show_default="none"),
 ]
 SuiteOption = Annotated[str, typer.Option(metavar="S", help="Which benchmark.")]
 VariantOption = Annotated[
-    list[str], typer.Option("--variant", metavar="V", help="A row of Table 2; may be repeated.")
+    list[str],
+    typer.Option(
+        "--variant",
+        metavar="V",
+        help="A row of Table 2, its token-matched twin V-matched, a point of Figure 3 such as "
+        "ata-f256-b384, a policy of our own, or all; may be repeated.",
+    ),
 ]
 WorldSeedOption = Annotated[
     int, typer.Option(metavar="N", min=0, help="Seed of the suite's fresh videos and questions.")
@@ -156,3 +174,44 @@ OnlyOption = Annotated[
     typer.Option(metavar="NAME", help="One notebook, by name or number.", show_default="all"),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="IN", help="Checkpoint folder or hub id.", show_default=False)
+]
+TargetArgument = Annotated[
+    str, typer.Argument(metavar="OUT", help="A new or empty folder.", show_default=False)
+]
+MaxShardSizeOption = Annotated[
+    str,
+    typer.Option(metavar="SIZE", help="Largest weights file, as 500MB or 4GB; also its memory."),
+]
+ConvertBaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base-compressor",
+        metavar="PATH",
+        help="Base model, folder or hub id: where the rows Yes/No are read; for ours -> released "
+        "the name that config.json gets.",
+        show_default="what config.json names",
+    ),
+]
+ParityOption = Annotated[
+    bool,
+    typer.Option("--parity", help="Compare this machine's numbers with the recorded release."),
+]
+ParityDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The recorded data of the release.",
+        show_default="tests/data/golden of the checkout",
+    ),
+]
+ParityJsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the parity report there, as JSON."),
+]
+ParityMarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Write it there as a page (PARITY.md)."),
+]

@@ -1,0 +1,1 @@
+"""Numerical parity with the recorded release: cases, function tables, and the report of both."""

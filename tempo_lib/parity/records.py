@@ -1,0 +1,116 @@
+"""The recorded data: where it is, what a case holds, and the frames that its seed gives."""
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from tempo_lib.runs import project_root
+from tempo_lib.video import Video
+
+CHECKPOINT, BASE = "Tempo-tiny", "Qwen3-VL-tiny"
+NEEDED = (
+    *(f"{folder}/{file}" for folder in (CHECKPOINT, BASE) for file in ("config.json",)),
+    *(f"{folder}/model.safetensors" for folder in (CHECKPOINT, BASE)),
+    *("cases/cases.json", "cases/official_dtypes_bf16.json"),
+    *("tables/allocation.json.gz", "tables/merge_strategies.json", "tables/merge_strategies.npz"),
+    *("tables/sample_indices.json", "tables/segment_timestamps.json", "tables/resize.json"),
+    *("tables/svlm_prompt_timestamps.json", "tables/rope_inv_freq_real_size.json"),
+)
+
+
+class MissingDataError(ValueError):
+    """Recorded data that is not there; the message says where to get it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded clip and question: facts (JSON), tensors, and the clip itself."""
+
+    name: str
+    facts: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    video: Video
+
+
+def find_data(folder: Path | None = None) -> Path:
+    """The folder of recorded data, default ``tests/data/golden`` of the checkout.
+
+    MissingDataError that names what is absent.
+    """
+    place = project_root() / "tests" / "data" / "golden" if folder is None else folder
+    needed = [*NEEDED]
+    if (place / "cases" / "cases.json").is_file():
+        needed += [f"cases/{case}.safetensors" for case in case_names(place)]
+    absent = [name for name in needed if not (place / name).is_file()]
+    if absent:
+        raise MissingDataError(
+            f"no recorded data of the release in {place}: {', '.join(absent[:3])}"
+            f"{' and more' if len(absent) > 3 else ''} missing; it is part of the repository, in "
+            "tests/data/golden: clone it, or name its copy with --data"
+        )
+    return place
+
+
+def case_names(data: Path) -> list[str]:
+    """Every recorded case; a folder with more of them than the repository's works as well."""
+    return sorted(json.loads((data / "cases" / "cases.json").read_text()))
+
+
+def load_case(data: Path, name: str) -> Case:
+    """A case with its clip; ValueError when the clip is not the recorded one."""
+    facts = json.loads((data / "cases" / "cases.json").read_text())[name]
+    frames = recorded_frames(facts["seed"], facts["T"], facts["H"], facts["W"])
+    if hashlib.sha256(frames.tobytes()).hexdigest() != facts["frames_sha256"]:
+        raise ValueError(f"the frames of case {name} are not the recorded ones on this machine")
+    tensors = load_file(data / "cases" / f"{name}.safetensors")
+    return Case(name, facts, tensors, Video(frames, fps=facts["real_fps"]))
+
+
+def load_table(data: Path, name: str) -> Any:
+    """A recorded table by its file name without suffix."""
+    packed = data / "tables" / f"{name}.json.gz"
+    if packed.is_file():
+        return json.loads(gzip.decompress(packed.read_bytes()))
+    return json.loads((data / "tables" / f"{name}.json").read_text())
+
+
+def recorded_frames(seed: int, num_frames: int, height: int, width: int) -> np.ndarray:
+    """uint8 (T, H, W, 3): the smooth random clip that the release was recorded on.
+
+    Integers only, so every machine gets the same bytes: key frames of a coarse and a fine grid
+    and of a mean colour, enlarged linearly in time and space.
+    """
+    # legacy generator on purpose: its stream is frozen, and the records were made with it
+    draw = np.random.RandomState(seed)
+    keys = num_frames // 5 + 2
+    spans = ((5, 7, 0, 256), (19, 23, -60, 61), (1, 1, -70, 71))
+    grids = [draw.randint(lo, hi, (keys, h, w, 3)).astype(np.int32) * 16 for h, w, lo, hi in spans]
+    in_time = [_enlarge(grid, num_frames, 0) for grid in grids]
+    frames = np.empty((num_frames, height, width, 3), np.uint8)
+    for place in range(num_frames):  # one frame at a time: int32 copies of a clip are large
+        coarse, fine = (_enlarge(_enlarge(g[place], height, 0), width, 1) for g in in_time[:2])
+        coarse += fine + (in_time[2][place] + 8)
+        frames[place] = np.clip(coarse >> 4, 0, 255)
+    return frames
+
+
+def _enlarge(grid: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Linear interpolation along ``axis`` to ``size`` samples, corners kept, in 256ths."""
+    last = grid.shape[axis] - 1
+    if last == 0:
+        return np.repeat(grid, size, axis=axis)
+    place = (np.arange(size, dtype=np.int64) * last * 256) // max(size - 1, 1)
+    low = np.minimum(place >> 8, last - 1)
+    part = np.expand_dims(place - (low << 8), tuple(i for i in range(grid.ndim) if i != axis))
+    below, above = np.take(grid, low, axis), np.take(grid, low + 1, axis)
+    above -= below
+    above *= part.astype(np.int32)
+    above += (below << 8) + 128
+    return above >> 8
