@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from dataclasses import replace
 
 import av
@@ -8,15 +9,17 @@ import yaml
 from PIL import Image
 
 from tempo_lib import prompts
-from tempo_lib.world.corpora import build_corpus, build_suite, namespace, story_of
+from tempo_lib.world.choices import right_option
+from tempo_lib.world.corpora import build_corpus, build_suite
 from tempo_lib.world.corpus_specs import (
-    SUITE_SECONDS,
     CorpusSpec,
     SourceSpec,
     SuiteSpec,
 )
+from tempo_lib.world.draws import story_of
 from tempo_lib.world.language import CAPTION_QUESTION, caption
-from tempo_lib.world.questions import Question, ask_all, is_correct
+from tempo_lib.world.mixes import QuestionMix
+from tempo_lib.world.questions import ask_all, is_correct
 from tempo_lib.world.rendering import INKS
 from tempo_lib.world.scenes import Scene, Story
 
@@ -47,7 +50,11 @@ SPEC = CorpusSpec(name="stage2", size=64, crf=30, sources=(IMAGES, CLIPS, TEXTS)
 SUITE = SuiteSpec(
     name="mini-mlvu",
     num_videos=3,
-    questions_per_video=5,
+    mix=QuestionMix(
+        kind_weights=(("needle", 3.0), ("comparison", 1.0), ("counting", 1.0), ("global", 1.0)),
+        per_story=((4, 1), (6, 1)),
+    ),
+    choice_share=0.5,
     mean_frames=64,
     jitter=0.15,
     window=8,
@@ -225,41 +232,46 @@ def test_no_sample_holds_a_system_prompt(corpus, suite):
 def test_a_suite_gives_an_evaluator_all_it_needs(suite):
     folder, _ = suite
     stories = dict(stories_in(folder))
-    records = load(folder / "questions.json")
-    assert len(records) == SUITE.num_videos * SUITE.questions_per_video
-    for record in records:
+    for record in load(folder / "questions.json"):
         story = stories[record["video"]]
         human, answer = (turn["value"] for turn in record["conversations"])
-        question = Question(
-            record["kind"],
-            human.removeprefix("<video>\n"),
-            answer,
-            record["actor"],
-            *record["interval"],
-        )
-        assert question in ask_all(story, SUITE.window)
-        assert is_correct(question, answer)
+        text, *lines = human.removeprefix("<video>\n").split("\n")
+        known = {(q.kind, q.text, q.actors, q.interval): q for q in ask_all(story, SUITE.window)}
+        key = (record["kind"], text, tuple(record["actors"]), tuple(record["interval"]))
+        assert record["options"] == [line[1:].strip() for line in lines]
+        if lines:
+            assert is_correct(known[key], record["options"]["ABCD".index(answer[-2])])
+            assert right_option(known[key]) in record["options"]
+        else:
+            assert answer == known[key].answer
         assert record["duration_seconds"] == story.num_frames / 2
         assert 54 <= story.num_frames <= 74
 
 
-def test_no_story_of_a_suite_is_a_training_story():
-    training = set()
-    for stage in ("stage1", "stage2", "stage3"):
-        for name in ("clips", "wide-clips", "texts"):
-            source = replace(CLIPS, name=name, min_frames=8, max_frames=48, frame_step=8)
-            training |= {story_of(stage, source, 0, index) for index in range(60)}
-    for name in SUITE_SECONDS:
-        # stories of one or two scenes are so few that some coincide; suites are far longer
-        source = replace(CLIPS, name="questions", min_frames=32, max_frames=48, frame_step=8)
-        assert training.isdisjoint({story_of(name, source, 0, index) for index in range(60)})
+def test_corpus_json_records_the_mix_that_came_out(suite):
+    folder, manifest = suite
+    records = load(folder / "questions.json")
+    counts = manifest["counts"]["questions"]
+    assert counts["kinds"] == dict(sorted(Counter(r["kind"] for r in records).items()))
+    assert counts["choices"] == sum(bool(record["options"]) for record in records)
+    assert 0 < counts["choices"] < len(records)
+    per_video = Counter(record["video"] for record in records)
+    assert set(per_video.values()) <= {4, 6}
 
 
-def test_every_shipped_source_has_its_own_namespace():
-    names = {(name, "questions") for name in SUITE_SECONDS}
-    for stage in ("stage0", "stage1", "stage2", "stage3"):
-        names |= {(stage, source) for source in ("images", "clips", "wide-clips", "texts")}
-    assert len({namespace(corpus, source) for corpus, source in names}) == len(names)
+def test_a_share_of_a_training_source_lists_options_and_the_rest_stays_as_it_is(corpus, tmp_path):
+    folder, _ = corpus
+    half = replace(CLIPS, choice_share=0.5)
+    manifest = build_corpus(tmp_path, replace(SPEC, sources=(half,)), seed=7)
+    before, after = load(folder / "clips.json"), load(tmp_path / "clips.json")
+    assert [record["kind"] for record in before] == [record["kind"] for record in after]
+    listed = [record for record in after if record not in before]
+    assert manifest["counts"]["clips"]["choices"] == len(listed) == len(after) / 2
+    for record in listed:
+        human, answer = (turn["value"] for turn in record["conversations"])
+        assert len(human.split("\n")) == 2 + 4  # <video>, the question, four options
+        assert answer[-2:] in ("A.", "B.", "C.", "D.")
+        assert "options" not in record  # details are for suites
 
 
 def test_the_tiny_manifest_names_sources_of_all_four_stages(repo_root):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
+from tempo_lib.presets import load_preset
 from tempo_lib.world.corpus_specs import (
     CorpusSpec,
     SourceSpec,
@@ -10,6 +11,7 @@ from tempo_lib.world.corpus_specs import (
     suite_corpus,
     suite_frames,
 )
+from tempo_lib.world.mixes import QuestionMix
 
 CLIPS = SourceSpec(
     name="clips",
@@ -23,10 +25,12 @@ CLIPS = SourceSpec(
     captions=False,
 )
 SPEC = CorpusSpec(name="stage2", size=64, crf=30, sources=(CLIPS,))
+MIX = QuestionMix(kind_weights=(("needle", 2.0), ("global", 1.0)), per_story=((5, 1),))
 SUITE = SuiteSpec(
     name="mini-mlvu",
     num_videos=3,
-    questions_per_video=5,
+    mix=MIX,
+    choice_share=0.5,
     mean_frames=40,
     jitter=0.15,
     window=8,
@@ -50,7 +54,8 @@ def test_suites_keep_the_ratio_of_the_benchmarks():
 def test_a_suite_is_one_source_of_long_videos_around_the_mean():
     (source,) = suite_corpus(SUITE).sources
     assert (source.min_frames, source.max_frames) == (34, 46)
-    assert (source.num_stories, source.questions_per_story, source.window) == (3, 5, 8)
+    assert (source.num_stories, source.questions_per_story, source.window) == (3, 0, 8)
+    assert (source.mix, source.choice_share) == (MIX, 0.5)
     assert source.details
 
 
@@ -60,11 +65,19 @@ def test_a_spec_is_read_from_plain_data():
         "size": 64,
         "crf": 30,
         "sources": [
-            {key: value for key, value in vars(source).items() if key != "kinds"}
+            {key: value for key, value in vars(source).items() if key not in ("kinds", "mix")}
             for source in SPEC.sources
         ],
     }
     assert TypeAdapter(CorpusSpec).validate_python(data) == SPEC
+    data["sources"][0]["choice_share"] = 0.25
+    assert TypeAdapter(CorpusSpec).validate_python(data).sources[0].choice_share == 0.25
+
+
+def test_the_presets_corpora_are_specs():
+    corpora = load_preset("tiny").miniature["corpora"]
+    for name, data in corpora.items():
+        assert TypeAdapter(CorpusSpec).validate_python(data).name == name
 
 
 @pytest.mark.parametrize(
@@ -75,6 +88,8 @@ def test_a_spec_is_read_from_plain_data():
         ({"min_frames": 24}, "4 <= min_frames <= max_frames"),
         ({"modality": "audio"}, "unknown modality"),
         ({"modality": "image"}, "an image has 1 frame"),
+        ({"choice_share": 1.5}, "choice_share must lie in 0..1, got 1.5"),
+        ({"mix": MIX}, "a mix goes with 0 questions_per_story"),
     ],
 )
 def test_a_source_names_what_is_wrong_with_it(change, message):

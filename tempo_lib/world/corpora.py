@@ -10,7 +10,6 @@ of different names draw from different seeds (no long story of a suite is traine
 import hashlib
 import json
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,19 +18,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from tempo_lib.world.clips import write_clip, write_image
 from tempo_lib.world.corpus_specs import CorpusSpec, SourceSpec, SuiteSpec, suite_corpus
-from tempo_lib.world.language import ALL_NAMES, CAPTION_QUESTION, FPS, caption, transcript
-from tempo_lib.world.questions import Question, sample_questions
+from tempo_lib.world.draws import generator, questions_of, story_of
+from tempo_lib.world.language import CAPTION_QUESTION, FPS, caption, transcript
+from tempo_lib.world.questions import Question
 from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Story, make_story
+from tempo_lib.world.scenes import Story
 
-FORMAT = 1  # raise when stories, pictures or files change for an unchanged spec
-IMAGE_STORY_FRAMES = 24  # an image is one frame of such a story, so that empty places occur
-_STREAMS = {"story": 0, "questions": 1, "pictures": 2}
+FORMAT = 2  # raise when stories, pictures or files change for an unchanged spec
 
 Record = dict[str, Any]
 
@@ -61,6 +58,7 @@ class _Item:
 @dataclass(frozen=True)
 class _Built:
     records: list[Record]
+    num_choices: int  # records that list four options
     scenes: list[list[Any]]
     num_frames: int
     media: str | None
@@ -108,31 +106,6 @@ def build_corpus(out_dir: str | Path, spec: CorpusSpec, seed: int, workers: int 
     return json.loads((out_dir / "corpus.json").read_text(encoding="utf-8"))
 
 
-def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
-    """Return story ``index`` of a source; for an image, the story its one frame is taken from."""
-    rng = _generator(corpus, source.name, seed, index, "story")
-    if source.modality == "image":
-        return make_story(rng, IMAGE_STORY_FRAMES)
-    choices = (source.max_frames - source.min_frames) // source.frame_step + 1
-    num_frames = source.min_frames + source.frame_step * int(rng.integers(choices))
-    if source.modality == "text":  # the text-only world has more names than can be drawn
-        return make_story(rng, num_frames, actors=ALL_NAMES)
-    return make_story(rng, num_frames)
-
-
-def namespace(corpus: str, source: str) -> int:
-    """Return the number that keeps the seeds of one source apart from all others."""
-    return zlib.crc32(f"{corpus}/{source}".encode())
-
-
-def _generator(corpus: str, source: str, seed: int, index: int, stream: str) -> np.random.Generator:
-    """Return the generator that one story uses for one purpose."""
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"a seed must lie in 0..2**32 - 1, got {seed}")
-    key = [namespace(corpus, source), seed, index, _STREAMS[stream]]
-    return np.random.default_rng(np.random.SeedSequence(key))
-
-
 def _run(items: list[_Item], workers: int) -> Iterator[_Built]:
     if workers == 1:
         yield from map(_build_item, items)
@@ -145,14 +118,16 @@ def _run(items: list[_Item], workers: int) -> Iterator[_Built]:
 def _build_item(item: _Item) -> _Built:
     """Write the picture file of one story unless it exists, and make its samples."""
     story = story_of(item.corpus.name, item.source, item.seed, item.index)
-    pictures = _generator(item.corpus.name, item.source.name, item.seed, item.index, "pictures")
+    pictures = generator(item.corpus.name, item.source.name, item.seed, item.index, "pictures")
     if item.source.modality == "image":
         shown = story.scene_at(int(pictures.integers(story.num_frames)))
         story = Story((replace(shown, num_frames=1),))
     num_bytes, sha256 = _write_media(item, story, int(pictures.integers(2**32)))
     scenes = [[scene.actor, scene.code, scene.place, scene.num_frames] for scene in story.scenes]
-    records = _records(item, story)
-    return _Built(records, scenes, story.num_frames, item.media, num_bytes, sha256)
+    asked = questions_of(item.corpus.name, item.source, item.seed, item.index, story)
+    num_choices = sum(bool(question.options) for question in asked)
+    records = _records(item, story, asked)
+    return _Built(records, num_choices, scenes, story.num_frames, item.media, num_bytes, sha256)
 
 
 def _write_media(item: _Item, story: Story, seed: int) -> tuple[int, str]:
@@ -170,16 +145,10 @@ def _write_media(item: _Item, story: Story, seed: int) -> tuple[int, str]:
     return len(content), hashlib.sha256(content).hexdigest()
 
 
-def _records(item: _Item, story: Story) -> list[Record]:
+def _records(item: _Item, story: Story, asked: list[Question]) -> list[Record]:
     """Samples of one story in the LLaVA conversation format."""
-    source = item.source
-    rng = _generator(item.corpus.name, source.name, item.seed, item.index, "questions")
-    number = source.questions_per_story
-    asked: list[Question] = []
-    if number:  # an image is shorter than a segment: there is nothing to ask about time
-        asked = sample_questions(rng, story, number, source.kinds, source.window)
     records = [_record(item, story, q.kind, q.text, q.answer, q) for q in asked]
-    if source.captions:
+    if item.source.captions:
         answer = caption(story, 0, story.num_frames)
         records.append(_record(item, story, "caption", CAPTION_QUESTION, answer, None))
     return [{"id": f"{item.id}-{number}", **record} for number, record in enumerate(records)]
@@ -198,7 +167,8 @@ def _record(
     record |= {"conversations": turns, "kind": kind, "window": item.source.window}
     if item.source.details and asked is not None:
         record |= {
-            "actor": asked.actor,
+            "actors": list(asked.actors),
+            "options": list(asked.options),
             "interval": list(asked.interval),
             "duration_seconds": story.num_frames / FPS,
         }
@@ -261,6 +231,7 @@ def _counts(spec: CorpusSpec, built: dict[str, list[_Built]]) -> Record:
             "frames": sum(result.num_frames for result in results),
             "samples": sum(kinds.values()),
             "kinds": dict(sorted(kinds.items())),
+            "choices": sum(result.num_choices for result in results),
         }
     return counts
 

@@ -6,6 +6,7 @@ Frames are counted at the world's two frames per second.
 from dataclasses import dataclass
 from typing import Literal
 
+from tempo_lib.world.mixes import QuestionMix
 from tempo_lib.world.questions import KINDS
 
 # Mean durations of the four benchmarks in seconds (the paper's Table 1); suites keep the ratio.
@@ -22,7 +23,8 @@ class SourceSpec:
     """One question file of a corpus and the stories behind it.
 
     ``min_frames``, ``max_frames`` and ``frame_step`` are even; a story's length is drawn
-    uniformly from that grid. Images hold a single frame and ask for its caption only.
+    uniformly from that grid. Images hold a single frame and ask for its caption only. With a
+    ``mix``, both the number and the kinds of a story's questions are drawn from it.
     """
 
     name: str
@@ -35,11 +37,21 @@ class SourceSpec:
     questions_per_story: int
     captions: bool  # one sample a story that asks for the caption of all its frames
     kinds: tuple[str, ...] = KINDS  # a kind named twice is asked twice as often
-    details: bool = False  # add what an evaluator needs: actor, interval, duration; scenes
+    details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
+    choice_share: float = 0.0  # of the questions, those that list four options
+    mix: QuestionMix | None = None  # takes the place of questions_per_story (then 0) and kinds
 
     def __post_init__(self) -> None:
         if self.modality not in ("image", "video", "text"):
             raise ValueError(f"source {self.name}: unknown modality {self.modality!r}")
+        if not 0.0 <= self.choice_share <= 1.0:
+            raise ValueError(
+                f"source {self.name}: choice_share must lie in 0..1, got {self.choice_share}"
+            )
+        if self.mix is not None and (self.modality == "image" or self.questions_per_story):
+            raise ValueError(
+                f"source {self.name}: a mix goes with 0 questions_per_story, no images"
+            )
         if self.modality == "image":
             if (self.min_frames, self.max_frames, self.questions_per_story) != (1, 1, 0):
                 raise ValueError(f"source {self.name}: an image has 1 frame and 0 questions")
@@ -76,13 +88,13 @@ class SuiteSpec:
 
     name: str
     num_videos: int
-    questions_per_video: int
+    mix: QuestionMix
+    choice_share: float
     mean_frames: int
     jitter: float
     window: int
     size: int
     crf: int
-    kinds: tuple[str, ...] = KINDS
 
 
 def suite_frames(longest_mean_frames: int) -> dict[str, int]:
@@ -107,9 +119,10 @@ def suite_corpus(spec: SuiteSpec) -> CorpusSpec:
         max_frames=2 * round(high / 2),
         frame_step=2,
         window=spec.window,
-        questions_per_story=spec.questions_per_video,
+        questions_per_story=0,
         captions=False,
-        kinds=spec.kinds,
         details=True,
+        choice_share=spec.choice_share,
+        mix=spec.mix,
     )
     return CorpusSpec(name=spec.name, size=spec.size, crf=spec.crf, sources=(source,))

@@ -21,16 +21,17 @@ from tempo_lib.world.language import (
     SHAPES,
     time_tag,
 )
-from tempo_lib.world.questions import ANSWER_TEXT, QUESTION_TEXT
+from tempo_lib.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
 
 LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
-# Qwen2's pieces, with names and time tags kept whole and digits one by one.
+# Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
 PIECES = "|".join(
     (
         r"<[0-9]+\.[0-9] seconds>",
         r" (?=<[0-9]+\.[0-9] seconds>)",  # the tag is the same token with and without a space
         rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})(?!\p{{L}})",
         r" ?\p{L}+",
+        r" [1-9][0-9](?!\p{N})",  # a code is one token: of two, the second was hardly learned
         r" ?\p{N}",
         r" ?[^\s\p{L}\p{N}<]+[\r\n]*",
         r" ?<",  # alone, so that a time tag right after punctuation stays whole
@@ -73,12 +74,15 @@ def build_tokenizer(extra_texts: Iterable[str]) -> PreTrainedTokenizerFast:
 def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
     """Every text whose pieces become tokens."""
     templates = (*QUESTION_TEXT.values(), *ANSWER_TEXT.values())
-    sentences = [text.format(actor=ALL_NAMES[0], slot=PLACES[0]) for text in templates]
+    sentences = [
+        text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 10") for text in templates
+    ]
     sentences += [CAPTION_QUESTION, "system user assistant\nYou are a helpful assistant."]
     sentences += wordings.all_texts()
     yield from extra_texts
     yield from sentences
-    yield from (f" {digit}" for digit in range(10))
+    yield from (f" {number}" for number in range(100))
+    yield from (f"{before}{letter}" for before in ("", " ") for letter in LETTERS)
     yield from (time_tag(second + part) for second in range(LAST_SECOND + 1) for part in (0, 0.2))
     yield from (text for name in ALL_NAMES for text in (name, f" {name}"))
     yield from ("<", " <", ">", ">,", "\n\n", "\n", ", ", ": ", ".")

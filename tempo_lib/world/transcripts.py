@@ -6,6 +6,7 @@ decoder's chat layout: newline, question, end of turn, assistant, answer, end of
 Shape suffixes: B samples, L context tokens, Q blocks, T tokens per block, S = L + Q * T.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tempo_lib import prompts
+from tempo_lib.world.choices import as_choice
 from tempo_lib.world.language import (
     CAPTION_QUESTION,
     FPS,
@@ -115,9 +117,15 @@ def draw_offset(rng: np.random.Generator, num_seconds: float, share: float) -> f
 def pick_questions(
     rng: np.random.Generator, questions: Sequence[Question], n: int, weights: Mapping[str, float]
 ) -> list[Question]:
-    """``n`` questions without repetition; ``weights`` say how often a kind is taken."""
-    per_kind = {kind: sum(q.kind == kind for q in questions) for kind in KINDS}
-    chances = np.array([weights[q.kind] / per_kind[q.kind] for q in questions])
+    """``n`` questions without repetition; ``weights`` say how often a kind is taken.
+
+    Of the counts, each number is as likely as the others: most actors are seen once, and a
+    decoder would learn to say so unseen.
+    """
+    groups = [(q.kind, q.answer.split()[-1] if q.kind == "counting" else "") for q in questions]
+    sizes = Counter(groups)
+    numbers = Counter(kind for kind, _ in sizes)
+    chances = np.array([weights[kind] / numbers[kind] / sizes[kind, a] for kind, a in groups])
     # Gumbel top-n: a weighted sample without replacement in one pass
     keys = np.log(chances) + rng.gumbel(size=len(questions))
     return [questions[i] for i in np.argsort(-keys)[:n]]
@@ -132,17 +140,21 @@ def question_sample(
     kind_weights: Mapping[str, float],
     offset_share: float,
     stretch: int,
+    as_choices: bool = False,
 ) -> Sample:
     """A transcript and questions about it.
 
     ``stretch`` > 0 draws position steps of 1 to 1 + stretch between tokens, the range itself
     drawn per sample: memories will lie further apart than the words they replace.
+    ``as_choices`` asks all of them with four options.
     """
     offset = draw_offset(rng, story.num_frames / FPS, offset_share)
     context = list(encoder.opening)
     for segment in encoder.segments(story, window, offset):
         context += segment
     questions = pick_questions(rng, ask_all(story, window, offset), num_questions, kind_weights)
+    if as_choices:
+        questions = [as_choice(rng, q, story, window, offset) for q in questions]
     blocks = [encoder.block(q.kind, q.text, q.answer) for q in questions]
     positions = draw_positions(rng, len(context), stretch)
     return Sample(context, positions, blocks, len(encoder.opening))
@@ -157,13 +169,13 @@ def draw_positions(rng: np.random.Generator, num_tokens: int, stretch: int) -> l
 
 
 def unique_scenes(story: Story, window: int, offset_seconds: float) -> list[str]:
-    """``red star 47 beach <14.0 seconds>`` for every actor that appears once."""
+    """``red star 47 beach<14.0 seconds>`` for every actor that appears once."""
     texts = []
     for indices in story.appearances.values():
         if len(indices) == 1:
             seconds = segment_seconds(first_segment(story, indices[0], window), window)
             tag = time_tag(seconds + offset_seconds)
-            texts.append(f"{describe(story.scenes[indices[0]])} {tag}")
+            texts.append(f"{describe(story.scenes[indices[0]])}{tag}")
     return texts
 
 
@@ -174,6 +186,7 @@ def recall_sample(
     window: int,
     offset_share: float,
     listing_share: float,
+    backwards_share: float = 0.0,
 ) -> Sample:
     """A transcript, then what could be asked of it, in random order.
 
@@ -191,12 +204,16 @@ def recall_sample(
     first = len(context)
     told = {"needle", "grounding", str(rng.choice(["after", "before"]))}
     questions = [q for q in ask_all(story, window, offset) if q.kind in told]
-    if rng.random() < listing_share:
-        texts = [f" {text}" for text in unique_scenes(story, window, offset)]
+    if rng.random() < backwards_share:
+        texts = [f" {scene.actor}" for scene in reversed(story.scenes) if scene.actor]
     else:
-        texts = [f" {question.answer}" for question in questions]
-    for index in rng.permutation(len(texts)):
-        context += encoder.phrase(texts[index])
+        if rng.random() < listing_share:
+            texts = [f" {text}" for text in unique_scenes(story, window, offset)]
+        else:
+            texts = [f" {question.answer}" for question in questions]
+        texts = [texts[index] for index in rng.permutation(len(texts))]
+    for text in texts:
+        context += encoder.phrase(text)
     return Sample(context, list(range(len(context))), [], first)
 
 
