@@ -1,21 +1,24 @@
 """Benchmarks as lists of videos with questions: the miniature's four suites, made on demand.
 
 A suite of world seed S is a corpus of the procedural world that no training corpus shares a
-story with. It is built once, under ``runs/<preset>/suites``, and read from there afterwards.
+story with. Its mix of questions mirrors the real benchmark (``suite_manifests``). It is built
+once, under ``runs/<preset>/suites``, and read from there afterwards.
 """
 
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from tempo_lib.evaluation.suite_manifests import load_manifest, question_mix
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import project_root, sha256_of_file
 from tempo_lib.world.corpora import FORMAT, build_suite
-from tempo_lib.world.corpus_specs import SUITE_SECONDS, SuiteSpec, suite_frames
-from tempo_lib.world.questions import KINDS, Question
+from tempo_lib.world.corpus_specs import SUITE_SECONDS, SuiteSpec, suite_corpus, suite_frames
+from tempo_lib.world.draws import questions_of, story_of
+from tempo_lib.world.questions import Question
 from tempo_lib.world.scenes import Scene, Story
 
 SUITES = tuple(SUITE_SECONDS)
@@ -25,18 +28,21 @@ SUITES = tuple(SUITE_SECONDS)
 class SuiteNumbers:
     """Size of the suites, from the preset's ``miniature: suites:``.
 
-    ``longest_mean_frames`` is the mean length of mini-lvbench; the others follow the ratio of
-    the real benchmarks' durations. A kind named twice is asked twice as often.
+    A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
+    video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
+    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
+    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
     """
 
-    num_videos: int
-    questions_per_video: int
+    num_questions: int
+    fewest_questions: int
+    most_questions: int
+    choice_share: float
     longest_mean_frames: int
     jitter: float
     window: int
     size: int
     crf: int
-    kinds: tuple[str, ...] = KINDS
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,14 @@ def load_suite(
     root: Path | None = None,
     numbers: SuiteNumbers | None = None,
     workers: int = 1,
+    manifests: Path | None = None,
 ) -> Suite:
     """Read suite ``name`` of a world seed, building what is missing of it.
 
     ``num_questions`` > 0 takes only as many whole videos as hold that many questions, and of
     the last one what is still needed; 0 takes all. Videos are independent draws, so the first
-    ones stand for all. ``root`` (default: the project's) is the folder that holds ``runs/``.
+    ones stand for all. ``root`` (default: the project's) is the folder that holds ``runs/``,
+    ``manifests`` (default: the project's) the one that holds the suites' manifests.
     ValueError for an unknown suite, a preset without suites, or a negative number.
     """
     preset = load_preset(preset) if isinstance(preset, str) else preset
@@ -95,7 +103,9 @@ def load_suite(
         raise ValueError(f"unknown suite {name!r}; known suites: {', '.join(SUITES)}")
     if num_questions < 0:
         raise ValueError(f"num_questions must be 0 (all) or more, got {num_questions}")
-    folder, identity = _built(preset, name, world_seed, num_questions, root, numbers, workers)
+    base = (project_root() if root is None else root) / "runs" / preset.name / "suites" / name
+    spec = suite_spec(name, numbers, manifests)
+    folder, identity = _built(base, spec, world_seed, num_questions, workers)
     videos = _read(folder, num_questions)
     return Suite(
         name=name,
@@ -117,47 +127,66 @@ def suite_numbers(preset: Preset) -> SuiteNumbers:
         )
     given: dict[str, Any] = dict(preset.miniature.get("suites") or {})
     known = {field.name for field in fields(SuiteNumbers)}
-    unknown, missing = sorted(set(given) - known), sorted(known - set(given) - {"kinds"})
+    unknown, missing = sorted(set(given) - known), sorted(known - set(given))
     if unknown or missing:
         what = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
         raise ValueError(f"preset {preset.name}, numbers of suites: {what}")
-    if "kinds" in given:
-        given["kinds"] = tuple(given["kinds"])
     return SuiteNumbers(**given)
 
 
+def suite_spec(name: str, numbers: SuiteNumbers, manifests: Path | None = None) -> SuiteSpec:
+    """The whole suite: its mix from the manifest, the rest from the preset's numbers."""
+    manifest = load_manifest(name, manifests)
+    mix = question_mix(manifest, numbers.fewest_questions, numbers.most_questions)
+    return SuiteSpec(
+        name=name,
+        num_videos=math.ceil(numbers.num_questions / mix.mean_per_story),
+        mix=mix,
+        choice_share=numbers.choice_share,
+        mean_frames=suite_frames(numbers.longest_mean_frames)[name],
+        jitter=numbers.jitter,
+        window=numbers.window,
+        size=numbers.size,
+        crf=numbers.crf,
+    )
+
+
 def _built(
-    preset: Preset,
-    name: str,
-    world_seed: int,
-    num_questions: int,
-    root: Path | None,
-    numbers: SuiteNumbers,
-    workers: int,
+    base: Path, spec: SuiteSpec, world_seed: int, num_questions: int, workers: int
 ) -> tuple[Path, str]:
     """Folder of a finished corpus that holds what is asked for, and the suite's identity.
 
     Story i does not depend on how many there are, so a part of a suite is built as a corpus of
     its own and holds the same videos as the whole.
     """
-    per_video = numbers.questions_per_video
-    needed = math.ceil(num_questions / per_video) if num_questions else numbers.num_videos
-    needed = min(needed, numbers.num_videos)
-    sizes = asdict(numbers)
-    mean_frames = suite_frames(sizes.pop("longest_mean_frames"))[name]
-    del sizes["num_videos"]
-    facts = {"name": name, "mean_frames": mean_frames, "seed": world_seed, "format": FORMAT}
-    identity = _hash({**facts, **sizes})
-    base = (project_root() if root is None else root) / "runs" / preset.name / "suites" / name
+    facts = asdict(spec)
+    del facts["num_videos"]
+    identity = _hash({**facts, "seed": world_seed, "format": FORMAT})
+    needed = _num_videos(spec, world_seed, num_questions) if num_questions else spec.num_videos
     whole, part = (
-        base / f"seed{world_seed}-{identity[:8]}-{count}" for count in (numbers.num_videos, needed)
+        base / f"seed{world_seed}-{identity[:8]}-{count}" for count in (spec.num_videos, needed)
     )
-    folder, count = (
-        (whole, numbers.num_videos) if (whole / "corpus.json").exists() else (part, needed)
-    )
-    spec = SuiteSpec(name=name, num_videos=count, mean_frames=mean_frames, **sizes)
+    is_whole = (whole / "corpus.json").exists()
+    if not is_whole:
+        spec = replace(spec, num_videos=needed)
+    folder = whole if is_whole else part
     build_suite(folder, spec, world_seed, workers)
     return folder, identity
+
+
+def _num_videos(spec: SuiteSpec, world_seed: int, num_questions: int) -> int:
+    """How many first videos hold ``num_questions``; all of them where the suite holds fewer.
+
+    A video's number of questions is a draw, so they are drawn here, without painting anything.
+    """
+    (source,) = suite_corpus(spec).sources
+    held = 0
+    for index in range(spec.num_videos):
+        story = story_of(spec.name, source, world_seed, index)
+        held += len(questions_of(spec.name, source, world_seed, index, story))
+        if held >= num_questions:
+            return index + 1
+    return spec.num_videos
 
 
 def _read(folder: Path, num_questions: int) -> tuple[SuiteVideo, ...]:
@@ -185,8 +214,9 @@ def _question(record: dict[str, Any]) -> SuiteQuestion:
     human, answer = (turn["value"] for turn in record["conversations"])
     text = human.removeprefix("<video>\n")
     start, stop = record["interval"]
+    actors, options = tuple(record["actors"]), tuple(record["options"])
     return SuiteQuestion(
-        record["id"], Question(record["kind"], text, answer, record["actor"], start, stop)
+        record["id"], Question(record["kind"], text, answer, actors, start, stop, options)
     )
 
 
