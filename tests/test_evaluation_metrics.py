@@ -1,5 +1,7 @@
 """Accuracy, intervals and tests on numbers that can be checked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +10,12 @@ from tempo_lib.evaluation.metrics import (
     accuracy,
     accuracy_table,
     auc,
+    clusters,
     compare,
     floor_commonest,
+    holm,
     paired_difference,
+    pool_seeds,
     student_t,
     summary,
 )
@@ -19,12 +24,12 @@ from tempo_lib.world.questions import Question
 
 def needle(code, start=0.0):
     question = "Which number is shown with the red star?"
-    return Question("needle", question, f"The red star shows {code}.", None, start, start + 2)
+    return Question("needle", question, f"The red star shows {code}.", (), start, start + 2)
 
 
 def grounding(start):
     answer = f"The red star <{start + 1:.1f} seconds>."
-    return Question("grounding", "When is the red star seen?", answer, None, start, start + 2)
+    return Question("grounding", "When is the red star seen?", answer, (), start, start + 2)
 
 
 def test_accuracy_is_the_share_of_right_answers():
@@ -153,12 +158,14 @@ def rows(variant, correct):
             "video": ["a", "a", "b", "b"],
             "question_id": ["a-0", "a-1", "b-0", "b-1"],
             "kind": [q.kind for q in asked],
+            "form": "open",
             "question": [q.text for q in asked],
             "answer": [q.answer for q in asked],
             "start": [q.start for q in asked],
             "stop": [q.stop for q in asked],
             "correct": correct,
             "tokens_used": [100, 100, 50, 50],
+            "matched_tokens": None,
             "num_frames": [100, 100, 100, 100],
             "auc": [1.0, 0.5, None, None],
         }
@@ -176,6 +183,17 @@ def test_a_summary_says_what_the_records_say():
     assert facts["relevance_auc"] == 0.75
 
 
+def test_a_summary_tells_forms_apart_and_what_a_twin_left_unspent():
+    frame = rows("top-k-matched", [True, False, True, False]).assign(
+        form=["open", "choice", "open", "open"], matched_tokens=[100, 104, 50, 52]
+    )
+    facts = summary(frame)
+    assert {form: part["n"] for form, part in facts["per_form"].items()} == {"choice": 1, "open": 3}
+    assert facts["per_form"]["open"]["accuracy"] == pytest.approx(2 / 3)
+    assert facts["token_mismatch"] == 1.5
+    assert summary(rows("ata", [True] * 4))["token_mismatch"] is None
+
+
 def test_a_summary_of_two_variants_is_refused():
     both = pd.concat([rows("ata", [True] * 4), rows("top-k", [True] * 4)])
     with pytest.raises(ValueError, match="of one variant"):
@@ -188,6 +206,47 @@ def test_the_table_has_a_row_for_each_kind_and_for_all():
     assert table["n"].tolist() == [4, 1, 3]
     assert table["accuracy"].tolist() == pytest.approx([0.5, 0.0, 2 / 3])
     assert table["floor"].tolist() == pytest.approx([0.75, 1.0, 2 / 3])
+
+
+def test_the_table_can_be_by_form_or_by_model_seed():
+    frame = rows("ata", [True, False, True, False]).assign(form=["open", "open", "choice", "open"])
+    table = accuracy_table(frame, by="form").set_index("form")
+    assert table["n"].to_dict() == {"all": 4, "choice": 1, "open": 3}
+    both = pool_seeds({0: frame, 7: rows("ata", [True] * 4)})
+    by_seed = accuracy_table(both, by="model_seed").set_index("model_seed")
+    assert by_seed["accuracy"].to_dict() == {"all": 0.75, 0: 0.5, 7: 1.0}
+
+
+def test_the_floor_of_options_is_a_letter_that_open_answers_do_not_share():
+    letters = [
+        replace(needle(code), answer=f"The red star shows {code} {letter}.", options=tuple("abcd"))
+        for code, letter in ((11, "A"), (12, "A"), (13, "B"))
+    ]
+    assert floor_commonest(letters) == 2 / 3
+    assert floor_commonest([*letters, needle(47), needle(47)]) == (2 + 2) / 5
+
+
+def test_videos_of_other_suites_and_worlds_are_videos_of_their_own_but_not_of_other_models():
+    frame = rows("ata", [True] * 4).assign(suite="s", world_seed=[0, 0, 0, 1])
+    assert len(set(clusters(frame))) == 3  # a, b of world 0, b of world 1
+    assert len(set(clusters(pool_seeds({0: frame, 1: frame})))) == 3
+    assert clusters(rows("ata", [True] * 4)) == ["a", "a", "b", "b"]
+
+
+def test_pooled_seeds_are_compared_question_by_question_within_each():
+    frames = {
+        seed: pd.concat([rows("ata", ours), rows("top-k", [False] * 4)])
+        for seed, ours in ((0, [True] * 4), (1, [True, True, False, False]))
+    }
+    measured = compare(pool_seeds(frames), "ata", "top-k", seed=0)
+    assert (measured.n, measured.difference) == (8, 0.75)
+    assert measured.p_value == 2 / 2**2  # two videos, whatever number of models answered them
+
+
+def test_holm_multiplies_the_smallest_most_and_never_turns_the_order():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
 
 
 def test_variants_are_compared_question_by_question():

@@ -1,60 +1,55 @@
 """Compress once, ablate many: the records equal single answers, and none is made twice."""
 
+import ast
 import json
 from dataclasses import replace
 
 import pytest
 import torch
+from evaluation_samples import BUDGET, brief, first_video, judges, run, small_suite
 
 from tempo_lib.allocation import allocate
+from tempo_lib.allocation_policies import allocate_logit
+from tempo_lib.evaluation import jobs
 from tempo_lib.evaluation import records as records_module
 from tempo_lib.evaluation.metrics import summary
 from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_records
-from tempo_lib.evaluation.runner import evaluate, evaluate_records, frame_of
-from tempo_lib.evaluation.suites import load_suite, suite_numbers
+from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
-from tempo_lib.presets import load_preset
 from tempo_lib.session import VideoSession
 from tempo_lib.video import load_video
 
-NUMBERS = replace(
-    suite_numbers(load_preset("tiny")),
-    num_videos=2,
-    questions_per_video=2,
-    longest_mean_frames=400,
-    size=32,
-)
-BUDGET = 60  # all segments at 16 tokens would need more
+TWINS = [name for name, row in VARIANTS.items() if row.match is not None]
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
-    root = tmp_path_factory.mktemp("suites")
-    return load_suite("tiny", "mini-longvideobench", 1, root=root, numbers=NUMBERS)
+    return small_suite(tmp_path_factory.mktemp("suites"))
 
 
 @pytest.fixture(scope="module")
 def one_video(suite):
-    return replace(suite, videos=suite.videos[:1])
+    return first_video(suite)
 
 
 @pytest.fixture(scope="module")
 def brief_tempo(make_tiny_tempo):
-    """Untrained, and answers with 2 tokens at most."""
-    model = make_tiny_tempo()
-    model.config.max_new_tokens = 2
-    return model
-
-
-def run(model, suite, names, **options):
-    options = {"budget": BUDGET, "progress": False, "cache": False, **options}
-    return evaluate_records(model, suite, names, **options)
+    return brief(make_tiny_tempo())
 
 
 @pytest.fixture(scope="module")
-def made(brief_tempo, suite):
+def scorers(make_tiny_tempo):
+    return judges(make_tiny_tempo)
+
+
+@pytest.fixture(scope="module")
+def made(brief_tempo, suite, scorers):
     """Records of every variant, by variant."""
-    found = run(brief_tempo, suite, list(VARIANTS), models={"stage2": brief_tempo})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "learned_k_min", lambda preset: 4)
+        found = run(
+            brief_tempo, suite, list(VARIANTS), models={"stage2": brief_tempo}, scorers=scorers
+        )
     return {name: [record for record in found if record.variant == name] for name in VARIANTS}
 
 
@@ -88,21 +83,30 @@ def test_allocations_can_be_redrawn_from_records_alone(brief_tempo, made):
         assert again.tolist() == record.counts
 
 
-def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
-    brief_tempo, one_video, monkeypatch
-):
-    asked = []
-    real = VideoSession.compress
+def test_policies_in_logit_space_can_be_redrawn_from_their_records(brief_tempo, made):
+    numbers = brief_tempo.config
+    for record in made["ata-logit"]:
+        again_N = allocate_logit(torch.tensor(record.logits), BUDGET, numbers.k_min, numbers.k_max)
+        assert again_N.tolist() == record.counts
+        sigmoid = torch.tensor(record.logits).sigmoid().tolist()
+        assert record.scores == pytest.approx(sigmoid, abs=1e-7)
+    assert all(record.logits is None for record in made["ata"])
 
-    def counted(self, question, prompt="routing"):
-        asked.append((question, prompt))
-        return real(self, question, prompt)
 
-    monkeypatch.setattr(VideoSession, "compress", counted)
-    run(
-        brief_tempo, one_video, ["ata", "top-k", "head-fixed", "merge", "no-ata", "prior-tempo-std"]
-    )
-    assert len(asked) == 2 * one_video.num_questions  # once routing, once standard
+def test_records_hold_form_and_options_of_their_question(suite, made):
+    asked = {q.id: q.asked for video in suite.videos for q in video.questions}
+    for record in made["ata"]:
+        assert tuple(record.options) == asked[record.question_id].options
+        assert record.form == ("choice" if record.options else "open")
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_twin_spends_what_ata_used_on_the_same_question(made, name):
+    usual = {record.question_id: record.tokens_used for record in made["ata"]}
+    for record in made[name]:
+        assert record.budget == record.matched_tokens == usual[record.question_id]
+        assert record.tokens_used == record.matched_tokens  # here nothing is left over
+    assert all(record.matched_tokens is None for record in made["ata"])
 
 
 def test_the_standard_prior_scores_but_routing_memories_answer(brief_tempo, suite, made):
@@ -121,7 +125,7 @@ def test_uniform_subsampling_reads_fewer_frames_at_full_tokens(brief_tempo, made
     for record in made["uniform"]:
         assert record.num_frames == BUDGET // numbers.k_max * numbers.video_numbers.window
         assert set(record.counts) == {numbers.k_max}
-        assert record.relevant is None and record.auc is None
+        assert (record.relevant, record.auc) == (None, None)
 
 
 def test_relevance_is_judged_on_the_segments_that_show_the_actor(brief_tempo, made):
@@ -166,6 +170,37 @@ def test_other_weights_and_other_code_make_other_records(make_tiny_tempo, tmp_pa
     assert records_module.code_facts()["code"] != before
 
 
+# Modules that answers do not depend on beyond what the facts of a record hold anyway: weights,
+# config and words of the model; the suite's content; the variant's own row; presets inside config.
+IN_OTHER_FACTS = {"checkpoints", "presets", "released", "runs", "weights", "__init__"} | {
+    "evaluation/__init__",
+    "evaluation/learned",
+    "evaluation/suites",
+    "evaluation/variants",
+    "evaluation/metrics",
+    "evaluation/suite_manifests",
+    "world/__init__",
+    "world/corpora",
+}
+
+
+def test_every_module_that_an_answer_runs_through_is_among_the_code_of_records(repo_root):
+    package, seen = repo_root / "tempo_lib", set()
+    waiting = ["model", "evaluation/runner"]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name in IN_OTHER_FACTS:
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse((package / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tempo_lib"):
+                base = "/".join(node.module.split(".")[1:])
+                inner = [f"{base}/{alias.name}".strip("/") for alias in node.names]
+                found = [base, *inner]
+                waiting += [n for n in found if n and (package / f"{n}.py").is_file()]
+    assert seen == set(CODE)
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(brief_tempo, one_video, tmp_path, monkeypatch):
     whole = run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path)
     (path,) = (tmp_path / "runs/tiny/evaluations" / one_video.name).glob("*.jsonl")
@@ -196,7 +231,7 @@ def test_a_part_of_a_suite_shares_its_records_with_the_whole(
     whole = run(brief_tempo, suite, ["ata"], cache=True, root=tmp_path)
     monkeypatch.setattr(VideoSession, "compress", lambda *_: pytest.fail("compressed again"))
     part = replace(suite, videos=suite.videos[:1], data_hash="")
-    assert run(brief_tempo, part, ["ata"], cache=True, root=tmp_path) == whole[:2]
+    assert run(brief_tempo, part, ["ata"], cache=True, root=tmp_path) == whole[: part.num_questions]
 
 
 def test_a_variant_named_twice_is_counted_once(brief_tempo, one_video):

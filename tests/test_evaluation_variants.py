@@ -1,26 +1,37 @@
-"""The rows of Table 2: what each keeps of the same scores, checkable by hand."""
+"""The rows of Table 2 and beyond: what each keeps of the same scores, checkable by hand."""
 
 import pytest
 import torch
 
 from tempo_lib.allocation import allocate
-from tempo_lib.evaluation.variants import (
-    VARIANTS,
+from tempo_lib.evaluation.spending import (
     Limits,
     effective_limits,
-    get_variant,
+    fill_evenly,
+    fill_in_order,
+    frames_read,
     token_counts,
+    top_up,
+)
+from tempo_lib.evaluation.variants import (
+    ALREADY_MATCHED,
+    VARIANTS,
+    get_variant,
+    matched_name,
+    sweep,
+    sweep_name,
 )
 
 SCORES = torch.tensor([0.1, 0.9, 0.5, 0.7])
 LIMITS = Limits(budget=32, k_min=2, k_max=16)
+TWINS = sorted(name for name, row in VARIANTS.items() if row.match is not None)
 
 
 def counts(name, scores=SCORES, limits=LIMITS, seed=0):
     variant = get_variant(name)
-    bounds = effective_limits(variant, limits, max_segments=128)
+    bounds = effective_limits(variant, limits, max_segments=128, learned_k_min=3)
     generator = torch.Generator().manual_seed(seed)
-    return token_counts(variant, scores, bounds, generator).tolist()
+    return token_counts(variant, torch.logit(scores), bounds, generator).tolist()
 
 
 @pytest.mark.parametrize(
@@ -40,9 +51,13 @@ def test_each_row_shares_out_as_the_paper_says(name, expected):
     assert counts(name) == expected
 
 
-@pytest.mark.parametrize("name", ["ata", "tail-dynamic", "merge", "prior-tempo-std"])
+DYNAMIC = ("ata", "tail-dynamic", "merge", "prior-tempo-std", "prior-base-route", "prior-reranker")
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
 def test_dynamic_rows_share_the_counts_of_ata(name):
-    assert counts(name) == allocate(SCORES, 32, k_min=2, k_max=16).tolist()
+    scores = torch.logit(SCORES).sigmoid()
+    assert counts(name) == allocate(scores, 32, k_min=2, k_max=16).tolist()
 
 
 def test_pruning_drops_the_least_relevant_segment_where_ata_keeps_an_anchor():
@@ -62,7 +77,7 @@ def test_random_drop_keeps_half_of_the_segments_and_depends_on_the_seed_alone():
 def test_no_row_spends_more_than_its_budget(name, num_segments):
     scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(num_segments))
     limits = Limits(budget=100, k_min=2, k_max=16)
-    allowed = effective_limits(get_variant(name), limits, max_segments=256).budget
+    allowed = effective_limits(get_variant(name), limits, max_segments=256, learned_k_min=3).budget
     assert sum(counts(name, scores, limits)) <= allowed
 
 
@@ -70,7 +85,7 @@ def test_only_rows_that_keep_everything_go_beyond_the_budget():
     beyond = {
         name
         for name, variant in VARIANTS.items()
-        if effective_limits(variant, LIMITS, 128).budget != LIMITS.budget
+        if effective_limits(variant, LIMITS, 128, learned_k_min=3).budget != LIMITS.budget
     }
     assert beyond == {"no-ata", "without-stage3"}
     assert effective_limits(VARIANTS["no-ata"], Limits(8192, 4, 128), 128).budget == 16384
@@ -81,11 +96,102 @@ def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
     assert set(counts("head-fixed", torch.rand(128), limits)) == {64}
 
 
+# -- token-matched twins -----------------------------------------------------------------------
+
+
+def test_every_row_but_those_with_the_counts_of_ata_has_a_twin():
+    for name in VARIANTS:
+        twin = VARIANTS[matched_name(name)] if not name.endswith("-matched") else VARIANTS[name]
+        assert (twin.match == "ata") == (name not in ALREADY_MATCHED)
+        assert twin.paper_row is None or name in ALREADY_MATCHED
+    for name in ALREADY_MATCHED:
+        row = VARIANTS[name]
+        assert (row.allocation, row.score_source, row.score_prompt) == ("ata", "tempo", "routing")
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("budget", [1, 37, 100, 163])
+def test_a_twin_spends_all_it_is_given(name, budget):
+    scores = torch.rand(12, generator=torch.Generator().manual_seed(7))
+    given = Limits(budget=budget, k_min=2, k_max=16)
+    assert sum(counts(name, scores, given)) == budget
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("head-fixed-matched", [7, 7, 8, 7]),
+        ("uniform-matched", [7, 7, 8, 7]),
+        ("top-k-matched", [0, 16, 0, 13]),
+        ("adversarial-matched", [16, 0, 13, 0]),
+    ],
+)
+def test_a_twin_keeps_the_rule_of_its_row(name, expected):
+    assert counts(name, limits=Limits(budget=29, k_min=2, k_max=16)) == expected
+
+
+def test_a_pruning_twin_still_drops_the_least_relevant_segment():
+    assert counts("prune-matched", limits=Limits(40, 2, 16))[0] == 0
+
+
+def test_even_filling_spreads_what_does_not_divide():
+    assert fill_evenly(4, 10, 16).tolist() == [2, 3, 2, 3]
+    assert fill_evenly(3, 100, 16).tolist() == [16, 16, 16]
+    assert fill_evenly(5, 2, 16).tolist() == [0, 1, 0, 1, 0]
+
+
+def test_filling_in_order_gives_the_rest_to_the_next_segment():
+    assert fill_in_order(torch.tensor([2, 0, 1]), 20, 16).tolist() == [4, 0, 16]
+    assert fill_in_order(torch.tensor([1, 0]), 100, 16).tolist() == [16, 16]
+
+
+def test_topping_up_follows_eq_4_and_leaves_only_the_least_relevant_behind():
+    counts_N = torch.tensor([2, 2, 2])
+    # 9 left, weights 0 1/3 2/3 of a sum of 1: 0 3 6
+    values_N = torch.tensor([0.0, 0.5, 1.0])
+    assert top_up(counts_N, values_N, 15, 16).tolist() == [2, 5, 8]
+    assert top_up(counts_N, values_N, 99, 16).tolist() == [2, 16, 16]
+    assert top_up(counts_N, torch.ones(3), 8, 16).tolist() == [3, 3, 2]
+    assert counts_N.tolist() == [2, 2, 2]
+
+
+# -- frames, sweeps, learned numbers -----------------------------------------------------------
+
+
+def test_frames_are_capped_by_the_row_or_by_what_fits_the_budget():
+    limits = Limits(budget=60, k_min=2, k_max=16)
+    assert frames_read(VARIANTS["ata"], limits, 400, window=8) == 400
+    assert frames_read(VARIANTS["uniform"], limits, 400, window=8) == 3 * 8  # 48 tokens
+    assert frames_read(VARIANTS["uniform-matched"], limits, 400, window=8) == 4 * 8  # all 60
+    assert frames_read(get_variant("ata-f256-b60"), limits, 400, window=8) == 256
+    assert frames_read(get_variant("ata-f256-b60"), limits, 100, window=8) == 100
+
+
+def test_a_sweep_names_its_points_and_each_name_is_a_variant():
+    rows = sweep([64, 128], [192, 384])
+    assert [row.name for row in rows] == [sweep_name(f, b) for f in (64, 128) for b in (192, 384)]
+    assert (rows[1].max_frames, rows[1].budget) == (64, 384)
+    assert effective_limits(rows[1], LIMITS, 128) == Limits(384, 2, 16)
+
+
+def test_a_learned_k_min_comes_from_the_preset_or_is_refused():
+    row = VARIANTS["ata-k-min"]
+    assert effective_limits(row, LIMITS, 128, learned_k_min=5).k_min == 5
+    with pytest.raises(ValueError, match=r"ata-k-min needs the preset's number.*learn_k_min"):
+        effective_limits(row, LIMITS, 128)
+
+
 def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):
     paper = (shared_dir / "seeds" / "000_92b3ad9c4f7f1c93.txt").read_text(encoding="utf-8")
     for variant in VARIANTS.values():
         if variant.paper_row is not None:
             assert variant.paper_row.split(": ")[-1] in paper, variant.name
+            assert not variant.beyond_paper
+
+
+def test_policies_are_marked_as_beyond_the_paper():
+    own = {name for name, row in VARIANTS.items() if row.beyond_paper and row.match is None}
+    assert own == {"ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-k-min"}
 
 
 def test_an_unknown_variant_is_answered_with_the_known_ones():

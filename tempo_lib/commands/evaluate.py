@@ -10,16 +10,22 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from tempo_lib.checkpoints import check_layout, checkpoint_digest
+from tempo_lib.checkpoints import CheckpointError, check_layout, checkpoint_digest
 from tempo_lib.commands.errors import InputError, bad_input
 from tempo_lib.commands.loading import Loaded, load_model
 from tempo_lib.commands.show import screen
+from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
+from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.metrics import summary
-from tempo_lib.evaluation.runner import MAIN_CHECKPOINT, evaluate
+from tempo_lib.evaluation.runner import evaluate
+from tempo_lib.evaluation.scorers import scorer_folder
+from tempo_lib.evaluation.spending import Limits, effective_limits
 from tempo_lib.evaluation.suites import SUITES, Suite, load_suite, suite_numbers
-from tempo_lib.evaluation.variants import Variant, get_variant
+from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
 from tempo_lib.presets import load_preset
 from tempo_lib.runs import library_versions
+
+ALL = "all"  # every registered variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +46,13 @@ def run(options: EvaluateOptions) -> int:
     """Evaluate every variant on the same questions, print a table, write ``--out``."""
     variants = check(options)
     with redirect_stdout(sys.stderr):
-        loaded = load_model(options.preset, options.checkpoint)
-        folders = checkpoint_folders(variants, loaded, options)
+        loaded = load_model(options.preset, stage_folder(options.checkpoint))
+        variants = usable(variants, loaded, options)
         suite = load_suite(options.preset, options.suite, options.world_seed, options.num_questions)
-        frame = evaluate(loaded.model, suite, variants, budget=options.budget)
+        with bad_input(CheckpointError):
+            frame = evaluate(loaded.model, suite, variants, budget=options.budget)
     results = [
-        result(frame[frame["variant"] == variant.name], suite, folders[variant.name])
+        result(frame[frame["variant"] == variant.name], suite, variant, loaded)
         for variant in variants
     ]
     print_table(results, suite)
@@ -58,9 +65,10 @@ def run(options: EvaluateOptions) -> int:
 
 def check(options: EvaluateOptions) -> list[Variant]:
     """The variants asked for; InputError for whatever would stop the run later."""
+    names = VARIANTS if ALL in options.variants else dict.fromkeys(options.variants)
     with bad_input():
         suite_numbers(load_preset(options.preset))
-        variants = [get_variant(name) for name in dict.fromkeys(options.variants)]
+        variants = [get_variant(name) for name in names]
     if options.suite not in SUITES:
         raise InputError(f"unknown suite {options.suite!r}; known suites: {', '.join(SUITES)}")
     if options.out is not None and not options.out.absolute().parent.is_dir():
@@ -68,35 +76,65 @@ def check(options: EvaluateOptions) -> list[Variant]:
     return variants
 
 
-def checkpoint_folders(
-    variants: list[Variant], loaded: Loaded, options: EvaluateOptions
-) -> dict[str, str]:
-    """The checkpoint of each variant: the loaded one, or the other stage's folder beside it.
+def stage_folder(checkpoint: str | None) -> str | None:
+    """``checkpoint``, or the last stage in it where it is the work folder of a training."""
+    if checkpoint is None or (Path(checkpoint) / "config.json").is_file():
+        return checkpoint
+    last = Path(checkpoint) / MAIN_CHECKPOINT
+    return str(last) if (last / "config.json").is_file() else checkpoint
 
-    InputError where that folder is missing, or the budget holds no whole segment for a variant
-    that keeps whole segments of fewer frames.
+
+def usable(variants: list[Variant], loaded: Loaded, options: EvaluateOptions) -> list[Variant]:
+    """The variants whose parts are all here.
+
+    InputError for one that was named; of ``all``, what lacks something is left out and named.
     """
-    folders = {}
+    found = []
     for variant in variants:
-        folder = Path(loaded.checkpoint)
-        if variant.checkpoint != MAIN_CHECKPOINT:
-            folder = folder.parent / variant.checkpoint
+        try:
             with bad_input(prefix=f"variant {variant.name}: "):
-                check_layout(folder.absolute())
-        folders[variant.name] = str(folder)
-        k_max, budget = loaded.model.config.k_max, options.budget
-        if variant.fewer_frames and budget is not None and budget < k_max:
-            raise InputError(f"variant {variant.name} needs --budget of at least {k_max}")
-    return folders
+                check_parts(variant, loaded, options)
+            found.append(variant)
+        except InputError as error:
+            if ALL not in options.variants:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+    return found
 
 
-def result(frame: pd.DataFrame, suite: Suite, checkpoint: str) -> dict[str, Any]:
-    """What ``--out`` holds of one variant."""
+def check_parts(variant: Variant, loaded: Loaded, options: EvaluateOptions) -> None:
+    """ValueError for a missing checkpoint, judge or learned number, and for too small a budget.
+
+    A variant that keeps whole segments of fewer frames needs a budget of one segment.
+    """
+    if variant.checkpoint != MAIN_CHECKPOINT:
+        check_layout(checkpoint_folder(variant, loaded).absolute())
+    if variant.score_source != "tempo":
+        scorer_folder(variant.score_source, loaded.model)
+    config, budget = loaded.model.config, options.budget
+    learned = learned_k_min(load_preset(options.preset))
+    effective_limits(variant, Limits(config.budget, config.k_min, config.k_max), 1, learned)
+    whole_segments = variant.fewer_frames and variant.match is None
+    if whole_segments and budget is not None and budget < config.k_max:
+        raise ValueError(f"it needs --budget of at least {config.k_max}")
+
+
+def checkpoint_folder(variant: Variant, loaded: Loaded) -> Path:
+    """The checkpoint of a variant: the loaded one, or the other stage's folder beside it."""
+    folder = Path(loaded.checkpoint)
+    return folder if variant.checkpoint == MAIN_CHECKPOINT else folder.parent / variant.checkpoint
+
+
+def result(frame: pd.DataFrame, suite: Suite, variant: Variant, loaded: Loaded) -> dict[str, Any]:
+    """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched."""
+    checkpoint = str(checkpoint_folder(variant, loaded))
+    budgets = frame["budget"]
     return {
         "suite": suite.name,
-        "variant": frame["variant"].iloc[0],
+        "variant": variant.name,
         **summary(frame),
-        "budget": int(frame["budget"].iloc[0]),
+        "budget": int(budgets.iloc[0]) if variant.match is None else float(budgets.mean()),
+        "matched_to": variant.match,
         "preset": suite.preset,
         "world_seed": suite.world_seed,
         "data_hash": suite.data_hash,
@@ -107,18 +145,18 @@ def result(frame: pd.DataFrame, suite: Suite, checkpoint: str) -> dict[str, Any]
 
 
 def print_table(results: list[dict[str, Any]], suite: Suite) -> None:
-    """Accuracy in percent with its 95 % interval, overall and by kind of question."""
-    kinds = list(dict.fromkeys(kind for facts in results for kind in facts["per_type"]))
+    """Accuracy in percent with its 95 % interval, overall, by kind of question and by form."""
+    parts = [{**facts["per_type"], **facts["per_form"]} for facts in results]
+    kinds = list(dict.fromkeys(kind for part in parts for kind in part))
     table = Table(title=f"{suite.name}, world seed {suite.world_seed}, accuracy in %", box=None)
     table.add_column("variant")
     for heading in ("n", "all", "95 %", "tokens/frame", *kinds):
         table.add_column(heading, justify="right")
-    for facts in results:
+    for facts, part in zip(results, parts, strict=True):
         low, high = facts["interval"]
         row = [facts["variant"], str(facts["n"]), _percent(facts["accuracy"])]
         row += [f"{_percent(low)}-{_percent(high)}", f"{facts['tokens_per_frame']:.2f}"]
-        per_type = facts["per_type"]
-        row += [_percent(per_type[k]["accuracy"]) if k in per_type else "" for k in kinds]
+        row += [_percent(part[k]["accuracy"]) if k in part else "" for k in kinds]
         table.add_row(*row)
     screen().print(table)
 

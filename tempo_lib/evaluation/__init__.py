@@ -1,1 +1,1 @@
-"""Measure a model on a suite: suites, variants (rows of Table 2), runner, records, metrics."""
+"""Measure a model on a suite: suites, variants, runner, records, metrics, claims, findings."""

@@ -5,14 +5,14 @@ as the unit. Shape suffixes: Q questions, V videos, R draws.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempo_lib.world.questions import Question, is_correct
+from tempo_lib.world.questions import LETTERS, Question, is_correct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,9 @@ CONFIDENCE = 0.95
 NUM_DRAWS = 10_000  # of bootstraps and of sign flips
 MOST_EXACT_FLIPS = 14  # up to 2**14 sign patterns are counted instead of drawn
 ALL_KINDS = "all"
+# What makes a video of pooled records one of its own, and what makes a question one.
+CLUSTER = ("suite", "world_seed", "video")
+ASKED = ("model_seed", "suite", "world_seed", "question_id")
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,13 @@ def auc(scores: Sequence[float] | np.ndarray, relevant: Sequence[int]) -> float 
 
 
 def floor_commonest(questions: Sequence[Question]) -> float:
-    """Best accuracy of always giving the same answer to all questions of a kind.
+    """Best accuracy of always giving the same answer to all questions of a kind and form.
 
-    Every answer that occurs is tried on every question of its kind; what a model must beat.
+    Every answer that occurs is tried on every question alike; what a model must beat.
     """
     right = 0
-    for kind in {question.kind for question in questions}:
-        same = [question for question in questions if question.kind == kind]
+    for kind, is_choice in {(question.kind, bool(question.options)) for question in questions}:
+        same = [q for q in questions if (q.kind, bool(q.options)) == (kind, is_choice)]
         tried = {question.answer for question in same}
         right += max(sum(is_correct(q, text) for q in same) for text in tried)
     return right / len(questions)
@@ -127,37 +130,66 @@ def floor_commonest(questions: Sequence[Question]) -> float:
 def summary(frame: "pd.DataFrame") -> dict[str, Any]:
     """What ``tempo evaluate --out`` writes for the records of one variant.
 
-    n, accuracy, interval, per_type (n, accuracy, interval, floor_commonest, relevance_auc each),
-    tokens_per_frame (mean over questions), floor_commonest, relevance_auc. ValueError for several
-    variants in one frame.
+    n, accuracy, interval, per_type and per_form (n, accuracy, interval, floor_commonest,
+    relevance_auc each), tokens_per_frame (mean over questions), floor_commonest, relevance_auc,
+    token_mismatch (mean of tokens the matched variant used and this one did not; None without
+    one). ValueError for several variants in one frame.
     """
     names = list(frame["variant"].unique())
     if len(names) != 1:
         raise ValueError(f"a summary is of one variant, got {names or 'none'}; filter the frame")
-    parts = {kind: _facts(part) for kind, part in frame.groupby("kind", sort=True)}
-    per_frame = frame["tokens_used"] / frame["num_frames"]
-    return {**_facts(frame), "per_type": parts, "tokens_per_frame": float(per_frame.mean())}
+    parts = {
+        name: {str(value): _facts(part) for value, part in frame.groupby(column, sort=True)}
+        for name, column in (("per_type", "kind"), ("per_form", "form"))
+    }
+    per_frame = float((frame["tokens_used"] / frame["num_frames"]).mean())
+    unspent = (frame["matched_tokens"] - frame["tokens_used"]).dropna()
+    mismatch = float(unspent.mean()) if len(unspent) else None
+    return {**_facts(frame), **parts, "tokens_per_frame": per_frame, "token_mismatch": mismatch}
 
 
-def accuracy_table(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One row per (variant, kind) and kind "all": n, accuracy, low, high, floor."""
+def accuracy_table(frame: "pd.DataFrame", by: str = "kind") -> "pd.DataFrame":
+    """One row per variant and value of column ``by``, and "all": n, accuracy, low, high, floor.
+
+    ``by``: kind, form, suite, model_seed or any other column of the records.
+    """
     import pandas as pd
 
     rows = []
     for name, part in frame.groupby("variant", sort=False):
-        groups = [(ALL_KINDS, part), *part.groupby("kind", sort=True)]
-        for kind, group in groups:
-            measured = asdict(accuracy(group["correct"].tolist(), group["video"].tolist()))
+        groups = [(ALL_KINDS, part), *part.groupby(by, sort=True)]
+        for value, group in groups:
+            measured = asdict(accuracy(group["correct"].tolist(), clusters(group)))
             floor = floor_commonest(_questions(group))
-            rows.append({"variant": name, "kind": kind, **measured, "floor": floor})
+            rows.append({"variant": name, by: value, **measured, "floor": floor})
     return pd.DataFrame(rows)
+
+
+def pool_seeds(frames: Mapping[int, "pd.DataFrame"]) -> "pd.DataFrame":
+    """The records of models of several training seeds as one frame with a column ``model_seed``.
+
+    Intervals and tests still take the video for the unit, as all seeds answer the same videos:
+    they speak of other videos under these models. How far other models would be, the seeds side
+    by side show: ``accuracy_table(frame, by="model_seed")``.
+    """
+    import pandas as pd
+
+    parts = [frame.assign(model_seed=seed) for seed, frame in frames.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def clusters(frame: "pd.DataFrame") -> list[str]:
+    """The video of every row, told apart from those of other suites and worlds."""
+    columns = [name for name in CLUSTER if name in frame]
+    return ["/".join(map(str, row)) for row in zip(*(frame[name] for name in columns), strict=True)]
 
 
 def compare(frame: "pd.DataFrame", first: str, second: str, seed: int) -> Difference:
     """Paired difference of two variants of a frame; ValueError unless they share all questions."""
     parts = []
     for name in (first, second):
-        part = frame[frame["variant"] == name].set_index("question_id").sort_index()
+        keys = [key for key in ASKED if key in frame]
+        part = frame[frame["variant"] == name].set_index(keys).sort_index()
         if part.empty:
             known = ", ".join(frame["variant"].unique())
             raise ValueError(f"no records of variant {name!r}; the frame holds {known}")
@@ -165,8 +197,20 @@ def compare(frame: "pd.DataFrame", first: str, second: str, seed: int) -> Differ
     one, two = parts
     if list(one.index) != list(two.index):
         raise ValueError(f"{first} and {second} were not asked the same questions")
-    videos = one["video"].tolist()
+    videos = clusters(one.reset_index())
     return paired_difference(one["correct"].tolist(), two["correct"].tolist(), videos, seed)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for their number (Holm 1979): one error in 20 families, not in 20 tests.
+
+    The k-th smallest of m counts m - k + 1 times, and none less than a smaller one's.
+    """
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = highest
+    return corrected
 
 
 def student_t(degrees: int, confidence: float = CONFIDENCE) -> float:
@@ -222,7 +266,7 @@ def _sign_flip_p(gain_V: np.ndarray, rng: np.random.Generator) -> float:
 
 def _facts(frame: "pd.DataFrame") -> dict[str, Any]:
     """n, accuracy, interval, floor and AUC of the rows of one variant."""
-    measured = accuracy(frame["correct"].tolist(), frame["video"].tolist())
+    measured = accuracy(frame["correct"].tolist(), clusters(frame))
     known = frame["auc"].dropna()
     return {
         "n": measured.n,
@@ -234,6 +278,9 @@ def _facts(frame: "pd.DataFrame") -> dict[str, Any]:
 
 
 def _questions(frame: "pd.DataFrame") -> list[Question]:
-    columns = ("kind", "question", "answer", "start", "stop")
-    rows = zip(*(frame[name] for name in columns), strict=True)
-    return [Question(kind, text, answer, None, low, high) for kind, text, answer, low, high in rows]
+    """The questions as far as judging an answer needs them: of options, that there are some."""
+    columns = ("kind", "form", "question", "answer", "start", "stop")
+    return [
+        Question(kind, text, answer, (), low, high, tuple(LETTERS) if form == "choice" else ())
+        for kind, form, text, answer, low, high in zip(*(frame[c] for c in columns), strict=True)
+    ]

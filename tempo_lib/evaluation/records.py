@@ -21,10 +21,13 @@ from tempo_lib.model import Tempo
 from tempo_lib.runs import library_versions, sha256_of_file
 
 # What an answer depends on; a change of any of these makes old records unusable.
+# (the rows of evaluation/variants are not among them: each record file holds its own row).
 CODE = (
-    *("allocation", "attention", "compressor", "config", "model", "processing", "prompts"),
-    *("reader_decord", "reader_pyav", "readers", "reduction", "sampling", "sequence", "session"),
-    *("video", "evaluation/records", "evaluation/runner", "evaluation/variants"),
+    *("allocation", "allocation_policies", "attention", "compressor", "config", "model"),
+    *("numerics", "processing", "prompts", "reader_decord", "reader_pyav", "readers"),
+    *("reduction", "sampling", "sequence", "session", "video"),
+    *("evaluation/clip", "evaluation/jobs", "evaluation/records", "evaluation/runner"),
+    *("evaluation/scorers", "evaluation/spending"),
     *("world/language", "world/questions", "world/scenes"),
 )
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
@@ -36,10 +39,12 @@ _ORIGIN = ("_name_or_path", "transformers_version", "architectures")
 class Record:
     """One question answered under one variant.
 
-    scores, counts, seconds: one entry a segment (N,). relevant: 1 where the asked actor is in
-    the segment, None where the story does not say (no actor, or fewer frames than the story
-    has); auc: area under the ROC curve of scores against it, None without both kinds of segment.
-    start, stop: seconds of the scenes asked about.
+    scores, counts, seconds: one entry a segment (N,). logits: the scores before their sigmoid,
+    for rows that share tokens by them, else None. relevant: 1 where an asked actor is in the
+    segment, None where the story does not say (no actor, or fewer frames than the story has);
+    auc: area under the ROC curve of scores against it, None without both kinds of segment.
+    form: "open" or "choice", with the four options. start, stop: seconds of the scenes asked
+    about. matched_tokens: what the variant that this one is matched to used, None without one.
     """
 
     suite: str
@@ -49,25 +54,29 @@ class Record:
     video_sha256: str
     question_id: str
     kind: str
+    form: str
     question: str
+    options: list[str]
     answer: str
     start: float
     stop: float
     prediction: str
     correct: bool
     tokens_used: int
+    matched_tokens: int | None
     num_segments: int
     num_frames: int
     budget: int
     k_min: int
     auc: float | None
     scores: list[float]
+    logits: list[float] | None
     counts: list[int]
     seconds: list[float]
     relevant: list[int] | None
 
 
-LISTS = ("scores", "counts", "seconds", "relevant")
+LISTS = ("options", "scores", "logits", "counts", "seconds", "relevant")
 COLUMNS = tuple(f.name for f in fields(Record) if f.name not in LISTS)
 
 
@@ -121,18 +130,35 @@ def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> Re
 
 def model_facts(model: Tempo) -> dict[str, str]:
     """Hashes of weights, config and words of a model, wherever it was loaded from."""
+    return {
+        "weights": weights_digest(model),
+        "config": digest(_without_origin(model.config.to_dict())),
+        "tokenizer": _words_digest(model),
+        "device": model.device.type,
+    }
+
+
+def compression_digest(model: Tempo) -> str:
+    """One hash of all that memories and scores come from; the decoder is no part of it."""
+    config = _without_origin(model.config.to_dict())
+    config.pop("decoder_config")
+    parts = [weights_digest(model.compressor), config, _words_digest(model), model.device.type]
+    return digest(parts)
+
+
+def weights_digest(module: torch.nn.Module) -> str:
+    """Hex SHA-256 over names, types, shapes and values of a state dict."""
     weights = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
+    for name, value in sorted(module.state_dict().items()):
         weights.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         flat = value.detach().cpu().contiguous().reshape(-1)
         weights.update(flat.view(torch.uint8).numpy())
+    return weights.hexdigest()
+
+
+def _words_digest(model: Tempo) -> str:
     words = model.encoder.tokenizer.backend_tokenizer.to_str()
-    return {
-        "weights": weights.hexdigest(),
-        "config": digest(_without_origin(model.config.to_dict())),
-        "tokenizer": hashlib.sha256(words.encode()).hexdigest(),
-        "device": model.device.type,
-    }
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def code_facts() -> dict[str, Any]:

@@ -1,24 +1,18 @@
-"""The rows of the paper's Table 2 as data: how each variant shares out and keeps memory tokens.
+"""The rows of the paper's Table 2 and Figure 3 as data, and rows that the paper does not have.
 
 All variants start from the same compression; what differs is declared here and computed by
-``token_counts``. Shape suffixes: N segments.
+``spending``. Three families share one registry: rows of the paper, their token-matched twins
+(``<name>-matched``) and policies beyond the paper.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-import torch
-
-from tempo_lib.allocation import (
-    allocate,
-    allocate_adversarial,
-    allocate_fixed,
-    allocate_random_drop,
-    allocate_top_k,
-    allocate_uniform,
-)
-
-Allocation = Literal["ata", "full", "fixed", "uniform", "random-drop", "adversarial", "top-k"]
+PaperAllocation = Literal["ata", "full", "fixed", "uniform", "random-drop", "adversarial", "top-k"]
+Policy = Literal["ata-logit", "ata-smooth", "ata-calibrated", "ata-logit-smooth"]
+ScoreSource = Literal["tempo", "base", "reranker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,35 +20,35 @@ class Variant:
     """One way to spend the budget.
 
     ``paper_row`` quotes the row of Table 2, None where it has none. ``full`` keeps every memory
-    token, beyond any budget. Memories come from the compressor's ``prompt``, the scores that
-    allocate from ``score_prompt``. ``k_min`` None: as the evaluation is run.
+    token, beyond any budget. Memories come from the compressor's ``prompt``; the scores that
+    allocate from ``score_source`` under ``score_prompt``. ``match``: the variant whose tokens
+    on the same question are this one's budget, spent as fully as its own rule can. None of
+    ``k_min``, ``budget``, ``max_frames``: as the evaluation is run.
     """
 
     name: str
     paper_row: str | None
-    allocation: Allocation = "ata"
+    allocation: PaperAllocation | Policy = "ata"
     scheme: Literal["head", "tail", "merge"] = "head"
     prompt: str = "routing"
+    score_source: ScoreSource = "tempo"
     score_prompt: str = "routing"
     k_min: int | None = None
+    learned_k_min: bool = False  # the preset's number, chosen on a validation world
+    budget: int | None = None
+    max_frames: int | None = None
     drop_ratio: float = 0.0  # share of segments that the dropping variants give up
     fixed_share: float = 1.0  # share of k_max that ``fixed`` keeps a segment
     fewer_frames: bool = False  # sample as few frames as fit the budget at k_max a segment
+    match: str | None = None
+    beyond_paper: bool = False
     checkpoint: str = "stage3"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of one evaluation, in memory tokens."""
-
-    budget: int
-    k_min: int
-    k_max: int
-
-
+MATCHED = "-matched"
 _HALF = 0.5  # sec. 4.3B discards 50 % of the segments, 4.3C keeps 64 of 128 tokens
 
-_ROWS = (
+_PAPER = (
     Variant(name="ata", paper_row="Tempo Default"),
     Variant(
         name="without-stage3",
@@ -124,6 +118,22 @@ _ROWS = (
     ),
     # sec. 4.3D: Tempo's own memories generate, only the score's source differs
     Variant(
+        name="prior-base-std",
+        paper_row="D: Base Model Prior (Standard prompt)",
+        score_source="base",
+        score_prompt="standard",
+    ),
+    Variant(
+        name="prior-base-route",
+        paper_row="D: Base Model Prior (Explicit routing prompt)",
+        score_source="base",
+    ),
+    Variant(
+        name="prior-reranker",
+        paper_row="D: External Dense Retriever (Qwen3-VL Reranker)",
+        score_source="reranker",
+    ),
+    Variant(
         name="prior-tempo-std",
         paper_row="D: Tempo SVLM Prior (Standard prompt)",
         score_prompt="standard",
@@ -134,52 +144,69 @@ _ROWS = (
         k_min=0,
     ),
 )
-VARIANTS = {row.name: row for row in _ROWS}
+_POLICIES: tuple[Policy, ...] = get_args(Policy)
+_BEYOND = (
+    *(
+        Variant(name=policy, paper_row=None, allocation=policy, beyond_paper=True)
+        for policy in _POLICIES
+    ),
+    Variant(name="ata-k-min", paper_row=None, learned_k_min=True, beyond_paper=True),
+)
+# these keep the counts of ATA itself: they are token-matched as they are
+ALREADY_MATCHED = ("ata", "merge", "tail-dynamic")
+
+
+def matched(row: Variant, reference: str = "ata") -> Variant:
+    """The twin of ``row`` that spends what ``reference`` really used on the same question.
+
+    The budget alone decides how many segments or tokens it keeps: the shares that the paper
+    fixes to reach its own budget (half the segments, half the tokens) no longer hold.
+    """
+    return replace(
+        row,
+        name=row.name + MATCHED,
+        paper_row=None,
+        match=reference,
+        drop_ratio=0.0,
+        fixed_share=1.0,
+    )
+
+
+VARIANTS = {
+    row.name: row
+    for row in (
+        *_PAPER,
+        *_BEYOND,
+        *(matched(row) for row in (*_PAPER, *_BEYOND) if row.name not in ALREADY_MATCHED),
+    )
+}
+
+
+def matched_name(name: str) -> str:
+    """Name of the variant to compare at equal tokens: the twin, or ``name`` where it needs none."""
+    return name if name in ALREADY_MATCHED else name + MATCHED
+
+
+def sweep_name(max_frames: int, budget: int) -> str:
+    """Name of a point of Figure 3: ATA with at most ``max_frames`` frames under ``budget``."""
+    return f"ata-f{max_frames}-b{budget}"
+
+
+def sweep(max_frames: Iterable[int], budgets: Iterable[int]) -> list[Variant]:
+    """The points of Figure 3: every cap of frames with every budget."""
+    budgets = list(budgets)
+    return [get_variant(sweep_name(cap, budget)) for cap in max_frames for budget in budgets]
 
 
 def get_variant(name: str) -> Variant:
-    """Return variant ``name``; ValueError listing the known ones."""
+    """Return variant ``name``, also a point ``ata-f<frames>-b<budget>``; ValueError listing all."""
+    point = re.fullmatch(r"ata-f([1-9]\d*)-b(\d+)", name)
+    if point is not None:
+        cap, budget = (int(number) for number in point.groups())
+        return Variant(name=name, paper_row=None, max_frames=cap, budget=budget)
     if name not in VARIANTS:
-        raise ValueError(f"unknown variant {name!r}; known variants: {', '.join(VARIANTS)}")
+        known = ", ".join(VARIANTS)
+        raise ValueError(
+            f"unknown variant {name!r}; known variants: {known}, ata-f<frames>-b<budget>"
+        )
     return VARIANTS[name]
-
-
-def effective_limits(variant: Variant, limits: Limits, max_segments: int) -> Limits:
-    """The bounds that hold for ``variant``; its own k_min, and for ``full`` what all tokens need.
-
-    ``max_segments``: of the longest video that the preset reads. At the paper's scale 128
-    segments x 128 tokens are its 16K budget.
-    """
-    k_min = limits.k_min if variant.k_min is None else variant.k_min
-    budget = limits.budget
-    if variant.allocation == "full":
-        budget = max_segments * limits.k_max
-    return Limits(budget, k_min, limits.k_max)
-
-
-def token_counts(
-    variant: Variant, scores_N: torch.Tensor, limits: Limits, generator: torch.Generator
-) -> torch.Tensor:
-    """Tokens per segment, int64 (N,); their sum never exceeds ``limits.budget``.
-
-    ``limits`` are the effective ones. ``generator`` is drawn from by ``random-drop`` alone.
-    """
-    num_segments, (budget, k_max) = len(scores_N), (limits.budget, limits.k_max)
-    match variant.allocation:
-        case "ata":
-            return allocate(scores_N, budget, k_min=limits.k_min, k_max=k_max)
-        case "full":
-            return allocate_fixed(num_segments, k_max, budget)
-        case "fixed":
-            half = max(1, int(k_max * variant.fixed_share))
-            return allocate_fixed(num_segments, half, budget)
-        case "uniform":
-            return allocate_uniform(num_segments, budget, k_max)
-        case "random-drop":
-            return allocate_random_drop(
-                num_segments, budget, k_max, generator=generator, drop_ratio=variant.drop_ratio
-            )
-        case "adversarial":
-            return allocate_adversarial(scores_N, budget, k_max, variant.drop_ratio)
-        case "top-k":
-            return allocate_top_k(scores_N, budget, k_max, variant.drop_ratio)

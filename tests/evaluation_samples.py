@@ -1,0 +1,56 @@
+"""A suite of seconds, an untrained Tempo and untrained judges, for tests of the evaluation."""
+
+from dataclasses import replace
+
+from tempo_lib.compressor import Compressor
+from tempo_lib.evaluation.runner import evaluate_records
+from tempo_lib.evaluation.scorers import Scorer
+from tempo_lib.evaluation.suites import load_suite, suite_numbers
+from tempo_lib.presets import load_preset
+
+NUMBERS = replace(
+    suite_numbers(load_preset("tiny")),
+    num_questions=6,
+    fewest_questions=3,
+    most_questions=3,
+    longest_mean_frames=400,
+    size=32,
+)
+BUDGET = 60  # all segments at 16 tokens would need more
+
+
+def small_suite(root):
+    """Two videos of about 25 seconds with three questions each."""
+    return load_suite("tiny", "mini-longvideobench", 1, root=root, numbers=NUMBERS)
+
+
+def first_video(suite):
+    return replace(suite, videos=suite.videos[:1])
+
+
+def brief(model):
+    """The model, which now answers with 2 tokens at most."""
+    model.config.max_new_tokens = 2
+    return model
+
+
+def judges(make_tiny_tempo):
+    """Judges of other weights than the model's."""
+    return {
+        name: Scorer(without_memory(make_tiny_tempo(seed).compressor), name)
+        for name, seed in (("base", 5), ("reranker", 6))
+    }
+
+
+def without_memory(compressor):
+    """The same compressor as a judge: no memory tokens follow its prompt."""
+    judge = Compressor(compressor.config, num_memory_tokens=0)
+    judge.vlm.load_state_dict(compressor.vlm.state_dict())
+    judge.relevance_rows.copy_(compressor.relevance_rows)
+    return judge
+
+
+def run(model, suite, names, **options):
+    """Records without a cache; options as in ``evaluate_records``."""
+    options = {"budget": BUDGET, "progress": False, "cache": False, **options}
+    return evaluate_records(model, suite, names, **options)

@@ -1,0 +1,111 @@
+"""What variants share is computed once: decoding, vision, compression, equal answers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from evaluation_samples import brief, first_video, judges, run, small_suite
+
+from tempo_lib.compressor import Compressor
+from tempo_lib.evaluation import clip as clip_module
+from tempo_lib.evaluation.clip import SharedClip
+from tempo_lib.session import VideoSession
+from tempo_lib.video import load_video
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    return small_suite(tmp_path_factory.mktemp("suites"))
+
+
+@pytest.fixture(scope="module")
+def one_video(suite):
+    return first_video(suite)
+
+
+@pytest.fixture(scope="module")
+def brief_tempo(make_tiny_tempo):
+    return brief(make_tiny_tempo())
+
+
+@pytest.fixture(scope="module")
+def scorers(make_tiny_tempo):
+    return judges(make_tiny_tempo)
+
+
+def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
+    brief_tempo, one_video, monkeypatch
+):
+    asked = []
+    real = VideoSession.compress
+
+    def counted(self, question, prompt="routing"):
+        asked.append((question, prompt))
+        return real(self, question, prompt)
+
+    monkeypatch.setattr(VideoSession, "compress", counted)
+    run(
+        brief_tempo, one_video, ["ata", "top-k", "head-fixed", "merge", "no-ata", "prior-tempo-std"]
+    )
+    assert len(asked) == 2 * one_video.num_questions  # once routing, once standard
+
+
+def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
+    brief_tempo, one_video, scorers, monkeypatch
+):
+    read, seen = [], []
+    real_read, real_vision = clip_module.load_video, Compressor.encode_vision
+    monkeypatch.setattr(
+        clip_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
+    )
+    monkeypatch.setattr(
+        Compressor, "encode_vision", lambda self, *a: seen.append(self) or real_vision(self, *a)
+    )
+    names = ["ata", "top-k-matched", "prior-base-std", "prior-base-route", "prior-tempo-std"]
+    run(brief_tempo, one_video, names, scorers=scorers)
+    assert read == [one_video.videos[0].path]
+    assert seen == [brief_tempo.compressor, scorers["base"].compressor]
+    run(brief_tempo, one_video, ["ata", "uniform", "ata-f16-b20"])
+    assert [path for path in read if isinstance(path, Path)] == [one_video.videos[0].path] * 2
+
+
+def test_fewer_frames_of_the_decoded_clip_are_those_that_the_file_gives(brief_tempo, one_video):
+    clip = SharedClip(brief_tempo, one_video.videos[0], {})
+    for num_frames in (8, 24):
+        ours = clip._frames(num_frames)
+        theirs = load_video(one_video.videos[0].path, max_frames=num_frames)
+        assert (ours.frames == theirs.frames).all()
+        assert ours.seconds.tolist() == pytest.approx(theirs.seconds.tolist(), abs=1e-9)
+        assert ours.fps == pytest.approx(theirs.fps)
+
+
+def test_stages_with_one_compressor_share_its_compression(
+    make_tiny_tempo, brief_tempo, one_video, monkeypatch
+):
+    stage2 = make_tiny_tempo()
+    stage2.config.max_new_tokens = 2
+    with torch.no_grad():
+        stage2.decoder.model.norm.weight.mul_(2.0)
+    asked = []
+    real = VideoSession.compress
+    monkeypatch.setattr(VideoSession, "compress", lambda *a: asked.append(a) or real(*a))
+    run(brief_tempo, one_video, ["no-ata", "without-stage3"], models={"stage2": stage2})
+    assert len(asked) == one_video.num_questions
+
+
+def test_equal_counts_are_decoded_once(brief_tempo, one_video, monkeypatch):
+    decoded = []
+    real = type(brief_tempo).decode
+    monkeypatch.setattr(
+        type(brief_tempo), "decode", lambda *a, **k: decoded.append(1) or real(*a, **k)
+    )
+    made = run(brief_tempo, one_video, ["ata-f4096-b9000", "ata-f1024-b9000"])
+    assert len(decoded) == one_video.num_questions
+    half = len(made) // 2
+    assert [r.prediction for r in made[:half]] == [r.prediction for r in made[half:]]
+
+
+def test_a_sweep_reads_no_more_frames_than_its_cap(brief_tempo, one_video):
+    (record, *_) = run(brief_tempo, one_video, ["ata-f16-b20"])
+    assert (record.num_frames, record.budget, record.num_segments) == (16, 20, 2)
+    assert record.tokens_used <= 20
