@@ -53,16 +53,24 @@ def test_a_pool_is_the_same_twice_and_differs_by_seed():
 def test_relevance_is_yes_exactly_for_actors_in_sight():
     story = Story((Scene("red star", 47, "beach", 4), Scene("blue circle", 12, "snow", 4)))
     rng = np.random.default_rng(0)
-    for query, answer in relevance_pairs(rng, story, 0, 4, 300):
-        seen = "red star" in query or "place" in query
+    lists = 0
+    for query, answer in relevance_pairs(rng, story, 0, 4, 300, choice_share=0.3):
+        asked, *options = query.split("\n")  # options may name anybody: they ask for nobody
+        seen = "red star" in asked or "place" in asked
         assert answer == ("Yes" if seen else "No"), query
+        assert len(options) in (0, 4)
+        lists += bool(options)
+    assert 0.2 < lists / 300 < 0.4
 
 
 def test_content_questions_are_about_what_the_segment_shows():
     story = Story((Scene("red star", 47, "beach", 4), Scene(None, None, "snow", 4)))
     pairs = list(content_pairs(np.random.default_rng(0), story, 0, 8))
     assert pairs[0] == ("Describe this content.", "red star 47 beach, empty snow.")
-    assert pairs[1:] == [("Which number is shown with the red star?", "The red star 47.")]
+    assert pairs[1:] == [
+        ("Which number is shown with the red star?", "The red star 47."),
+        ("Where is the red star seen?", "The red star beach."),
+    ]
 
 
 def test_a_block_sees_its_context_and_itself_only():

@@ -20,7 +20,12 @@ from tempo_lib.training.base_decoder import (
     labelled_logits,
     train_base_decoder,
 )
-from tempo_lib.training.base_decoder_config import BaseDecoderConfig, Phase, locate, rate_factor
+from tempo_lib.training.base_decoder_config import (
+    BaseDecoderConfig,
+    Curriculum,
+    is_robust,
+    rate_factor,
+)
 from tempo_lib.training.base_decoder_data import draw_batch, draw_num_segments
 from tempo_lib.training.base_decoder_eval import answer_texts, prompt_text
 from tempo_lib.training.fast_norm import speed_up_norms
@@ -38,19 +43,6 @@ from tempo_lib.world.transcripts import (
     recall_sample,
 )
 
-PHASE = Phase(
-    name="short",
-    steps=4,
-    first_segments=2,
-    last_segments=4,
-    recall_share=0.3,
-    listing_share=0.5,
-    batch_tokens=400,
-    num_questions=4,
-    stretch=2,
-    noise=0.5,
-    decay_share=0.5,
-)
 FULL = TypeAdapter(BaseDecoderConfig).validate_python(load_preset("tiny").miniature["base_decoder"])
 TINY = dataclasses.replace(
     FULL,
@@ -59,7 +51,12 @@ TINY = dataclasses.replace(
     num_heads=2,
     head_dim=16,
     intermediate_size=48,
-    phases=(PHASE, dataclasses.replace(PHASE, name="long", steps=3, recall_share=0.0)),
+    steps=7,
+    first_segments=2,
+    last_segments=4,
+    first_tokens=400,
+    last_tokens=600,
+    num_questions=4,
     save_every=2,
     eval_segments=(2,),
     eval_stories=1,
@@ -218,28 +215,82 @@ def test_questions_are_picked_without_repetition_and_by_weight():
     assert sum(q.kind == "needle" for q in picked) == sum(q.kind == "needle" for q in questions)
 
 
-def test_phases_follow_each_other_and_rates_fall_to_zero():
-    assert locate(TINY, 0)[1] == 0 and locate(TINY, 4)[0].name == "long"
-    with pytest.raises(IndexError, match="past the last phase"):
-        locate(TINY, 7)
-    config = dataclasses.replace(TINY, warmup_steps=1)
-    long = dataclasses.replace(PHASE, steps=100)
-    assert [rate_factor(config, long, step) for step in (0, 49, 75, 100)] == [1.0, 1.0, 0.5, 0.0]
+def test_rates_warm_up_stay_and_fall_to_zero():
+    config = dataclasses.replace(TINY, steps=100, warmup_steps=1, decay_share=0.5)
+    assert [rate_factor(config, step) for step in (0, 49, 75, 100)] == [1.0, 1.0, 0.5, 0.0]
 
 
-def test_lengths_grow_to_the_last_of_the_phase():
-    phase = dataclasses.replace(PHASE, steps=100, first_segments=4, last_segments=64)
+def test_recall_gives_way_to_questions_once_transcripts_grow_and_robustness_comes_last():
+    assert Curriculum(float(FULL.first_segments)).recall_share(FULL) == FULL.recall_share
+    assert Curriculum(FULL.first_segments * 1.01).recall_share(FULL) == FULL.recall_floor
+    assert not is_robust(FULL, 0) and is_robust(FULL, FULL.steps - 1)
+
+
+def test_transcripts_grow_only_while_every_gated_kind_is_known():
+    curriculum = Curriculum(float(FULL.first_segments))
+    curriculum.advance(FULL)
+    assert curriculum.longest == FULL.first_segments
+    for _ in range(200):
+        curriculum.learn(dict.fromkeys(FULL.gate, 1.0))
+    curriculum.advance(FULL)
+    assert curriculum.longest == pytest.approx(FULL.first_segments * (1 + FULL.growth))
+    for _ in range(40):
+        curriculum.learn({"needle": 0.0})
+    before = curriculum.longest
+    curriculum.advance(FULL)
+    assert curriculum.longest == before
+    for _ in range(200):
+        curriculum.learn({"needle": 1.0})
+    for _ in range(1000):
+        curriculum.advance(FULL)
+    assert curriculum.longest == FULL.last_segments
+
+
+def test_what_is_known_is_asked_less():
+    curriculum = Curriculum(4.0)
+    curriculum.accuracy = {"needle": 1.0, "before": 0.0}
+    weights = curriculum.weights(FULL)
+    assert weights["needle"] == pytest.approx(FULL.kind_weights["needle"] * FULL.error_floor)
+    assert weights["before"] > weights["needle"] > 0
+
+
+def test_lengths_lie_below_the_longest_and_near_it_where_marked():
     rng = np.random.default_rng(0)
-    early = [draw_num_segments(rng, TINY, phase, 0) for _ in range(100)]
-    late = [draw_num_segments(rng, TINY, phase, 99) for _ in range(100)]
-    assert max(early) <= 4 and min(early) >= 2
-    assert max(late) > 56 and min(late) < 12
+    drawn = [draw_num_segments(rng, FULL, Curriculum(64.0)) for _ in range(400)]
+    near = [number for number, is_long in drawn if is_long]
+    others = [number for number, is_long in drawn if not is_long]
+    assert min(near) >= 44 and max(near) <= 64
+    assert min(others) < 12 and max(others) <= 64
+    assert len(near) / len(drawn) == pytest.approx(FULL.long_share, abs=0.1)
 
 
 def test_batches_depend_on_seed_and_step_alone(encoder):
-    drawn = [draw_batch(np.random.default_rng([1, 2]), encoder, TINY, PHASE, 2) for _ in range(2)]
-    assert torch.equal(drawn[0].ids_BS, drawn[1].ids_BS)
-    assert drawn[0].ids_BS.numel() <= 3 * PHASE.batch_tokens
+    drawn = [
+        draw_batch(np.random.default_rng([1, 2]), encoder, TINY, Curriculum(4.0), 2)
+        for _ in range(2)
+    ]
+    assert torch.equal(drawn[0].batch.ids_BS, drawn[1].batch.ids_BS)
+    assert drawn[0].batch.ids_BS.numel() <= 3 * TINY.last_tokens
+
+
+def test_counts_are_asked_for_evenly():
+    story = make_story(np.random.default_rng(0), 800)
+    questions = [q for q in ask_all(story, 8) if q.kind == "counting"]
+    weights = dict.fromkeys(FULL.kind_weights, 1.0)
+    picked = [
+        pick_questions(np.random.default_rng(seed), questions, 1, weights)[0].answer.split()[-1]
+        for seed in range(300)
+    ]
+    numbers = sorted({q.answer.split()[-1] for q in questions})
+    shares = [picked.count(number) / len(picked) for number in numbers]
+    assert len(numbers) > 2 and max(shares) < 2 / len(numbers)
+
+
+def test_backwards_recall_tells_the_actors_from_last_to_first(tokenizer, encoder):
+    story = make_story(np.random.default_rng(2), 64)
+    sample = recall_sample(np.random.default_rng(0), encoder, story, 8, 0.0, 0.0, 1.0)
+    told = tokenizer.decode(sample.context[sample.first_label :])
+    assert told == "".join(f" {scene.actor}" for scene in reversed(story.scenes) if scene.actor)
 
 
 def test_kind_accuracy_counts_a_block_as_wrong_for_one_wrong_token(encoder):

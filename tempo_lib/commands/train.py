@@ -42,6 +42,8 @@ class TrainOptions:
     data: Path | None = None
     start: str | None = None
     out: Path | None = None
+    bases: Path | None = None
+    paper_windows: bool = False
 
 
 def run(options: TrainOptions) -> int:
@@ -51,22 +53,23 @@ def run(options: TrainOptions) -> int:
         preset = load_preset(options.preset)
         stage_numbers(preset, options.stage or 0)
         work = options.work or project_root() / "runs" / preset.name / "train"
-        mini = Miniature(preset, work, options.seed)
+        mini = Miniature(preset, work, options.seed, options.bases, options.paper_windows)
         if options.manifest is None:
             _ = mini.numbers
     if not options.resume:
         clear(mini, options)
     check_seed(mini)
-    if options.stage is None:
-        folders = train_miniature(mini)
-    elif options.from_scratch:
-        folders = train_miniature(mini, STAGES[: options.stage + 1])
-    elif options.manifest is not None:
+    if options.from_scratch:
+        last = STAGES[-1] if options.stage is None else options.stage
+        with bad_input():
+            folders = train_miniature(mini, STAGES[: last + 1])
+    elif options.manifest is not None and options.stage is not None:
         folders = {options.stage: train_own(mini, options.stage, options)}
     else:
-        start = find_start(mini, options.stage, options.start)
-        make_corpus(mini, options.stage)
-        folders = {options.stage: make_stage(mini, options.stage, start)}
+        stage = options.stage or 0
+        start = find_start(mini, stage, options.start)
+        make_corpus(mini, stage)
+        folders = {stage: make_stage(mini, stage, start)}
     for stage, folder in folders.items():
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         facts = f"final loss {card['final_loss']}, {card['steps']} steps, {card['seconds']} s"
@@ -83,6 +86,10 @@ def check(options: TrainOptions) -> None:
     if options.from_scratch and (given or options.start):
         name = given[0] if given else "--start"
         raise InputError(f"{name} and --from-scratch contradict each other")
+    if options.bases and not options.from_scratch:
+        raise InputError(
+            "--bases goes with --from-scratch: it stands for the base models' training"
+        )
     if given and len(given) < len(own):
         missing = [name for name in own if name not in given]
         raise InputError(f"{given[0]} (own data) needs {' and '.join(missing)} too")
@@ -136,7 +143,8 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
 
 def check_seed(mini: Miniature) -> None:
     """InputError when the work folder grew from another seed: its finished parts would be kept."""
-    cards = [mini.folder(name) / "card.json" for name in (*BASES, *map("stage{}".format, STAGES))]
+    made = BASES if mini.bases is None else ()  # base models taken over keep their own seed
+    cards = [mini.folder(name) / "card.json" for name in (*made, *map("stage{}".format, STAGES))]
     corpora = [mini.folder("corpora") / f"stage{stage}" / "corpus.json" for stage in STAGES]
     for path in (*cards, *corpora):
         if not path.is_file():

@@ -34,7 +34,7 @@ from tempo_lib.training.base_compressor_data import (
 from tempo_lib.training.blocks import BlockRow, block_mask, collate_blocks
 from tempo_lib.training.optimiser import make_optimiser, miniature_init
 from tempo_lib.world.language import ACTORS, PLACES
-from tempo_lib.world.scenes import Story
+from tempo_lib.world.scenes import CODES, Story
 
 HELD_OUT_SEED = 10_000  # added to the run's seed: stories no step has seen
 
@@ -111,7 +111,16 @@ def train_vision(
             schedule.step()
         losses.append({"phase": 0, "step": step, "loss": loss.item()})
         bar.set_postfix(loss=f"{loss.item():.3f}")
+    name_codes(table, digits.weight, text)
     return losses
+
+
+@torch.no_grad()
+def name_codes(table: torch.Tensor, digits: torch.Tensor, text: TextEncoder) -> None:
+    """Give each code's word the sum of its two digits, which the vision tower has just learned."""
+    rows = _word_rows(text, [str(code) for code in CODES])
+    tens, ones = (torch.tensor([f(code) for code in CODES]) for f in (_tens, _ones))
+    table[rows] = (digits[tens] + digits[10 + ones]) / 2**0.5
 
 
 def naming_loss(
@@ -133,8 +142,8 @@ def naming_loss(
         "place": (table[_word_rows(text, PLACES)], [PLACES.index(s.place) for s in scenes]),
     }
     codes = [-1 if s.code is None else int(s.code) for s in scenes]
-    for name, rows, digit in (("tens", digits[:10], 10), ("ones", digits[10:], 1)):
-        groups[name] = (rows, [-1 if c < 0 else c // digit % 10 for c in codes])
+    for name, rows, digit in (("tens", digits[:10], _tens), ("ones", digits[10:], _ones)):
+        groups[name] = (rows, [-1 if code < 0 else digit(code) for code in codes])
     unit_NVD = normalize(tokens_NVD, dim=-1)
     total = torch.zeros(())
     for rows, targets in groups.values():
@@ -162,7 +171,7 @@ def train_language(
     rng = np.random.default_rng([seed, 2])
     losses = []
     for step in (bar := tqdm(range(config.steps), desc="compressor", unit="step")):
-        relevance_share = 0.0 if step < config.caption_steps else 0.7
+        relevance_share = 0.0 if step < config.caption_steps else config.relevance_share
         loss = language_loss(
             model, text, draw_batch(rng, pool, text, config, relevance_share), rules
         )
@@ -261,6 +270,14 @@ def evaluate_base(
         scores.setdefault(f"{kind}_{len(batch.frames[0])}", []).extend(hits)
     model.train()
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(scores.items())}
+
+
+def _tens(code: int) -> int:
+    return code // 10
+
+
+def _ones(code: int) -> int:
+    return code % 10
 
 
 def _word_rows(text: TextEncoder, words: tuple[str, ...] | list[str]) -> list[int]:

@@ -21,10 +21,13 @@ from tempo_lib.processing import (
 )
 from tempo_lib.video import Video
 from tempo_lib.world import wordings
+from tempo_lib.world.choices import any_options, option_lines
 from tempo_lib.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
 from tempo_lib.world.questions import ANSWER_TEXT, QUESTION_TEXT
 from tempo_lib.world.rendering import render
 from tempo_lib.world.scenes import Story, make_story
+
+LOCALISED = tuple(kind for kind in QUESTION_TEXT if kind != "global")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,11 @@ class BaseCompressorConfig:
     vision_learning_rate: float
     cosine_scale: float
     caption_steps: int  # captions and answers only, before relevance joins
+    relevance_share: float  # of segments that are judged, from then on
     steps: int
     batch: int
     questions: int
+    choice_share: float  # of relevance questions, those that list four options
     matrix_learning_rate: float
     learning_rate: float
     decay_share: float
@@ -100,7 +105,7 @@ def draw_batch(
         story, start, frames = pool.draw(rng, window)
         judge = rng.random() < relevance_share
         pairs = (
-            list(relevance_pairs(rng, story, start, window, config.questions))
+            list(relevance_pairs(rng, story, start, window, config.questions, config.choice_share))
             if judge
             else list(content_pairs(rng, story, start, window))
         )
@@ -114,30 +119,41 @@ def draw_batch(
 
 
 def relevance_pairs(
-    rng: np.random.Generator, story: Story, start: int, window: int, count: int
+    rng: np.random.Generator,
+    story: Story,
+    start: int,
+    window: int,
+    count: int,
+    choice_share: float,
 ) -> Iterator[tuple[str, str]]:
     """(query, Yes or No), about half of them about an actor in sight when there is one."""
     seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
-    kinds = [kind for kind in QUESTION_TEXT if kind != "global"]
     for _ in range(count):
-        if rng.random() < 0.05:
-            yield QUESTION_TEXT["global"], prompts.YES
-            continue
+        kind = "global" if rng.random() < 0.05 else str(rng.choice(LOCALISED))
         known = seen and rng.random() < 0.4
         actor = str(rng.choice(seen if known else list(ACTORS)))
-        query = QUESTION_TEXT[str(rng.choice(kinds))].format(actor=actor)
-        yield query, prompts.YES if actor in seen else prompts.NO
+        other = str(rng.choice([name for name in ACTORS if name != actor]))
+        names = [actor, other]
+        if kind == "comparison" and rng.random() < 0.5:
+            names.reverse()
+        query = QUESTION_TEXT[kind].format(actor=names[0], other=names[1])
+        asked = names if kind == "comparison" else names[:1]
+        if rng.random() < choice_share:
+            query += option_lines(any_options(rng, kind))
+        relevant = kind == "global" or any(name in seen for name in asked)
+        yield query, prompts.YES if relevant else prompts.NO
 
 
 def content_pairs(
     rng: np.random.Generator, story: Story, start: int, window: int
 ) -> Iterator[tuple[str, str]]:
-    """The caption, and what the segment itself answers about each actor in sight."""
+    """The caption, and number and place of each actor in sight."""
     yield CAPTION_QUESTION, caption(story, start, start + window) + "."
     for scene in story.visible(start, start + window):
         if scene.actor:
-            query = QUESTION_TEXT["needle"].format(actor=scene.actor)
-            yield query, ANSWER_TEXT["needle"].format(actor=scene.actor, slot=scene.code)
+            for kind, slot in (("needle", scene.code), ("attribute", scene.place)):
+                query = QUESTION_TEXT[kind].format(actor=scene.actor)
+                yield query, ANSWER_TEXT[kind].format(actor=scene.actor, slot=f" {slot}")
 
 
 def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:

@@ -3,7 +3,7 @@
 The model is an unmodified Qwen3ForCausalLM. Many questions share one transcript, each in a
 block of its own (block_attention). Matrices are trained by Muon, embeddings and norms by
 AdamW. Everything a run draws comes from (seed, step), so an interrupted run continues
-exactly where it stopped.
+exactly where it stopped, but for the curriculum, which is saved with it.
 
 Shape suffixes: B samples, S tokens, L context tokens, Q blocks, T tokens per block,
 V vocabulary, C channels, M tokens with a label.
@@ -11,7 +11,6 @@ V vocabulary, C channels, M tokens with a label.
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,14 @@ from transformers import (
 
 from tempo_lib.prompts import all_texts
 from tempo_lib.training import block_attention
-from tempo_lib.training.base_decoder_config import (
-    BaseDecoderConfig,
-    locate,
-    rate_factor,
-)
-from tempo_lib.training.base_decoder_data import draw_batch, draw_noise
+from tempo_lib.training.base_decoder_config import BaseDecoderConfig, Curriculum, rate_factor
+from tempo_lib.training.base_decoder_data import draw_batch
 from tempo_lib.training.base_decoder_eval import as_table, evaluate_base_decoder
 from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.world.tokenizer import build_tokenizer
 from tempo_lib.world.transcripts import BLOCK_KINDS, IGNORE, Batch, Encoder
+
+HISTORY_STEPS = 50  # between two points of the learning curve
 
 
 def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int) -> dict[str, Any]:
@@ -53,29 +50,33 @@ def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int
     model = build_model(config, tokenizer, seed, block_attention.register())
     speed_up_norms(model)
     optimizers = build_optimizers(model, config)
-    step, seconds = _resume(out_dir, model, optimizers)
+    curriculum = Curriculum(float(config.first_segments))
+    step, seconds = _resume(out_dir, model, optimizers, curriculum)
     encoder = Encoder(tokenizer)
     started = time.monotonic() - seconds
-    running: dict[str, float] = {}
-    total = sum(phase.steps for phase in config.phases)
-    with tqdm(total=total, initial=step, desc="base decoder", mininterval=5) as bar:
-        while step < total:
-            phase, phase_step = locate(config, step)
+    with tqdm(total=config.steps, initial=step, desc="base decoder", mininterval=5) as bar:
+        while step < config.steps:
             rng = np.random.default_rng([seed, step])
-            batch = draw_batch(rng, encoder, config, phase, phase_step)
-            noise = draw_noise(rng, config, phase)
-            set_rates(optimizers, rate_factor(config, phase, phase_step))
-            loss, hits = train_step(model, optimizers, batch, config, noise, rng)
+            draw = draw_batch(rng, encoder, config, curriculum, step)
+            set_rates(optimizers, rate_factor(config, step))
+            loss, hits = train_step(model, optimizers, draw.batch, config, draw.noise, rng)
             step += 1
-            _average(running, {"loss": loss, **hits})
+            if draw.at_front:
+                curriculum.learn(hits)
+                curriculum.advance(config)
             bar.update()
-            bar.set_postfix({key: f"{value:.2f}" for key, value in sorted(running.items())})
-            if step % config.save_every == 0 and step < total:
-                _save_state(out_dir, model, optimizers, step, time.monotonic() - started)
+            now = {"longest": curriculum.longest, "loss": loss, **curriculum.accuracy}
+            bar.set_postfix({key: f"{value:.2f}" for key, value in now.items()})
+            if step % HISTORY_STEPS == 0:
+                rounded = {key: round(value, 3) for key, value in now.items()}
+                curriculum.history.append({"step": step, **rounded})
+            if step % config.save_every == 0 and step < config.steps:
+                seconds = time.monotonic() - started
+                _save_state(out_dir, model, optimizers, curriculum, step, seconds)
     save_model(model, tokenizer, out_dir)
     metrics: dict[str, Any] = {"steps": step, "seed": seed, "config": asdict(config)}
     metrics["seconds"] = round(time.monotonic() - started, 1)
-    metrics["training_averages"] = {key: round(running[key], 3) for key in sorted(running)}
+    metrics["curriculum"] = asdict(curriculum)
     write_card(out_dir, config, metrics)
     (out_dir / "state.pt").unlink(missing_ok=True)
     return metrics
@@ -226,20 +227,16 @@ def save_model(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out_
     tokenizer.save_pretrained(out_dir)
 
 
-def _average(running: dict[str, float], values: Mapping[str, float], rate: float = 0.1) -> None:
-    """Exponential averages, for the progress bar."""
-    for key, value in values.items():
-        running[key] = running.get(key, value) * (1 - rate) + value * rate
-
-
 def _save_state(
     out_dir: Path,
     model: Qwen3ForCausalLM,
     optimizers: list[torch.optim.Optimizer],
+    curriculum: Curriculum,
     step: int,
     seconds: float,
 ) -> None:
     state = {
+        "curriculum": asdict(curriculum),
         "model": model.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "step": step,
@@ -250,7 +247,10 @@ def _save_state(
 
 
 def _resume(
-    out_dir: Path, model: Qwen3ForCausalLM, optimizers: list[torch.optim.Optimizer]
+    out_dir: Path,
+    model: Qwen3ForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+    curriculum: Curriculum,
 ) -> tuple[int, float]:
     """Load ``state.pt`` where there is one; returns the step to go on from and seconds spent."""
     path = out_dir / "state.pt"
@@ -260,4 +260,7 @@ def _resume(
     model.load_state_dict(state["model"])
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
+    curriculum.longest = state["curriculum"]["longest"]
+    curriculum.accuracy = state["curriculum"]["accuracy"]
+    curriculum.history = state["curriculum"]["history"]
     return state["step"], state["seconds"]

@@ -1,12 +1,18 @@
 """What one step of the base decoder's pre-training reads: one kind of sample, about one length."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from tempo_lib.training.base_decoder_config import BaseDecoderConfig, Phase
+from tempo_lib.training.base_decoder_config import (
+    BaseDecoderConfig,
+    Curriculum,
+    is_robust,
+)
 from tempo_lib.world.language import ACTORS, ALL_NAMES
-from tempo_lib.world.scenes import make_story
+from tempo_lib.world.scenes import Story, make_story
 from tempo_lib.world.transcripts import (
     Batch,
     Encoder,
@@ -18,65 +24,113 @@ from tempo_lib.world.transcripts import (
 )
 
 
-def draw_noise(rng: np.random.Generator, config: BaseDecoderConfig, phase: Phase) -> float:
-    """Noise level of one batch, in units of the embeddings' standard deviation."""
-    return float(rng.random() * phase.noise) if rng.random() < config.noise_share else 0.0
+@dataclass(frozen=True)
+class Draw:
+    """A batch; ``at_front``: its accuracies tell whether the longest length is learned."""
+
+    batch: Batch
+    noise: float  # on the context's embeddings, in units of their standard deviation
+    at_front: bool
 
 
-def draw_num_segments(
-    rng: np.random.Generator, config: BaseDecoderConfig, phase: Phase, phase_step: int
-) -> int:
-    """Half of the batches near the current longest length, half log-uniform below it."""
-    grown = min(1.0, phase_step / max(1.0, phase.steps * config.growth_share))
-    longest = phase.first_segments * (phase.last_segments / phase.first_segments) ** grown
-    shortest = longest * 0.6 if rng.random() < config.long_share else config.min_segments
-    shortest = min(shortest, longest)
-    return round(math.exp(rng.uniform(math.log(shortest), math.log(longest))))
+@dataclass(frozen=True)
+class _Kind:
+    name: str  # caption, recall, open or choice
+    num_segments: int
+    stretch: int
+    visual: bool
+    weights: Mapping[str, float]
+    backwards_share: float
 
 
 def draw_batch(
     rng: np.random.Generator,
     encoder: Encoder,
     config: BaseDecoderConfig,
-    phase: Phase,
-    phase_step: int,
-) -> Batch:
-    """Samples of one kind and of about one length, as many as ``batch_tokens`` hold."""
-    kind = rng.random()
-    recall_share = phase.recall_share * (1 - phase_step / phase.steps)
-    stretch = phase.stretch if rng.random() < config.stretch_share else 0
-    visual = bool(rng.random() < config.visual_share)
-    num_segments = draw_num_segments(rng, config, phase, phase_step)
-    if kind < config.caption_share:
-        num_segments = int(rng.integers(1, 3))
+    curriculum: Curriculum,
+    step: int,
+) -> Draw:
+    """Samples of one kind and of about one length, as many as the batch's tokens hold."""
+    robust = is_robust(config, step)
+    name = _draw_name(rng, config, curriculum)
+    num_segments, is_long = draw_num_segments(rng, config, curriculum)
+    kind = _Kind(
+        name=name,
+        num_segments=int(rng.integers(1, 3)) if name == "caption" else num_segments,
+        stretch=config.stretch if robust and rng.random() < config.stretch_share else 0,
+        visual=bool(rng.random() < config.visual_share),
+        weights=curriculum.weights(config),
+        backwards_share=config.backwards_share if curriculum.has_begun(config) else 0.0,
+    )
+    noise = robust and rng.random() < config.noise_share
+    more = (config.last_tokens - config.first_tokens) * curriculum.grown(config)
+    room = config.first_tokens + more
     samples: list[Sample] = []
     used = 0
-    while not samples or used + _size(samples[-1]) <= phase.batch_tokens:
-        window = int(rng.choice([4, 8]))
-        frames = num_segments * window - int(rng.choice([0, 0, 0, 2] if window == 8 else [0]))
-        unique = 4 if visual else int(rng.integers(4, config.most_unique + 1))
-        actors = ACTORS if visual else ALL_NAMES
-        story = make_story(rng, max(frames, 4), actors=actors, max_unique=unique)
-        if kind < config.caption_share:
-            samples.append(caption_sample(encoder, story, window))
-        elif kind < config.caption_share + recall_share:
-            recall = (config.offset_share, phase.listing_share)
-            samples.append(recall_sample(rng, encoder, story, window, *recall))
-        else:
-            samples.append(
-                question_sample(
-                    rng,
-                    encoder,
-                    story,
-                    window,
-                    phase.num_questions,
-                    config.kind_weights,
-                    config.offset_share,
-                    stretch,
-                )
-            )
+    while not samples or used + _size(samples[-1]) <= room:
+        samples.append(_sample(rng, encoder, config, kind))
         used += _size(samples[-1])
-    return collate(samples, encoder.pad)
+    level = float(rng.random() * config.noise) if noise else 0.0
+    at_front = is_long and name == "open"
+    return Draw(collate(samples, encoder.pad), level, at_front)
+
+
+def draw_num_segments(
+    rng: np.random.Generator, config: BaseDecoderConfig, curriculum: Curriculum
+) -> tuple[int, bool]:
+    """Some batches near the current longest length (True), the others log-uniform below it."""
+    longest = curriculum.longest
+    is_long = bool(rng.random() < config.long_share)
+    shortest = min(longest * 0.7 if is_long else config.min_segments, longest)
+    return round(math.exp(rng.uniform(math.log(shortest), math.log(longest)))), is_long
+
+
+def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: Curriculum) -> str:
+    draw = rng.random()
+    if draw < config.caption_share:
+        return "caption"
+    if draw < config.caption_share + curriculum.recall_share(config):
+        return "recall"
+    has_begun = curriculum.has_begun(config)
+    return "choice" if has_begun and rng.random() < config.choice_share else "open"
+
+
+def _sample(
+    rng: np.random.Generator, encoder: Encoder, config: BaseDecoderConfig, kind: _Kind
+) -> Sample:
+    story, window = _story(rng, config, kind)
+    if kind.name == "caption":
+        return caption_sample(encoder, story, window)
+    if kind.name == "recall":
+        return recall_sample(
+            rng,
+            encoder,
+            story,
+            window,
+            config.offset_share,
+            config.listing_share,
+            kind.backwards_share,
+        )
+    return question_sample(
+        rng,
+        encoder,
+        story,
+        window,
+        config.num_questions,
+        kind.weights,
+        config.offset_share,
+        kind.stretch,
+        as_choices=kind.name == "choice",
+    )
+
+
+def _story(rng: np.random.Generator, config: BaseDecoderConfig, kind: _Kind) -> tuple[Story, int]:
+    """A story of the wanted number of segments, and the window they are made for."""
+    window = int(rng.choice([4, 8]))
+    frames = kind.num_segments * window - int(rng.choice([0, 0, 0, 2] if window == 8 else [0]))
+    unique = 4 if kind.visual else int(rng.integers(4, config.most_unique + 1))
+    actors = ACTORS if kind.visual else ALL_NAMES
+    return make_story(rng, max(frames, 4), actors=actors, max_unique=unique), window
 
 
 def _size(sample: Sample) -> int:

@@ -5,21 +5,24 @@ memory each, where four suffice.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRMSNorm
+
+Norm: TypeAlias = Qwen3RMSNorm | Qwen3VLTextRMSNorm
 
 
 def speed_up_norms(model: nn.Module) -> None:
-    """Let the Qwen3 norms of this model object compute through ``FastNorm``; weights stay."""
+    """Let the norms of this model object compute through ``FastNorm``; weights stay."""
     for module in model.modules():
-        if isinstance(module, Qwen3RMSNorm):
+        if isinstance(module, Norm):
             module.forward = partial(_forward, module)
 
 
-def _forward(module: Qwen3RMSNorm, hidden_states: torch.Tensor) -> torch.Tensor:
+def _forward(module: Norm, hidden_states: torch.Tensor) -> torch.Tensor:
     return FastNorm.apply(hidden_states, module.weight, module.variance_epsilon)
 
 

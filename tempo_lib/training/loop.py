@@ -22,6 +22,7 @@ from tempo_lib.model import Tempo
 from tempo_lib.presets import StageNumbers
 from tempo_lib.runs import sha256_of_file
 from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
+from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.training.stages import parameter_groups, set_trainable
 
 
@@ -34,7 +35,7 @@ class StageRun:
     out_dir: Path
     cache_dir: Path
     seed: int
-    mixed_precision: str = "bf16"
+    mixed_precision: str = "auto"
     save_every: int = 50
 
 
@@ -47,12 +48,13 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     if not samples:
         raise ValueError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
-    accelerator = Accelerator(
-        mixed_precision=run.mixed_precision, step_scheduler_with_optimizer=False
-    )
+    precision = resolve_precision(run.mixed_precision)
+    accelerator = Accelerator(mixed_precision=precision, step_scheduler_with_optimizer=False)
     loader, batches = make_loader(model, samples, run)
     set_trainable(model, run.numbers)
     model.train()
+    if accelerator.device.type == "cpu":
+        speed_up_norms(model)
     steps = total_steps(run.numbers, len(loader))
     optimiser = torch.optim.AdamW(
         parameter_groups(model, run.numbers),
@@ -114,6 +116,18 @@ def make_loader(
         lengths, run.numbers.batch_segments, run.numbers.batch_samples, run.seed
     )
     return DataLoader(samples, batch_sampler=batches, collate_fn=collate), batches  # type: ignore[arg-type]
+
+
+def resolve_precision(requested: str) -> str:
+    """``auto`` -> bf16 where the hardware multiplies it, else float32 ("no"); others unchanged.
+
+    Which of the two was used decides nothing but time: tests/test_training_loop.py compares them.
+    """
+    if requested != "auto":
+        return requested
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "no"
+    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
 
 
 def total_steps(numbers: StageNumbers, batches_per_epoch: int) -> int:

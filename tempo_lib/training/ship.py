@@ -21,6 +21,7 @@ from tempo_lib.training.stages import STAGES
 BASES = {
     "base_compressor": Qwen3VLForConditionalGeneration,
     "base_decoder": Qwen3ForCausalLM,
+    "reranker": Qwen3VLForConditionalGeneration,
 }
 RECORDS = ("card.json", "losses.jsonl", "losses.json")
 
