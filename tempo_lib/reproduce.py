@@ -15,11 +15,13 @@ import numpy as np
 
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import PAPER_PRESET, project_root
+from tempo_lib.world.corpus_specs import SUITE_SECONDS
 
 CLIP_FRAMES = 60  # 30 s
 CLIP_SEEDS = (101, 102, 103)
-# The batch run takes whole suites: what 0 means is part of these parameters' comments.
-BATCH_PARAMETERS: dict[str, Any] = {"num_questions": 0}
+# The batch run takes whole suites, and all of them where a notebook takes several: what 0 means is
+# part of these parameters' comments.
+BATCH_PARAMETERS: dict[str, Any] = {"num_questions": 0, "suites": list(SUITE_SECONDS)}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,32 @@
 """One function a figure; each returns a ``DescribedFigure`` with its alt text."""
 
+from tempo_lib.figures.cards import (
+    accuracy_by_length,
+    accuracy_by_stage,
+    base_curves,
+    decoder_learning,
+)
 from tempo_lib.figures.curves import loss_curves
 from tempo_lib.figures.schemes import head_against_tail
 from tempo_lib.figures.style import DescribedFigure
+from tempo_lib.figures.ten_videos import video_page, videos_at_a_glance
 from tempo_lib.figures.timeline import allocation
+from tempo_lib.figures.world import contact_sheet, story_strip
+from tempo_lib.figures.world_numbers import suite_mixes, world_numbers
 
-__all__ = ["DescribedFigure", "allocation", "head_against_tail", "loss_curves"]
+__all__ = [
+    "DescribedFigure",
+    "accuracy_by_length",
+    "accuracy_by_stage",
+    "allocation",
+    "base_curves",
+    "contact_sheet",
+    "decoder_learning",
+    "head_against_tail",
+    "loss_curves",
+    "story_strip",
+    "suite_mixes",
+    "video_page",
+    "videos_at_a_glance",
+    "world_numbers",
+]

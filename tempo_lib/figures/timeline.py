@@ -56,17 +56,17 @@ def allocation(
         raise ValueError("the answer has no segments, so there is no allocation to draw")
     scores_N = answer.scores.float().cpu().numpy()
     edges = segment_edges(seconds_N)
-    many_N = counts_N > _halfway(counts_N, k_min, k_max)
+    many_N = counts_N > halfway(counts_N, k_min, k_max)
     with new_figure(6.0 if video is not None else 4.2) as fig:
         if video is None:
             strip, ax = None, fig.subplots()
         else:
             strip, ax = fig.subplots(2, 1, height_ratios=(1, 1.9))
-        _bars(ax, edges, counts_N, many_N, k_min, k_max)
-        _scores(ax, seconds_N, scores_N)
+        bars(ax, edges, counts_N, many_N, k_min, k_max)
+        score_line(ax, seconds_N, scores_N)
         if strip is not None and video is not None:
             chosen = key_segments(counts_N, scores_N)
-            _key_frames(strip, ax, video, chosen, seconds_N, edges, many_N)
+            key_frame_strip(strip, ax, video, chosen, seconds_N, edges, many_N)
         _heading(fig, ax if strip is None else strip, answer, question, preset)
         fig.alt_text = _describe(answer, question, seconds_N, many_N)
     return fig
@@ -108,13 +108,14 @@ def pick_frames(video: Video | VideoStream, wanted_seconds: list[float]) -> list
     return [found[place] for place in places]
 
 
-def _halfway(counts_N: np.ndarray, k_min: int | None, k_max: int | None) -> float:
+def halfway(counts_N: np.ndarray, k_min: int | None, k_max: int | None) -> float:
+    """Tokens above which a segment kept many: the middle of the bounds (else 0 and the most)."""
     low = 0 if k_min is None else k_min
     high = counts_N.max() if k_max is None else k_max
     return (float(low) + float(high)) / 2
 
 
-def _bars(
+def bars(
     ax: Axes,
     edges: np.ndarray,
     counts_N: np.ndarray,
@@ -122,6 +123,7 @@ def _bars(
     k_min: int | None,
     k_max: int | None,
 ) -> None:
+    """Tokens of every segment as bars between its borders, ``edges`` (N + 1,) in seconds."""
     widths = np.diff(edges)
     gap = 0.12 if 1 < len(counts_N) <= 150 else 0.0  # thin bars would drown in white
     for mask_N, colour, label in (
@@ -145,7 +147,8 @@ def _bars(
     ax.set_ylabel("memory tokens\nper segment")
 
 
-def _scores(ax: Axes, seconds_N: np.ndarray, scores_N: np.ndarray) -> None:
+def score_line(ax: Axes, seconds_N: np.ndarray, scores_N: np.ndarray) -> None:
+    """Relevance scores on a right axis of their own; then the legend of all that ``ax`` holds."""
     twin = ax.twinx()
     marker = "o" if len(seconds_N) <= 64 else None
     style: dict[str, Any] = {"color": BLUE, "linewidth": 1.5, "marker": marker, "markersize": 4}
@@ -160,7 +163,7 @@ def _scores(ax: Axes, seconds_N: np.ndarray, scores_N: np.ndarray) -> None:
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=4, columnspacing=1.5)
 
 
-def _key_frames(
+def key_frame_strip(
     strip: Axes,
     ax: Axes,
     video: Video | VideoStream,
@@ -169,6 +172,7 @@ def _key_frames(
     edges: np.ndarray,
     many_N: np.ndarray,
 ) -> None:
+    """Frames of the segments ``chosen`` on ``strip``, each joined to its place in ``ax``."""
     strip.set_axis_off()
     strip.set_xlim(0, 1)
     frames = pick_frames(video, [float(seconds_N[i]) for i in chosen])

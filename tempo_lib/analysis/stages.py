@@ -1,0 +1,102 @@
+"""What every stage's checkpoint can answer, and what a decoder answers from time tags alone."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from tempo_lib import prompts
+from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy_table, compare
+from tempo_lib.evaluation.suites import Suite
+from tempo_lib.evaluation.variants import Variant, get_variant
+from tempo_lib.model import Tempo
+from tempo_lib.training.stages import STAGES
+from tempo_lib.world.language import num_segments, segment_seconds
+from tempo_lib.world.questions import is_correct
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TIMESTAMPS_ONLY = "timestamps only"
+
+
+def stage_variants() -> list[Variant]:
+    """One variant a stage: its checkpoint with whole memories, so that no budget interferes."""
+    whole = get_variant("no-ata")
+    return [
+        replace(whole, name=f"stage{stage}", paper_row=None, checkpoint=f"stage{stage}")
+        for stage in STAGES
+    ]
+
+
+def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
+    """Ask the decoder every question of a suite with time tags and no memory tokens.
+
+    What it gets right it guesses or reads off the tags. Columns are those of ``evaluate`` that
+    an accuracy table reads, and the prediction.
+    """
+    import pandas as pd
+
+    rows = []
+    for video in suite.videos:
+        count = num_segments(video.story.num_frames, suite.window)
+        seconds = [segment_seconds(index, suite.window) for index in range(count)]
+        for question in video.questions:
+            asked = question.asked
+            prediction = answer_from_tags(model, seconds, asked.text)
+            row: dict[str, Any] = {"suite": suite.name, "world_seed": suite.world_seed}
+            row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": question.id}
+            row |= {"kind": asked.kind, "form": "choice" if asked.options else "open"}
+            row |= {"question": asked.text, "answer": asked.answer, "prediction": prediction}
+            row |= {"start": asked.start, "stop": asked.stop, "tokens_used": 0, "auc": np.nan}
+            rows.append({**row, "correct": is_correct(asked, prediction)})
+    return pd.DataFrame(rows)
+
+
+def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
+    """What the miniature should reach on a suite, and what it reached after stage 3.
+
+    ``answers``: records of ``stage_variants`` on one suite. Rows with target, measured, low,
+    high (95 %), n and finding: "reached", or "not reached". The mean over kinds and the AUC have
+    no interval here. The gain of stage 3 counts as reached when its interval lies above 0.
+    """
+    import pandas as pd
+
+    last = answers[answers["variant"] == "stage3"]
+    by_kind = accuracy_table(last).set_index("kind")
+    kinds = by_kind.drop(index=ALL_KINDS)
+    gain = compare(answers, "stage3", "stage2", seed)
+    rows: dict[str, list[Any]] = {
+        "mean over kinds": [0.8, kinds["accuracy"].mean(), np.nan, np.nan, len(last)],
+        "relevance AUC": [0.9, last["auc"].mean(), np.nan, np.nan, int(last["auc"].count())],
+        "stage 3 minus stage 2": [0.0, gain.difference, gain.low, gain.high, gain.n],
+    }
+    if "needle" in kinds.index:
+        cell = kinds.loc["needle"]
+        rows["needle"] = [0.95, cell["accuracy"], cell["low"], cell["high"], int(cell["n"])]
+    table = pd.DataFrame(rows, index=["target", "measured", "low", "high", "n"]).T
+    reached = table["measured"] >= table["target"]
+    reached["stage 3 minus stage 2"] = gain.low > 0
+    return table.assign(finding=np.where(reached, "reached", "not reached"))
+
+
+@torch.no_grad()
+def answer_from_tags(model: Tempo, seconds: list[float], question: str) -> str:
+    """The decoder's greedy answer to its usual prompt with every memory token left out."""
+    text = model.encoder
+    ids = text.ids(prompts.system_parts(model.config.decoder_system_prompt))
+    for second in seconds:
+        ids += text.words(prompts.timestamp(second))
+    ids += text.ids(prompts.question_parts(question))
+    ids_1L = torch.tensor([ids], device=model.device)
+    embeds = model.embed(ids_1L, torch.zeros(0, model.projector.in_features, dtype=model.dtype))
+    new_ids = model.decoder.generate(
+        inputs_embeds=embeds,
+        attention_mask=torch.ones_like(ids_1L),
+        max_new_tokens=model.config.max_new_tokens,
+        do_sample=False,
+        eos_token_id=text.special(prompts.IM_END),
+        pad_token_id=text.special(prompts.END_OF_TEXT),
+    )[0].tolist()
+    return text.tokenizer.decode(new_ids, skip_special_tokens=True).strip()
