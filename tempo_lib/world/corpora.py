@@ -23,7 +23,14 @@ from tqdm import tqdm
 from tempo_lib.world.clips import write_clip, write_image
 from tempo_lib.world.corpus_specs import CorpusSpec, SourceSpec, SuiteSpec, suite_corpus
 from tempo_lib.world.draws import generator, questions_of, story_of
-from tempo_lib.world.language import CAPTION_QUESTION, FPS, caption, transcript
+from tempo_lib.world.language import (
+    CAPTION_QUESTION,
+    DESCRIPTION_QUESTION,
+    FPS,
+    caption,
+    describe_actor,
+    transcript,
+)
 from tempo_lib.world.questions import Question
 from tempo_lib.world.rendering import render
 from tempo_lib.world.scenes import Story
@@ -151,6 +158,13 @@ def _records(item: _Item, story: Story, asked: list[Question]) -> list[Record]:
     if item.source.captions:
         answer = caption(story, 0, story.num_frames)
         records.append(_record(item, story, "caption", CAPTION_QUESTION, answer, None))
+    if item.source.descriptions:
+        for indices in story.appearances.values():
+            scene = story.scenes[indices[0]]
+            if len(indices) == 1:
+                question = DESCRIPTION_QUESTION.format(actor=scene.actor)
+                answer = describe_actor(scene)
+                records.append(_record(item, story, "description", question, answer, None))
     return [{"id": f"{item.id}-{number}", **record} for number, record in enumerate(records)]
 
 

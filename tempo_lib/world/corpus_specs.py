@@ -36,6 +36,7 @@ class SourceSpec:
     window: int  # frames per segment that the answers' time tags are made for
     questions_per_story: int
     captions: bool  # one sample a story that asks for the caption of all its frames
+    descriptions: bool = False  # one sample an actor that appears once: code digit by digit, place
     kinds: tuple[str, ...] = KINDS  # a kind named twice is asked twice as often
     details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
     choice_share: float = 0.0  # of the questions, those that list four options

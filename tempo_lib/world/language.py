@@ -18,6 +18,7 @@ PLACES = ("beach", "forest", "desert", "city", "snow", "night")
 ACTORS = tuple(f"{colour} {shape}" for colour in VISUAL_COLOURS for shape in VISUAL_SHAPES)
 ALL_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 CAPTION_QUESTION = "Describe this content."
+DESCRIPTION_QUESTION = "Describe the {actor}."
 
 
 def time_tag(seconds: float) -> str:
@@ -40,6 +41,16 @@ def describe(scene: Scene) -> str:
     if scene.actor is None:
         return f"empty {scene.place}"
     return f"{scene.actor} {scene.code} {scene.place}"
+
+
+def describe_actor(scene: Scene) -> str:
+    """``The red star 4 7 beach.``: the code digit by digit.
+
+    A code is one of 90 words, each met too seldom for memories to learn it as a whole; of the ten
+    digits each is met often, and a code is then little more than its two digits.
+    """
+    tens, ones = str(scene.code)
+    return f"The {scene.actor} {tens} {ones} {scene.place}."
 
 
 def caption(story: Story, start: int, stop: int) -> str:
