@@ -192,6 +192,15 @@ def project_root() -> Path:
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
+def manifest_path(name: str) -> Path:
+    """``data_manifests/<name>`` of the project, else of the checkout this package lies in.
+
+    So that a TEMPO_HOME that only takes outputs needs no copy of them.
+    """
+    own = project_root() / "data_manifests" / name
+    return own if own.exists() else Path(__file__).resolve().parents[1] / "data_manifests" / name
+
+
 def git_state(root: Path) -> tuple[str, bool | None]:
     """Return the commit of ``root`` and whether files differ from it; ("unknown", None) if none.
 

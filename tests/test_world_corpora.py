@@ -287,3 +287,22 @@ def test_the_tiny_manifest_names_sources_of_all_four_stages(repo_root):
             assert source["modality"] in ("image", "video", "text")
             short = source["name"].removeprefix(f"{stage}-")
             assert source["annotations"] == f"{stage}/{short}.json"
+
+
+def test_descriptions_spell_the_code_of_every_actor_that_appears_once(tmp_path):
+    spec = replace(SPEC, sources=(replace(CLIPS, descriptions=True), IMAGES))
+    build_corpus(tmp_path / "stage2", spec, seed=7)
+    records = json.loads((tmp_path / "stage2" / "clips.json").read_text())
+    told = [record for record in records if record["kind"] == "description"]
+    stories = [story_of("stage2", CLIPS, 7, index) for index in range(CLIPS.num_stories)]
+    once = [
+        story.scenes[i[0]] for story in stories for i in story.appearances.values() if not i[1:]
+    ]
+    assert [record["conversations"][1]["value"] for record in told] == [
+        f"The {scene.actor} {scene.code // 10} {scene.code % 10} {scene.place}." for scene in once
+    ]
+    human = told[0]["conversations"][0]["value"]
+    assert human == f"<video>\nDescribe the {once[0].actor}."
+    assert "description" not in {
+        r["kind"] for r in json.loads((tmp_path / "stage2/images.json").read_text())
+    }

@@ -18,12 +18,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from tempo_lib.runs import project_root
+from tempo_lib.runs import manifest_path
 from tempo_lib.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.world.mixes import QuestionMix
 from tempo_lib.world.questions import KINDS
 
-FOLDER = "data_manifests/suites"
+FOLDER = "suites"  # below data_manifests
 DIGITS = 2  # of weights and means, as the manifests write them
 
 
@@ -137,7 +137,8 @@ def load_manifest(suite: str, folder: Path | None = None) -> SuiteManifest:
 
     FileNotFoundError where there is none; ValueError where it breaks its schema.
     """
-    path = (project_root() / FOLDER if folder is None else folder) / f"{suite}.yaml"
+    name = f"{suite}.yaml"
+    path = manifest_path(f"{FOLDER}/{name}") if folder is None else folder / name
     if not path.is_file():
         raise FileNotFoundError(
             f"no manifest {path}: the suites' mix of questions is read from a checkout of this "

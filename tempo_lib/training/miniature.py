@@ -21,7 +21,7 @@ from tempo_lib import prompts
 from tempo_lib.fresh import fresh_tempo
 from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset, load_preset
-from tempo_lib.runs import project_root
+from tempo_lib.runs import manifest_path as find_manifest
 from tempo_lib.training.base_compressor import train_base_compressor
 from tempo_lib.training.base_compressor_data import BaseCompressorConfig
 from tempo_lib.training.base_decoder import train_base_decoder
@@ -177,7 +177,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         return out
     numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
-    manifest_path = project_root() / _manifest(mini.preset)
+    manifest_path = find_manifest(_manifest(mini.preset))
     samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
     run = StageRun(
         stage=stage,

@@ -1,0 +1,65 @@
+import dataclasses
+
+import pytest
+from pydantic import TypeAdapter
+
+from tempo_lib.commands.errors import InputError
+from tempo_lib.commands.train import TrainOptions, check, check_seed
+from tempo_lib.presets import load_preset
+from tempo_lib.training.miniature import BASES, Miniature, take_bases, with_window
+from tempo_lib.world.corpus_specs import CorpusSpec
+
+TINY = load_preset("tiny")
+
+
+def finished_bases(folder, seed=0):
+    for name in BASES:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "card.json").write_text(f'{{"seed": {seed}}}')
+        (folder / name / "model.safetensors").write_bytes(name.encode())
+
+
+def test_base_models_of_another_run_are_taken_over_and_never_overwritten(tmp_path):
+    finished_bases(tmp_path / "first")
+    mini = Miniature(TINY, tmp_path / "second", seed=1, bases=tmp_path / "first")
+    own = mini.folder(BASES[0])
+    own.mkdir(parents=True)
+    (own / "card.json").write_text('{"seed": 9}')
+    take_bases(mini, tmp_path / "first")
+    assert (mini.folder(BASES[1]) / "model.safetensors").read_bytes() == BASES[1].encode()
+    assert (own / "card.json").read_text() == '{"seed": 9}'
+
+
+def test_an_unfinished_base_model_is_named(tmp_path):
+    finished_bases(tmp_path / "first")
+    (tmp_path / "first" / BASES[1] / "card.json").unlink()
+    mini = Miniature(TINY, tmp_path / "second", seed=1)
+    with pytest.raises(ValueError, match=f"{BASES[1]} is not a finished base model"):
+        take_bases(mini, tmp_path / "first")
+
+
+def test_only_bases_that_were_taken_over_may_have_another_seed(tmp_path):
+    finished_bases(tmp_path / "work", seed=0)
+    check_seed(Miniature(TINY, tmp_path / "work", seed=1, bases=tmp_path / "work"))
+    with pytest.raises(InputError, match="was made with seed 0, not 1"):
+        check_seed(Miniature(TINY, tmp_path / "work", seed=1))
+
+
+def test_bases_without_from_scratch_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--bases goes with --from-scratch"):
+        check(TrainOptions(preset="tiny", stage=2, bases=tmp_path))
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_paper_windows_keep_the_number_of_segments_and_leave_other_sources_alone(stage):
+    specs = TINY.miniature["corpora"]
+    spec = TypeAdapter(CorpusSpec).validate_python(specs[f"stage{stage}"])
+    cut = with_window(spec, 4)
+    for before, after in zip(spec.sources, cut.sources, strict=True):
+        if before.modality != "video":
+            assert after == before
+            continue
+        assert after.window == 4
+        for name in ("min_frames", "max_frames"):
+            segments = dataclasses.asdict(before)[name] // before.window
+            assert dataclasses.asdict(after)[name] == 4 * segments
