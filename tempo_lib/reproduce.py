@@ -19,9 +19,17 @@ from tempo_lib.world.corpus_specs import SUITE_SECONDS
 
 CLIP_FRAMES = 60  # 30 s
 CLIP_SEEDS = (101, 102, 103)
-# The batch run takes whole suites, and all of them where a notebook takes several: what 0 means is
-# part of these parameters' comments.
-BATCH_PARAMETERS: dict[str, Any] = {"num_questions": 0, "suites": list(SUITE_SECONDS)}
+# The batch run takes whole suites, and all of them where a notebook takes several: what 0 and "all"
+# mean is part of these parameters' comments.
+BATCH_PARAMETERS: dict[str, Any] = {
+    "num_questions": 0,
+    "suites": list(SUITE_SECONDS),
+    "variants": ["all"],
+}
+# Whole suites take these notebooks most of an hour. A round of all notebooks runs them on a sample
+# and does not publish it; by name (`--only`) or from scratch they run whole.
+LONG_NOTEBOOKS = ("04_the_miniature", "20_claims")
+SAMPLE_PARAMETERS: dict[str, Any] = {"num_questions": 30, "suites": ["mini-lvbench"]}
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,10 @@ def plan(batch: Batch) -> list[Step]:
         steps.append(Step(title, lambda: ask_clips(batch)))
     for path in find_notebooks(batch):
         title = f"run notebooks/{path.name} -> figures/{batch.preset.name}/"
+        if is_sampled(batch, path):
+            title = (
+                f"run notebooks/{path.name} on a sample, unpublished (whole: --only {path.stem})"
+            )
         steps.append(Step(title, lambda path=path: run_one(batch, path)))  # type: ignore[misc]
     gallery = batch.root / "figures" / "README.md"
     steps.append(Step("write the gallery figures/README.md", lambda: write_gallery(gallery)))
@@ -155,13 +167,20 @@ def ask_clips(batch: Batch) -> list[dict[str, Any]]:
 
 
 def run_one(batch: Batch, path: Path) -> None:
-    """Run a notebook over whole suites and let it publish its figure."""
+    """Run a notebook over whole suites and let it publish its figure, or over a sample."""
     from tempo_lib.notebooks import check_parameters, run_notebook
 
+    sampled = is_sampled(batch, path)
     wanted = {"preset": batch.preset.name, **BATCH_PARAMETERS}
+    wanted |= SAMPLE_PARAMETERS if sampled else {}
     declared = check_parameters(path, {})
     parameters = {name: value for name, value in wanted.items() if name in declared}
-    run_notebook(path, parameters, batch.folder / "notebooks", publish=True)
+    run_notebook(path, parameters, batch.folder / "notebooks", publish=not sampled)
+
+
+def is_sampled(batch: Batch, path: Path) -> bool:
+    """Whether a notebook runs on a sample in this batch."""
+    return path.stem in LONG_NOTEBOOKS and batch.only is None and not batch.from_scratch
 
 
 def write_gallery(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The batch run: its plan, what may be asked for, and the gallery from provenance files."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,17 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(capsys, checkout):
     assert "01_ask_a_video.ipynb" in lines[2]
     assert "gallery" in lines[5]
     assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+
+
+def test_long_notebooks_run_on_a_sample_unless_named_or_from_scratch(checkout):
+    path = checkout / "notebooks" / f"{module.LONG_NOTEBOOKS[0]}.ipynb"
+    path.write_text("{}")
+    batch = Batch(preset=load_preset("tiny"), root=checkout)
+    assert module.is_sampled(batch, path)
+    assert not module.is_sampled(batch, checkout / "notebooks" / "01_ask_a_video.ipynb")
+    assert not module.is_sampled(replace(batch, only=path.stem), path)
+    assert not module.is_sampled(replace(batch, from_scratch=True), path)
+    assert any("on a sample, unpublished" in step.title for step in module.plan(batch))
 
 
 @pytest.mark.parametrize("name", ["10", "table2c", "10_table2c_head_against_tail", "table2c.ipynb"])

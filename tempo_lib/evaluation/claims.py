@@ -51,6 +51,7 @@ def beyond_claims() -> list[Claim]:
         "ata-logit-smooth": "Logit space and smoothing together help ATA",
         "ata-calibrated": "Contrast calibrated to the budget helps ATA",
         "ata-k-min": "A learned k_min helps ATA",
+        "ata-two-pass": "Memories read under the training prompt help ATA",
     }
     return [_pair(name, says, "beyond", name, "ata") for name, says in policies.items()]
 

@@ -6,6 +6,7 @@ from tempo_lib.figures.cards import (
     base_curves,
     decoder_learning,
 )
+from tempo_lib.figures.claims import claims_forest
 from tempo_lib.figures.curves import loss_curves
 from tempo_lib.figures.schemes import head_against_tail
 from tempo_lib.figures.style import DescribedFigure
@@ -20,6 +21,7 @@ __all__ = [
     "accuracy_by_stage",
     "allocation",
     "base_curves",
+    "claims_forest",
     "contact_sheet",
     "decoder_learning",
     "head_against_tail",

@@ -49,7 +49,9 @@ def describe_actor(scene: Scene) -> str:
     A code is one of 90 words, each met too seldom for memories to learn it as a whole; of the ten
     digits each is met often, and a code is then little more than its two digits.
     """
-    tens, ones = str(scene.code)
+    if scene.code is None:
+        raise ValueError(f"an empty {scene.place} shows nobody to describe")
+    tens, ones = divmod(scene.code, 10)
     return f"The {scene.actor} {tens} {ones} {scene.place}."
 
 
