@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tempo_lib.evaluation.findings import AS_PAPER, TOKEN_MATCHED
+from tempo_lib.evaluation.findings import AS_PAPER, REVERSED, SHOWN, TOKEN_MATCHED
 from tempo_lib.figures.style import (
     BLACK,
     BLUE,
@@ -25,7 +25,7 @@ LABEL_LETTERS = 34  # a line of a claim's words
 ROW_INCHES = 0.52
 HEAD_INCHES = 1.7  # title, headings, axis and legend
 BAND = "#EAEAEA"  # where a difference counts as none
-VERDICT_PLACES = {AS_PAPER: 1.03, TOKEN_MATCHED: 1.36}  # in widths of the axes
+VERDICT_PLACES = {AS_PAPER: 14, TOKEN_MATCHED: 116}  # points right of the axes
 HEADINGS = {AS_PAPER: "as the paper", TOKEN_MATCHED: "equal tokens"}
 
 
@@ -52,8 +52,8 @@ def claims_forest(
     """A row a claim: difference of accuracies in points, both ways of comparing, and verdicts.
 
     ``table``: rows of ``claims_table``; of those, differences of accuracy in ``family`` that were
-    asked are drawn. Grey bands: within them two variants count as alike; grey ticks: what a
-    collapse must exceed. ValueError when there is nothing to draw.
+    asked are drawn. Grey bands: within them two variants count as alike; dotted: what a collapse
+    must exceed; below the grey line: policies beyond the paper. ValueError without any row.
     """
     rows = table[(table["family"] == family) & (table["unit"] == "accuracy") & (table["n"] > 0)]
     names = list(dict.fromkeys(rows["claim"]))
@@ -91,6 +91,9 @@ def _frame(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
             ax.fill_betweenx([place - 0.45, place + 0.45], -need, need, color=BAND, zorder=0)
         elif need > 0:
             ax.vlines(need, place - 0.4, place + 0.4, color=GREY, linewidth=2, linestyle=":")
+    beyond = (firsts["source"] == "beyond").tolist()
+    if True in beyond[1:]:
+        ax.axhline(beyond.index(True) - 0.5, color=GREY, linewidth=1)
     sizes = sorted({int(size) for size in rows["n"]})
     asked = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     ax.set_xlabel(f"difference of accuracy (points), 95 % interval\nn = {asked} pairs of answers")
@@ -114,14 +117,14 @@ def _marks(ax: Axes, rows: pd.DataFrame, names: list[str], look: Look) -> None:
 
 def _verdicts(ax: Axes, rows: pd.DataFrame, names: list[str], compared: str) -> None:
     """A column of words beside the axes, under its heading."""
-    x = VERDICT_PLACES[compared]
-    place: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center"}
+    options: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "va": "center"}
+    options |= {"xytext": (VERDICT_PLACES[compared], 0), "textcoords": "offset points"}
     words = dict(zip(rows["claim"], rows["verdict"], strict=True))
     for index, name in enumerate(names):
-        bold = "bold" if words.get(name) in ("shown", "reversed") else "normal"
-        ax.text(x, index, words.get(name, "-"), color=BLACK, fontweight=bold, **place)
+        weight = "bold" if words.get(name) in (SHOWN, REVERSED) else "normal"
+        ax.annotate(words.get(name, "-"), (1, index), fontweight=weight, **options)
     colour = LOOKS[compared].colour
-    ax.text(x, -0.75, HEADINGS[compared], color=colour, fontweight="bold", **place)
+    ax.annotate(HEADINGS[compared], (1, -0.75), fontweight="bold", color=colour, **options)
 
 
 def _describe(rows: pd.DataFrame, names: list[str], family: str) -> str:
