@@ -4,6 +4,7 @@ Blue is the score, bars are tokens, green marks the segments that show an asked 
 and wrong are said in words and by a mark, so nothing rests on colour alone.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "\N{HEAVY CHECK MARK} right", "\N{HEAVY BALLOT X} wrong"
 LINE_POINTS = 12
+TITLE_CHARACTERS = 48  # a small panel is that wide
 MOST_LETTERS = 60  # of an answer; longer ones are cut
 
 
@@ -80,7 +82,7 @@ def videos_at_a_glance(
     if not records:
         raise ValueError("no records, so there is nothing to show")
     num_rows = -(-len(records) // 2)
-    with new_figure(1.0 + 2.15 * num_rows) as fig:
+    with new_figure(1.0 + 2.3 * num_rows) as fig:
         panels = np.atleast_2d(fig.subplots(num_rows, 2))
         for place, ax in enumerate(panels.flat):
             if place >= len(records):
@@ -172,7 +174,8 @@ def _small_panel(ax: Axes, record: "Record", number: int, k_max: int | None) -> 
     _mark_relevant(ax, edges, relevant_N)
     verdict, colour = (RIGHT, BLUE) if record.correct else (WRONG, VERMILLION)
     question = printable(record.question.split("\n")[0])
-    ax.set_title(f"{number}. {question}", fontsize=LINE_POINTS, pad=22)
+    title = textwrap.fill(f"{number}. {question}", TITLE_CHARACTERS)
+    ax.set_title(title, fontsize=LINE_POINTS, pad=22)
     given = printable(record.prediction) or "(nothing)"
     shown = given if len(given) <= 40 else given[:38] + " ..."
     label = f"{verdict}: {shown}"
