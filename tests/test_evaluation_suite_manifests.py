@@ -18,6 +18,7 @@ from tempo_lib.evaluation.suite_manifests import (
     stated,
 )
 from tempo_lib.evaluation.suites import SUITES
+from tempo_lib.runs import manifest_path
 from tempo_lib.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.world.questions import KINDS
 
@@ -65,10 +66,10 @@ def toy(**changes):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_every_suite_has_a_manifest_that_agrees_with_itself(suite, repo_root):
+def test_every_suite_has_a_manifest_that_agrees_with_itself(suite):
     manifest = load_manifest(suite)
     assert manifest.suite == suite
-    assert (repo_root / FOLDER / f"{suite}.yaml").is_file()
+    assert manifest_path(f"{FOLDER}/{suite}.yaml").is_file()
     assert all(real.reason and real.kinds for real in manifest.types.values())
 
 
@@ -84,11 +85,11 @@ def test_the_annotation_files_give_the_counts_that_are_stated(suite, shared_dir)
     assert recount(manifest, annotations) == stated(manifest)
 
 
-def test_no_text_of_a_question_is_in_a_manifest(repo_root, shared_dir):
+def test_no_text_of_a_question_is_in_a_manifest(shared_dir):
     annotations = shared_dir / "annotations"
     for suite in SUITES:
         manifest = load_manifest(suite)
-        text = " ".join((repo_root / FOLDER / f"{suite}.yaml").read_text(encoding="utf-8").split())
+        text = " ".join(manifest_path(f"{FOLDER}/{suite}.yaml").read_text(encoding="utf-8").split())
         for file in manifest.source.files:
             if file.path.endswith(".json"):
                 for row in json.loads((annotations / file.path).read_text(encoding="utf-8")):

@@ -12,6 +12,7 @@ from tempo_lib import prompts
 from tempo_lib.evaluation.suite_manifests import FOLDER
 from tempo_lib.evaluation.suites import SUITES, load_suite, suite_numbers, suite_spec
 from tempo_lib.presets import load_preset
+from tempo_lib.runs import manifest_path
 from tempo_lib.training import base_compressor_data, base_decoder_data
 from tempo_lib.training.base_compressor_data import BaseCompressorConfig
 from tempo_lib.training.base_decoder_config import BaseDecoderConfig, Curriculum
@@ -171,10 +172,10 @@ def test_a_part_takes_as_many_videos_as_its_questions_need(name):
 
 
 def test_another_mix_share_of_options_or_bound_gives_a_suite_of_another_identity(
-    suite, root, repo_root, tmp_path
+    suite, root, tmp_path
 ):
     path = f"{NAME}.yaml"
-    manifest = yaml.safe_load((repo_root / FOLDER / path).read_text(encoding="utf-8"))
+    manifest = yaml.safe_load(manifest_path(f"{FOLDER}/{path}").read_text(encoding="utf-8"))
     manifest["types"]["S2E"]["kinds"] = ["attribute"]
     count = manifest["types"]["S2E"]["count"]
     manifest["kinds"]["needle"] -= count
