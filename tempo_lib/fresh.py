@@ -50,6 +50,8 @@ def fresh_tempo(
     check_same_words(tokenizer, load_tokenizer(compressor_folder), num_rows)
     _check_visual_ids(tokenizer, vlm.config)
     config = config_from_preset(preset, vlm.config, decoder.config)
+    for part in (config.compressor_config, config.decoder_config):
+        part.name_or_path = ""  # a checkpoint must not say where on a disk its bases lay
     config._attn_implementation = resolve_attention(attn_implementation)
     with torch.random.fork_rng(devices=[]):  # the constructor's draws must not touch global state
         torch.manual_seed(seed)

@@ -54,6 +54,12 @@ def test_both_bases_are_copied_bit_for_bit_and_so_are_the_head_rows(fresh, bases
     assert torch.equal(state["compressor.relevance_rows"], table[ids])
 
 
+def test_a_saved_checkpoint_does_not_say_where_its_bases_lay(fresh, bases, tmp_path):
+    fresh.save_pretrained(tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    assert not any(str(base.parent) in text for base in bases)
+
+
 def test_memory_tokens_are_drawn_from_the_distribution_of_the_embedding(fresh):
     table_VD = fresh.compressor.vlm.language_model.embed_tokens.weight.detach()
     tokens_KD = fresh.compressor.memory_tokens.detach()[0]
