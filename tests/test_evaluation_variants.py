@@ -87,7 +87,7 @@ def test_only_rows_that_keep_everything_go_beyond_the_budget():
         for name, variant in VARIANTS.items()
         if effective_limits(variant, LIMITS, 128, learned_k_min=3).budget != LIMITS.budget
     }
-    assert beyond == {"no-ata", "without-stage3", "no-ata-standard"}
+    assert beyond == {"no-ata", "without-stage3"}
     assert effective_limits(VARIANTS["no-ata"], Limits(8192, 4, 128), 128).budget == 16384
 
 
@@ -193,7 +193,7 @@ def test_policies_are_marked_as_beyond_the_paper():
     own = {name for name, row in VARIANTS.items() if row.beyond_paper and row.match is None}
     assert own == {
         *("ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-k-min"),
-        *("ata-two-pass", "no-ata-standard"),
+        "ata-two-pass",
     }
 
 

@@ -153,13 +153,6 @@ _BEYOND = (
     Variant(name="ata-k-min", paper_row=None, learned_k_min=True, beyond_paper=True),
     # two passes: scores under the routing prompt, memories under the prompt of training
     Variant(name="ata-two-pass", paper_row=None, prompt="standard", beyond_paper=True),
-    Variant(
-        name="no-ata-standard",
-        paper_row=None,
-        allocation="full",
-        prompt="standard",
-        beyond_paper=True,
-    ),
 )
 # these keep the counts of ATA itself: they are token-matched as they are
 ALREADY_MATCHED = ("ata", "merge", "tail-dynamic")

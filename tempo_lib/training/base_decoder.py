@@ -201,10 +201,7 @@ def train_step(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     right_M = logits_MV.detach().argmax(-1) == label_M
-    hits = kind_accuracy(batch, index_M, right_M)
-    if not batch.block_length:
-        hits["recall"] = float(right_M.float().mean())
-    return float(loss.detach()), hits
+    return float(loss.detach()), kind_accuracy(batch, index_M, right_M)
 
 
 def kind_accuracy(batch: Batch, index_M: torch.Tensor, right_M: torch.Tensor) -> dict[str, float]:

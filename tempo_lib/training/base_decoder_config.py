@@ -62,8 +62,8 @@ class BaseDecoderConfig:
 class Curriculum:
     """Where a run stands: the longest transcript now, and running accuracies at that length.
 
-    Transcripts grow only while every gated kind is answered: with a schedule by steps alone,
-    lengths ran ahead of what was learned, and needles stayed at .2 for good.
+    Transcripts grow only while every gated kind is answered: under a schedule by steps alone,
+    lengths can run ahead of what is learned, and looking up then never begins.
     """
 
     longest: float
