@@ -15,17 +15,9 @@ from tempo_lib.figures.schemes import LOOKS
 from tempo_lib.figures.style import new_figure
 from tempo_lib.figures.timeline import key_segments, pick_frames, segment_edges
 from tempo_lib.model import Answer
+from tempo_lib.published import load_published
 from tempo_lib.runs import start_run
 from tempo_lib.video import Video, VideoStream
-
-BENCHMARKS = ["LongVideoBench", "MLVU", "Video-MME", "Video-MME Long", "LVBench"]
-PAPER_ROWS = {  # how the paper names our variants
-    "tail-fixed": "Uniform Tail Truncation (Fixed 64 tokens)",
-    "head-fixed": "Uniform Head Truncation (Fixed 64 tokens)",
-    "merge": "Token Merging (Merge visual features to ki tokens)",
-    "tail-dynamic": "Dynamic Tail Truncation (Keep last ki tokens)",
-    "ata": "Dynamic Head Truncation (Keep first ki tokens)",
-}
 
 
 def answer_of(counts, text="The red star 47."):
@@ -216,8 +208,8 @@ def test_head_against_tail_labels_groups_with_their_size():
     assert labels == ["all questions\nn = 40", "needle\nn = 40", "global\nn = 40"]
 
 
-def test_head_against_tail_keeps_published_numbers_in_a_panel_of_their_own(repo_root):
-    paper = pd.read_csv(repo_root / "data_manifests" / "paper" / "table2c.csv", comment="#")
+def test_head_against_tail_keeps_published_numbers_in_a_panel_of_their_own():
+    paper = load_published("table2c")
     ours, theirs = figures.head_against_tail(
         table_of(), paper, preset="tiny", suite="mini-mlvu"
     ).axes
@@ -231,18 +223,6 @@ def test_head_against_tail_refuses_a_variant_it_has_no_look_for():
     table = table_of().replace("merge", "top-k")
     with pytest.raises(ValueError, match="top-k"):
         figures.head_against_tail(table)
-
-
-def test_published_numbers_are_those_of_the_paper(repo_root, shared_dir):
-    papers = sorted((shared_dir / "seeds").glob("000_*.txt"))
-    lines = papers[0].read_text(encoding="utf-8").splitlines()
-    table = pd.read_csv(repo_root / "data_manifests" / "paper" / "table2c.csv", comment="#")
-    assert len(table) == len(PAPER_ROWS) * len(BENCHMARKS)
-    for scheme, label in PAPER_ROWS.items():
-        line = next(line for line in lines if line.startswith(label))
-        printed = [float(number) for number in line.removeprefix(label).split()]
-        rows = table[table["scheme"] == scheme].set_index("benchmark")["value"]
-        assert rows.loc[BENCHMARKS].tolist() == printed
 
 
 # -- style ----------------------------------------------------------------------------------
@@ -287,7 +267,7 @@ def test_a_figure_without_description_is_refused():
 
 
 def test_text_is_at_least_twelve_points_and_the_figure_ten_inches_wide():
-    paper = pd.DataFrame({"benchmark": ["MLVU"], "scheme": ["ata"], "value": [75.2]})
+    paper = pd.DataFrame({"benchmark": ["MLVU"], "variant": ["ata"], "value": [75.2]})
     drawn = [
         figures.allocation(answer_of([2, 16]), video_of(16), "Which?", k_min=2, k_max=16),
         figures.loss_curves({0: losses_of(5)}, load_preset("tiny")),

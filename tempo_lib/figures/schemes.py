@@ -51,7 +51,7 @@ def head_against_tail(
 
     ``table`` has one row per (variant, kind) with columns variant, kind, n, accuracy, low, high
     in 0..1; kind "all" is the whole suite; an optional column ``floor`` holds the accuracy of
-    always giving the commonest answer. ``paper`` (benchmark, scheme, value in percent) goes into
+    always giving the commonest answer. ``paper`` (benchmark, variant, value in percent) goes into
     a panel of its own: other benchmarks, another model. ValueError for unknown variants.
     """
     unknown = sorted(set(table["variant"]) - set(LOOKS))
@@ -104,9 +104,9 @@ def _measured(ax: Axes, table: pd.DataFrame) -> None:
 
 def _published(ax: Axes, paper: pd.DataFrame) -> None:
     benchmarks = list(paper["benchmark"].unique())
-    schemes = [name for name in LOOKS if name in set(paper["scheme"])]
+    schemes = [name for name in LOOKS if name in set(paper["variant"])]
     for name, offset in zip(schemes, _offsets(len(schemes)), strict=True):
-        rows = paper[paper["scheme"] == name].set_index("benchmark").reindex(benchmarks)
+        rows = paper[paper["variant"] == name].set_index("benchmark").reindex(benchmarks)
         _points(ax, np.arange(len(benchmarks)) + offset, rows["value"].to_numpy(float), LOOKS[name])
     ax.set_xticks(np.arange(len(benchmarks)), benchmarks)
     ax.set_xlim(-0.5, len(benchmarks) - 0.5)
