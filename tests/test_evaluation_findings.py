@@ -24,20 +24,20 @@ AHEAD = Claim(name="ahead", says="a beats b", source="2B", first="a", second="b"
 ALIKE = Claim(name="alike", says="a equals b", source="2D", first="a", second="b", expects="alike")
 
 
-def records(suite="s", **accuracy):
+def records(suite="s", num_videos=NUM_VIDEOS, **accuracy):
     """Records of variants whose answers are right with the given share, drawn apart."""
     rng = np.random.default_rng(0)
     parts = []
     for name, share in accuracy.items():
-        right = rng.random(NUM_VIDEOS * EACH) < share
+        right = rng.random(num_videos * EACH) < share
         parts.append(
             pd.DataFrame(
                 {
                     "variant": name.replace("_", "-"),
                     "suite": suite,
                     "world_seed": 0,
-                    "video": np.repeat([f"v{i}" for i in range(NUM_VIDEOS)], EACH),
-                    "question_id": [f"q{i}" for i in range(NUM_VIDEOS * EACH)],
+                    "video": np.repeat([f"v{i}" for i in range(num_videos)], EACH),
+                    "question_id": [f"q{i}" for i in range(num_videos * EACH)],
                     "correct": right,
                     "tokens_used": 100 if name == "a" else 60,
                 }
@@ -70,7 +70,8 @@ def test_a_collapse_needs_its_size_and_not_only_a_small_p():
 
 
 def test_alike_is_shown_by_a_narrow_interval_and_never_by_few_answers():
-    assert verdict(records(a=1.0, b=1.0), ALIKE)["verdict"] == SHOWN
+    assert verdict(records(num_videos=200, a=1.0, b=1.0), ALIKE)["verdict"] == SHOWN
+    assert verdict(records(num_videos=40, a=1.0, b=1.0), ALIKE)["verdict"] == NOT_SHOWN
     assert verdict(records(a=0.7, b=0.7), ALIKE)["verdict"] == NOT_SHOWN  # too wide to tell
     assert verdict(records(a=0.9, b=0.4), ALIKE)["verdict"] == REVERSED
 
@@ -79,9 +80,15 @@ def test_p_of_two_one_sided_tests_follows_the_distance_to_the_margin():
     # standard error 0.01: two of them from 0 to the margin, none from the margin itself
     width = 2 * 1.959964 * 0.01
     at_zero = Difference(400, 0.0, -width / 2, width / 2, 1.0)
-    assert alike_p(at_zero, 0.02) == pytest.approx(0.02275, abs=1e-4)
+    assert alike_p(at_zero, 0.02, 400) == pytest.approx(0.02275, abs=1e-4)
     at_margin = Difference(400, -0.02, -0.02 - width / 2, -0.02 + width / 2, 0.01)
-    assert alike_p(at_margin, 0.02) == pytest.approx(0.5)
+    assert alike_p(at_margin, 0.02, 400) == pytest.approx(0.5)
+
+
+def test_no_difference_on_few_videos_proves_little():
+    none = Difference(12, 0.0, 0.0, 0.0, 1.0)
+    assert alike_p(none, 0.03, 3) == pytest.approx(0.97**3)
+    assert alike_p(none, 0.03, 10_000) < 0.001
 
 
 def test_many_claims_make_each_harder_to_show():

@@ -16,6 +16,7 @@ from tempo_lib.world.questions import (
     ask_all,
     is_correct,
     parse_answer,
+    names_its_letter,
     parse_letter,
 )
 from tempo_lib.world.scenes import Scene, Story, make_story
@@ -72,7 +73,7 @@ def test_the_text_lists_the_options_and_the_answer_ends_on_the_right_letter():
         )
 
 
-def test_only_the_right_letter_is_judged_right():
+def test_of_bare_letters_only_the_right_one_is_judged_right():
     for _, choice in choices(8):
         right = parse_letter(choice.answer)
         judged = {letter: is_correct(choice, f"{letter}.") for letter in LETTERS}
@@ -171,9 +172,27 @@ def test_a_letter_is_read_from_the_end_of_an_answer(text, letter):
     assert parse_letter(text) == letter
 
 
-def test_the_value_without_its_letter_is_wrong_once_options_are_given():
+def test_an_answer_is_judged_by_the_option_it_says_and_its_letter_is_checked_apart():
     choice = as_choice(np.random.default_rng(0), asked("needle"), STORY, 8)
-    assert not is_correct(choice, "The red star 47.")
+    right = parse_letter(choice.answer)
+    other = next(letter for letter in LETTERS if letter != right)
+    said = {
+        "The red star 47.": (True, False),
+        f"The red star 47 {right}.": (True, True),
+        f"The red star 47 {other}.": (True, False),
+        f"The red star 48 {right}.": (False, False),
+    }
+    for text, expected in said.items():
+        assert (is_correct(choice, text), names_its_letter(choice, text)) == expected, text
+
+
+def test_a_time_and_a_wrong_option_may_agree_with_their_letters():
+    rng = np.random.default_rng(3)
+    choice = as_choice(rng, asked("grounding"), STORY, 8)
+    for letter, option in zip(LETTERS, choice.options, strict=True):
+        text = f"The red star{after_key(option)} {letter}."
+        assert names_its_letter(choice, text)
+        assert is_correct(choice, text) == (letter == parse_letter(choice.answer))
 
 
 def test_drawing_options_is_deterministic_by_its_generator():

@@ -16,6 +16,7 @@ from tempo_lib.evaluation.metrics import (
     CONFIDENCE,
     NUM_DRAWS,
     Difference,
+    clusters,
     compare,
     holm,
 )
@@ -77,18 +78,19 @@ def as_markdown(table: "pd.DataFrame", family: str = ALL_KINDS) -> str:
     return "\n".join(rows) + "\n"
 
 
-def alike_p(measured: Difference, margin: float) -> float:
+def alike_p(measured: Difference, margin: float, num_videos: int) -> float:
     """p of two one-sided tests (Schuirmann 1987) that the difference is not within ``margin``.
 
     Normal, with the standard error that the width of the bootstrap interval implies; never
-    below what the bootstrap's draws can tell.
+    below what the bootstrap's draws can tell. Where no video differs there is no error to go by,
+    and p is the chance of that: a difference of ``margin`` needs at least that share of videos.
     """
     width = measured.high - measured.low
     gap = margin - abs(measured.difference)
     error = width / (2 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2))
     smallest = 1 / (1 + NUM_DRAWS)
     if error == 0:
-        return smallest if gap > 0 else 1.0
+        return max(smallest, (1 - margin) ** num_videos) if gap > 0 else 1.0
     return max(smallest, 1 - NormalDist().cdf(gap / error))
 
 
@@ -115,7 +117,7 @@ def _judged(
     measured = compare(frame, first, second, seed)
     p_value = measured.p_value
     if claim.expects == "alike":
-        p_value = alike_p(measured, claim.margin)
+        p_value = alike_p(measured, claim.margin, len(set(clusters(parts[0]))))
     tokens = [float(part["tokens_used"].mean()) for part in parts]
     return {
         **row,

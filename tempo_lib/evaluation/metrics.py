@@ -117,12 +117,13 @@ def auc(scores: Sequence[float] | np.ndarray, relevant: Sequence[int]) -> float 
 def floor_commonest(questions: Sequence[Question]) -> float:
     """Best accuracy of always giving the same answer to all questions of a kind and form.
 
-    Every answer that occurs is tried on every question alike; what a model must beat.
+    Every answer that occurs, and every letter where there are options, is tried on every question
+    alike; what a model must beat.
     """
     right = 0
     for kind, is_choice in {(question.kind, bool(question.options)) for question in questions}:
         same = [q for q in questions if (q.kind, bool(q.options)) == (kind, is_choice)]
-        tried = {question.answer for question in same}
+        tried = {question.answer for question in same} | (set(LETTERS) if is_choice else set())
         right += max(sum(is_correct(q, text) for q in same) for text in tried)
     return right / len(questions)
 

@@ -147,18 +147,30 @@ def is_correct(
     """Compare the answer's slot; case, spacing and a final period do not matter.
 
     A time is right inside the actor's interval, widened by ``tolerance_seconds``. A
-    four-option question is judged by the letter that its answer ends on.
+    four-option answer is judged by the option that it says, "47" of "The red star 47 B.", and by
+    its letter only where it says none: see ``names_its_letter`` for whether the two agree.
     """
+    right = question.answer
     if question.options:
-        letter = parse_letter(answer_text)
-        return letter is not None and letter == parse_letter(question.answer)
+        answer_text, letter = split_letter(answer_text)
+        right, right_letter = split_letter(right)
+        if parse_answer(question.kind, answer_text) is None:
+            return letter is not None and letter == right_letter
     slot = parse_answer(question.kind, answer_text)
     if slot is None:
         return False
     if question.kind == "grounding":
         low, high = question.start - tolerance_seconds, question.stop + tolerance_seconds
         return low <= float(slot) <= high
-    return slot == parse_answer(question.kind, question.answer)
+    return slot == parse_answer(question.kind, right)
+
+
+def names_its_letter(question: Question, answer_text: str) -> bool:
+    """Whether a four-option answer ends on the letter of the very option that it says."""
+    said, letter = split_letter(answer_text)
+    slot = parse_answer(question.kind, said)
+    slots = [option.removeprefix("<").removesuffix(" seconds>") for option in question.options]
+    return slot in slots and LETTERS[slots.index(slot)] == letter
 
 
 def parse_answer(kind: str, text: str) -> str | None:
@@ -170,8 +182,16 @@ def parse_answer(kind: str, text: str) -> str | None:
 
 def parse_letter(text: str) -> str | None:
     """The option's letter at the end of an answer, "B" of "The red star 47 B."; None without."""
+    return split_letter(text)[1]
+
+
+def split_letter(text: str) -> tuple[str, str | None]:
+    """An answer without the option's letter at its end, and the letter, None without one.
+
+    "The red star 47 B." gives "The red star 47" and "B".
+    """
     match = re.search(rf"(?:^|[\s(>])([{LETTERS}])\)?\.?\s*$", text.upper())
-    return match.group(1) if match else None
+    return (text[: match.start(1)].rstrip(" ("), match.group(1)) if match else (text, None)
 
 
 def after_key(slot: str) -> str:
