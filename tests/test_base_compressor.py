@@ -24,8 +24,16 @@ from tempo_lib.world.tokenizer import build_tokenizer
 
 PRESET = load_preset("tiny")
 FULL = TypeAdapter(BaseCompressorConfig).validate_python(PRESET.miniature["base_compressor"])
+MANY = replace(FULL, questions=300, choice_share=0.3, told_share=0.5)
 SHORT = replace(
-    FULL, num_stories=20, vision_steps=4, vision_batch=12, steps=6, caption_steps=3, batch=4
+    FULL,
+    num_stories=20,
+    vision_steps=4,
+    vision_batch=12,
+    steps=6,
+    caption_steps=3,
+    batch=4,
+    telling=replace(FULL.telling, steps=2),
 )
 
 
@@ -53,19 +61,25 @@ def test_a_pool_is_the_same_twice_and_differs_by_seed():
 def test_relevance_is_yes_exactly_for_actors_in_sight():
     story = Story((Scene("red star", 47, "beach", 4), Scene("blue circle", 12, "snow", 4)))
     rng = np.random.default_rng(0)
-    lists = 0
-    for query, answer in relevance_pairs(rng, story, 0, 4, 300, choice_share=0.3):
+    lists = tellings = 0
+    *pairs, last = relevance_pairs(rng, story, 0, 4, MANY)
+    assert last == ("Describe this content.", "red star 47 beach.")
+    for query, answer in pairs:
         asked, *options = query.split("\n")  # options may name anybody: they ask for nobody
         seen = "red star" in asked or "place" in asked
-        assert answer == ("Yes" if seen else "No"), query
+        verdict, *told = answer.split(" ", 1)
+        assert verdict == ("Yes" if seen else "No"), query
+        assert told in ([], ["red star 47 beach."])
         assert len(options) in (0, 4)
         lists += bool(options)
-    assert 0.2 < lists / 300 < 0.4
+        tellings += bool(told)
+    assert 0.2 < lists / MANY.questions < 0.4
+    assert 0.4 < tellings / MANY.questions < 0.6
 
 
 def test_content_questions_are_about_what_the_segment_shows():
     story = Story((Scene("red star", 47, "beach", 4), Scene(None, None, "snow", 4)))
-    pairs = list(content_pairs(np.random.default_rng(0), story, 0, 8))
+    pairs = list(content_pairs(story, 0, 8))
     assert pairs[0] == ("Describe this content.", "red star 47 beach, empty snow.")
     assert pairs[1:] == [
         ("Which number is shown with the red star?", "The red star 47."),

@@ -1,7 +1,8 @@
 """Pre-train the miniature's base compressor: transformers' Qwen3-VL on single segments.
 
-Two phases: the vision tower alone learns to name what a frame pair shows (its tokens against word
-embeddings), then the whole model learns captions, answers and Yes/No relevance in many wordings.
+The vision tower alone learns to name what a frame pair shows (its tokens against word embeddings),
+then the whole model learns captions, answers and Yes/No relevance in many wordings, at last also to
+say what it sees after its verdict.
 Shape suffixes: N segments, L tokens, V visual tokens, D width.
 """
 
@@ -47,7 +48,7 @@ def train_base_compressor(
     out_dir: Path,
     seed: int,
 ) -> dict[str, object]:
-    """Run both phases, save a Hugging Face folder with ``card.json``, return the card."""
+    """Run all phases, save a Hugging Face folder with ``card.json``, return the card."""
     torch.manual_seed(seed)
     started = time.perf_counter()
     model_config._attn_implementation = "eager"  # bf16 SDPA backward is slow on CPU
@@ -58,7 +59,10 @@ def train_base_compressor(
     pool = make_pool(config, rules, shape.factor, seed)
     text = TextEncoder(tokenizer)
     losses = train_vision(model, text, pool, config, rules, seed)
-    losses += train_language(model, text, pool, config, rules, seed)
+    losses += train_language(model, text, pool, config, rules, seed, phase=1)
+    if config.telling is not None:
+        telling = replace(config, **asdict(config.telling))
+        losses += train_language(model, text, pool, telling, rules, seed, phase=2)
     few = replace(config, num_stories=config.num_stories // 10)
     held_out = make_pool(few, rules, shape.factor, seed + HELD_OUT_SEED)
     card = {
@@ -153,7 +157,7 @@ def naming_loss(
     return total
 
 
-# -- phase 2: captions, answers, relevance ------------------------------------------------------
+# -- phases 2 and 3: captions, answers, relevance, and what is seen after a verdict -------------
 
 
 def train_language(
@@ -163,12 +167,13 @@ def train_language(
     config: BaseCompressorConfig,
     rules: PixelRules,
     seed: int,
+    phase: int,
 ) -> list[dict[str, float]]:
     """The whole model on blocks of captions, answers and Yes/No questions."""
     optimisers, schedules = make_optimiser(
         model, config.matrix_learning_rate, config.learning_rate, config.steps, config.decay_share
     )
-    rng = np.random.default_rng([seed, 2])
+    rng = np.random.default_rng([seed, 2] if phase == 1 else [seed, 2, phase])
     losses = []
     for step in (bar := tqdm(range(config.steps), desc="compressor", unit="step")):
         relevance_share = 0.0 if step < config.caption_steps else config.relevance_share
@@ -181,7 +186,7 @@ def train_language(
         for optimiser, schedule in zip(optimisers, schedules, strict=True):
             optimiser.step()
             schedule.step()
-        losses.append({"phase": 1, "step": step, "loss": loss.item()})
+        losses.append({"phase": phase, "step": step, "loss": loss.item()})
         bar.set_postfix(loss=f"{loss.item():.3f}")
     return losses
 

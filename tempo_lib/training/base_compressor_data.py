@@ -31,8 +31,25 @@ LOCALISED = tuple(kind for kind in QUESTION_TEXT if kind != "global")
 
 
 @dataclass(frozen=True, kw_only=True)
+class TellingConfig:
+    """Numbers that the last phase has of its own: verdicts are followed by what is seen.
+
+    Without it the model learns to look no further than the verdict where one is asked for, and
+    memories read under a prompt of that kind, the routing prompt, hold little.
+    """
+
+    steps: int
+    caption_steps: int
+    questions: int
+    told_share: float
+    matrix_learning_rate: float
+    learning_rate: float
+    decay_share: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class BaseCompressorConfig:
-    """Numbers of the two phases; values come from the preset."""
+    """Numbers of the phases; values come from the preset."""
 
     num_stories: int
     story_frames: int
@@ -48,10 +65,12 @@ class BaseCompressorConfig:
     batch: int
     questions: int
     choice_share: float  # of relevance questions, those that list four options
+    told_share: float  # of verdicts, those that are followed by what is seen
     matrix_learning_rate: float
     learning_rate: float
     decay_share: float
     clip_norm: float
+    telling: TellingConfig | None  # the last phase; None leaves it out
 
 
 @dataclass(frozen=True)
@@ -105,9 +124,9 @@ def draw_batch(
         story, start, frames = pool.draw(rng, window)
         judge = rng.random() < relevance_share
         pairs = (
-            list(relevance_pairs(rng, story, start, window, config.questions, config.choice_share))
+            list(relevance_pairs(rng, story, start, window, config))
             if judge
-            else list(content_pairs(rng, story, start, window))
+            else list(content_pairs(story, start, window))
         )
         batch.frames.append(frames)
         batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
@@ -123,12 +142,16 @@ def relevance_pairs(
     story: Story,
     start: int,
     window: int,
-    count: int,
-    choice_share: float,
+    config: BaseCompressorConfig,
 ) -> Iterator[tuple[str, str]]:
-    """(query, Yes or No), about half of them about an actor in sight when there is one."""
+    """(query, Yes or No), about half of them about an actor in sight when there is one.
+
+    ``told_share`` of the verdicts, Yes and No alike, are followed by what the segment shows; its
+    caption is then asked for as well.
+    """
+    told = caption(story, start, start + window)
     seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
-    for _ in range(count):
+    for _ in range(config.questions):
         kind = "global" if rng.random() < 0.05 else str(rng.choice(LOCALISED))
         known = seen and rng.random() < 0.4
         actor = str(rng.choice(seen if known else list(ACTORS)))
@@ -138,15 +161,17 @@ def relevance_pairs(
             names.reverse()
         query = QUESTION_TEXT[kind].format(actor=names[0], other=names[1])
         asked = names if kind == "comparison" else names[:1]
-        if rng.random() < choice_share:
+        if rng.random() < config.choice_share:
             query += option_lines(any_options(rng, kind))
         relevant = kind == "global" or any(name in seen for name in asked)
-        yield query, prompts.YES if relevant else prompts.NO
+        verdict = prompts.YES if relevant else prompts.NO
+        is_told = config.told_share > 0 and rng.random() < config.told_share
+        yield query, f"{verdict} {told}." if is_told else verdict
+    if config.told_share > 0:
+        yield CAPTION_QUESTION, f"{told}."
 
 
-def content_pairs(
-    rng: np.random.Generator, story: Story, start: int, window: int
-) -> Iterator[tuple[str, str]]:
+def content_pairs(story: Story, start: int, window: int) -> Iterator[tuple[str, str]]:
     """The caption, and number and place of each actor in sight."""
     yield CAPTION_QUESTION, caption(story, start, start + window) + "."
     for scene in story.visible(start, start + window):
