@@ -1,0 +1,91 @@
+"""The points of Figures 1c and 3: accuracy against frames, budgets and tokens per frame.
+
+A point is ATA with at most so many frames under a budget; its name is that of ``sweep_name``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tempo_lib.evaluation.claims import Scaling
+from tempo_lib.evaluation.metrics import accuracy, clusters
+from tempo_lib.evaluation.suite_manifests import load_manifest
+from tempo_lib.evaluation.variants import get_variant, sweep
+
+if TYPE_CHECKING:
+    from tempo_lib.evaluation.suites import Suite
+
+COLUMNS = ("suite", "max_frames", "budget", "n", "accuracy", "low", "high")
+PAPER_BUDGETS = (2048, 4096, 8192, 12288)  # what the budgets of ``Scaling`` stand for
+SPENT = ("frames", "tokens", "tokens_per_frame", "bound")
+
+
+def point_names(frames: Sequence[int] = (), budgets: Sequence[int] = ()) -> list[str]:
+    """Variants of every cap of frames with every budget; none named: those of ``Scaling``."""
+    own = Scaling()
+    return [row.name for row in sweep(frames or own.frames, budgets or own.budgets)]
+
+
+def scaling_points(answers: pd.DataFrame) -> pd.DataFrame:
+    """One row a (suite, cap of frames, budget), with columns COLUMNS and SPENT.
+
+    ``answers``: as ``answers_of_seeds`` gives them; rows of variants that are no point are left
+    out. Intervals of 95 % take the video as the unit. ``frames``, ``tokens``: means over questions
+    of those really read and used; ``tokens_per_frame``: mean of their ratio; ``bound``: mean of
+    budget by frames, the paper's upper bound (Eq. 5) with the frames that a video really has.
+    ValueError without any point.
+    """
+    rows = []
+    for (suite, variant), part in answers.groupby(["suite", "variant"], sort=False):
+        cap = get_variant(variant).max_frames
+        if cap is None:
+            continue
+        frames, tokens = part["num_frames"], part["tokens_used"]
+        rows.append(
+            {
+                "suite": suite,
+                "max_frames": cap,
+                "budget": int(part["budget"].iloc[0]),
+                **asdict(accuracy(part["correct"].tolist(), clusters(part))),
+                "frames": float(frames.mean()),
+                "tokens": float(tokens.mean()),
+                "tokens_per_frame": float((tokens / frames).mean()),
+                "bound": float((part["budget"] / frames).mean()),
+            }
+        )
+    if not rows:
+        raise ValueError("no answers of a point; ask variants such as ata-f1024-b384")
+    return pd.DataFrame(rows, columns=[*COLUMNS, *SPENT])
+
+
+def paper_budget(budget: int) -> int | None:
+    """The paper's budget that one of the miniature's stands for; None where it is another one."""
+    return dict(zip(Scaling().budgets, PAPER_BUDGETS, strict=True)).get(budget)
+
+
+def at_most_frames(points: pd.DataFrame, suite: str) -> pd.DataFrame:
+    """The points of one suite with the most frames, by rising budget: Figure 1c.
+
+    ValueError for a suite that has no points.
+    """
+    part = points[points["suite"] == suite]
+    if part.empty:
+        known = ", ".join(dict.fromkeys(points["suite"]))
+        raise ValueError(f"no points of suite {suite!r}; there are points of {known}")
+    most = part["max_frames"].max()
+    return part[part["max_frames"] == most].sort_values("budget").reset_index(drop=True)
+
+
+def benchmark_of(suite: str) -> str:
+    """The benchmark whose mix of questions and ratio of lengths a suite mirrors."""
+    return load_manifest(suite).benchmark
+
+
+def mean_frames(suites: Sequence["Suite"]) -> dict[str, float]:
+    """Suite -> frames of its videos, mean over those at hand: caps beyond it change little."""
+    return {
+        suite.name: sum(video.story.num_frames for video in suite.videos) / len(suite.videos)
+        for suite in suites
+    }

@@ -1,0 +1,190 @@
+"""Share tokens again from saved scores: any budget, k_min and k_max, without a model.
+
+Scores do not depend on what is allocated by them, so one evaluation answers for all bounds: what
+each segment would keep, not what would then be answered. Shape suffixes: N segments.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tempo_lib.allocation import allocate
+from tempo_lib.evaluation.records import Record
+from tempo_lib.evaluation.runner import evaluate_records
+from tempo_lib.evaluation.spending import Limits
+from tempo_lib.evaluation.suites import SUITES, Suite
+from tempo_lib.evaluation.variants import get_variant
+from tempo_lib.model import Tempo
+from tempo_lib.presets import load_preset
+from tempo_lib.runs import project_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# One row a segment; the columns of a question repeat in all of its rows.
+QUESTION = ("suite", "model_seed", "world_seed", "video", "question_id", "kind")
+BOUNDS = ("budget", "k_min", "k_max")
+SEGMENT_COLUMNS = (*QUESTION, *BOUNDS, "segment", "seconds", "score", "relevant", "tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedScores:
+    """Records of one variant as a file keeps them, and the bounds that they were made under."""
+
+    path: Path
+    limits: Limits
+    records: list[Record]
+
+
+def load_scores(
+    preset: str, suite: str, variant: str = "ata", world_seed: int = 0, root: Path | None = None
+) -> SavedScores:
+    """The records that were written last for a variant on a suite, read from ``root``/runs.
+
+    ValueError for an unknown name, and where there are none: with the command that makes them.
+    """
+    preset_name, name = load_preset(preset).name, get_variant(variant).name
+    if suite not in SUITES:
+        raise ValueError(f"unknown suite {suite!r}; known suites: {', '.join(SUITES)}")
+    base = project_root() if root is None else root
+    folder = base / "runs" / preset_name / "evaluations" / suite
+    own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{16}}\.jsonl")  # ata is no part of ata-logit
+    found = [path for path in folder.glob("*.jsonl") if own.fullmatch(path.name)]
+    for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if facts["suite"]["seed"] == world_seed:
+            return SavedScores(
+                path=path,
+                limits=Limits(**facts["limits"]),
+                records=_read(path, preset, suite, name),
+            )
+    command = evaluate_command(preset, suite, variant, world_seed)
+    raise ValueError(
+        f"no records of {variant} on {suite} (world seed {world_seed}); make them with `{command}`"
+    )
+
+
+def evaluate_command(preset: str, suite: str, variant: str, world_seed: int = 0) -> str:
+    """The command line that makes the records of a variant on a suite."""
+    seed = f" --world-seed {world_seed}" if world_seed else ""
+    return f"tempo evaluate --preset {preset} --suite {suite} --variant {variant}{seed}"
+
+
+def records_of_seeds(
+    models: Mapping[int, Tempo], suites: Sequence[Suite], variant: str = "ata", seed: int = 0
+) -> dict[int, list[Record]]:
+    """Training seed -> records of all suites under one variant; kept ones are read, not asked."""
+    options: dict[str, Any] = {"seed": seed, "progress": False}
+    return {
+        model_seed: [
+            record
+            for suite in suites
+            for record in evaluate_records(model, suite, [variant], **options)
+        ]
+        for model_seed, model in models.items()
+    }
+
+
+def recorded(records: Sequence[Record], k_max: int, model_seed: int = 0) -> "pd.DataFrame":
+    """One row a segment, as it was kept; records do not hold ``k_max``. See SEGMENT_COLUMNS."""
+    limits = [Limits(record.budget, record.k_min, k_max) for record in records]
+    return _segments(records, [record.counts for record in records], limits, model_seed)
+
+
+def reallocate(
+    records: Sequence[Record],
+    k_max: int,
+    budget: int | None = None,
+    k_min: int | None = None,
+    model_seed: int = 0,
+) -> "pd.DataFrame":
+    """One row a segment, as ATA would share ``budget`` by the saved scores.
+
+    None of ``budget`` and ``k_min``: each record's own. ValueError for records of a variant that
+    does not share by its scores, whose counts another rule gave.
+    """
+    for name in dict.fromkeys(record.variant for record in records):
+        row = get_variant(name)
+        if row.allocation != "ata" or row.match is not None:
+            raise ValueError(f"{name} does not share tokens by its scores; take records of ata")
+    limits = [
+        Limits(
+            record.budget if budget is None else budget,
+            record.k_min if k_min is None else k_min,
+            k_max,
+        )
+        for record in records
+    ]
+    counts = [
+        allocate(record.scores, bound.budget, bound.k_min, bound.k_max).tolist()
+        for record, bound in zip(records, limits, strict=True)
+    ]
+    return _segments(records, counts, limits, model_seed)
+
+
+def reallocate_all(
+    records: Mapping[int, Sequence[Record]],
+    k_max: int,
+    budgets: Sequence[int],
+    k_min: int | None = None,
+) -> "pd.DataFrame":
+    """``reallocate`` for every budget and training seed, as one frame."""
+    import pandas as pd
+
+    parts = [
+        reallocate(of_seed, k_max, budget, k_min, model_seed)
+        for budget in dict.fromkeys(budgets)
+        for model_seed, of_seed in records.items()
+    ]
+    if not parts:
+        raise ValueError("nothing to share again: name at least one budget and one training seed")
+    return pd.concat(parts, ignore_index=True)
+
+
+def _read(path: Path, preset: str, suite: str, variant: str) -> list[Record]:
+    """All whole lines of a file; the last may still be written by an evaluation at work."""
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    if not whole:
+        raise ValueError(f"{path.name} of {suite} under preset {preset} holds no record yet")
+    try:
+        found = [Record(**json.loads(line)) for line in whole]
+    except TypeError as error:
+        raise ValueError(
+            f"{path.name} holds records of another version; make them again with "
+            f"`{evaluate_command(preset, suite, variant)}`"
+        ) from error
+    # two evaluations at once may both have written a question
+    return list({record.question_id: record for record in found}.values())
+
+
+def _segments(
+    records: Sequence[Record],
+    counts: Sequence[Sequence[int]],
+    limits: Sequence[Limits],
+    model_seed: int,
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not records:
+        raise ValueError("no records, so there are no tokens to share")
+    num_segments = [len(record.scores) for record in records]
+    own = [name for name in QUESTION if name != "model_seed"]
+    columns = {name: [getattr(record, name) for record in records] for name in own}
+    bounds = {name: [getattr(limit, name) for limit in limits] for name in BOUNDS}
+    asked = pd.DataFrame({**columns, "model_seed": model_seed, **bounds})
+    frame = asked.loc[np.repeat(np.arange(len(records)), num_segments)].reset_index(drop=True)
+    relevant: list[Sequence[float]] = [
+        record.relevant or [np.nan] * len(record.scores) for record in records
+    ]
+    frame["segment"] = np.concatenate([np.arange(n) for n in num_segments])
+    frame["seconds"] = np.concatenate([record.seconds for record in records])
+    frame["score"] = np.concatenate([record.scores for record in records])
+    frame["relevant"] = np.concatenate(relevant).astype(float)
+    frame["tokens"] = np.concatenate([np.asarray(k_N, dtype=np.int64) for k_N in counts])
+    return frame[list(SEGMENT_COLUMNS)]

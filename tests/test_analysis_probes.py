@@ -1,0 +1,155 @@
+"""Probes on memories whose readable positions are known, and what is collected from stories."""
+
+import numpy as np
+import pytest
+import torch
+
+from tempo_lib import Tempo, Video
+from tempo_lib.analysis.probes import (
+    ATTRIBUTES,
+    ProbeData,
+    collect_memories,
+    fit_ridge,
+    probe_positions,
+)
+from tempo_lib.checkpoints import find_checkpoint
+from tempo_lib.world.rendering import render
+from tempo_lib.world.scenes import Scene, Story
+
+POSITIONS, WIDTH, CLASSES = 5, 12, 3
+STORY = Story(
+    (
+        Scene("red star", 47, "beach", 8),
+        Scene(None, None, "snow", 8),
+        Scene("blue circle", 12, "city", 16),
+    )
+)
+LONELY = Story((Scene("green square", 90, "night", 8),))
+
+
+def planted(strength_K, num_videos=40, per_video=15, seed=0):
+    """Memories whose position k shows the label ``strength_K[k]`` times as strong as the noise."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, CLASSES, num_videos * per_video)
+    memories = rng.normal(size=(len(label), len(strength_K), WIDTH))
+    memories[np.arange(len(label)), :, label] += np.array(strength_K)
+    groups = np.repeat(np.arange(num_videos), per_video)
+    return memories, {"colour": np.array(["red", "green", "blue"])[label]}, groups
+
+
+@pytest.mark.parametrize(
+    ("strength", "slope"), [([6, 3, 1.5, 0.7, 0], -1), ([0, 0.7, 1.5, 3, 6], 1)]
+)
+def test_accuracy_follows_what_positions_were_given(strength, slope):
+    table = probe_positions(*planted(strength), seed=0)
+    assert table["position"].tolist() == list(range(POSITIONS))
+    accuracy = table["accuracy"].to_numpy()
+    assert (np.sign(np.diff(accuracy)) == slope).all()
+    assert accuracy.max() > 0.98
+    assert accuracy.min() == pytest.approx(1 / CLASSES, abs=0.07)
+    assert (table["control"] - 1 / CLASSES).abs().max() < 0.08  # a shuffled label cannot be read
+
+
+def test_shuffled_labels_are_read_at_chance_at_every_position():
+    memories, labels, groups = planted([6, 3, 1.5, 0.7, 0])
+    shuffled = {"colour": np.random.default_rng(1).permutation(labels["colour"])}
+    table = probe_positions(memories, shuffled, groups, seed=0)
+    assert (table["accuracy"] - 1 / CLASSES).abs().max() < 0.08
+    assert (table["n"] == len(memories)).all()
+
+
+def test_what_only_tells_the_video_helps_on_no_other_video():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    memories = np.eye(40)[groups][:, None] + 0.01 * rng.normal(size=(400, 1, 40))
+    labels = {"place": np.where(rng.random(40) < 0.5, "beach", "city")[groups]}
+    table = probe_positions(memories, labels, groups, seed=0)
+    assert table["accuracy"].item() < 0.65
+
+
+def test_attributes_do_not_disturb_each_other():
+    memories, labels, groups = planted([2, 1])
+    noise = np.random.default_rng(2).choice(["a", "b"], len(groups))
+    alone = probe_positions(memories, labels, groups, seed=0)["accuracy"]
+    both = probe_positions(memories, {**labels, "noise": noise}, groups, seed=0)
+    assert both["attribute"].tolist() == ["colour"] * 2 + ["noise"] * 2
+    # the folds are drawn after the shuffles, so they differ, and with them a few rows
+    assert both["accuracy"][:2].tolist() == pytest.approx(alone.tolist(), abs=0.05)
+
+
+def test_chance_is_the_commonest_label_of_the_other_videos():
+    rng = np.random.default_rng(0)
+    labels = {"place": np.array((["beach"] * 3 + ["city"]) * 20)}
+    table = probe_positions(rng.normal(size=(80, 1, 4)), labels, np.arange(80) // 4, seed=0)
+    assert table["chance"].item() == 0.75
+
+
+def test_ridge_recovers_a_linear_map_and_meets_its_normal_equations():
+    rng = np.random.default_rng(0)
+    features, weights = rng.normal(size=(200, 4)), rng.normal(size=(4, 2))
+    targets = features @ weights + np.array([3.0, -1.0])
+    found = fit_ridge(features, targets, ridge=1e-9)
+    np.testing.assert_allclose(found, np.vstack([weights, [3.0, -1.0]]), atol=1e-6)
+    strong = fit_ridge(features, targets, ridge=50.0)
+    residual = features @ strong[:-1] + strong[-1] - targets
+    np.testing.assert_allclose(residual.sum(0), 0, atol=1e-9)  # the intercept is not penalised
+    np.testing.assert_allclose(features.T @ residual + 50.0 * strong[:-1], 0, atol=1e-9)
+
+
+def test_labels_that_cannot_be_probed_are_named():
+    memories, labels, groups = planted([1])
+    with pytest.raises(ValueError, match="600 memories but 599 labels of colour"):
+        probe_positions(memories, {"colour": labels["colour"][1:]}, groups, seed=0)
+    with pytest.raises(ValueError, match="shape has one value in all rows"):
+        probe_positions(memories, {"shape": np.full(600, "star")}, groups, seed=0)
+    with pytest.raises(ValueError, match="groups has one value in all rows"):
+        probe_positions(memories, labels, np.zeros(600), seed=0)
+    with pytest.raises(ValueError, match="no attributes to probe"):
+        probe_positions(memories, {}, groups, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Tempo.from_pretrained(find_checkpoint("tiny"))
+
+
+@pytest.fixture(scope="module")
+def collected(model):
+    return collect_memories(model, [STORY, LONELY], size=64, seed=3)
+
+
+def test_every_segment_with_an_actor_is_asked_for_it_and_for_another(collected):
+    labels = collected.labels
+    assert tuple(labels) == ATTRIBUTES
+    assert collected.groups_n.tolist() == [0] * 6 + [1] * 2
+    assert labels["relevance"].tolist() == ["yes", "no"] * 4
+    rows = list(zip(*(labels[name][::2] for name in ATTRIBUTES[:6]), strict=True))
+    assert rows == [
+        ("star", "red", "4", "7", "beach", "0"),
+        ("circle", "blue", "1", "2", "city", "2"),
+        ("circle", "blue", "1", "2", "city", "3"),
+        ("square", "green", "9", "0", "night", "0"),
+    ]
+
+
+def test_rows_are_the_memories_of_their_segment_and_question(model, collected):
+    video = Video(render(STORY, [3, 0], 64), fps=2.0)
+    for actor, rows in (("red star", [(0, 0), (3, 2), (5, 3)]), ("blue circle", [(1, 0), (2, 2)])):
+        expected = model.compress(video, f"Which number is shown with the {actor}?").memories
+        for row, segment in rows:
+            got = torch.from_numpy(collected.memories_nKd[row])
+            torch.testing.assert_close(got, expected[segment], atol=1e-4, rtol=0)
+
+
+def test_a_part_holds_one_relevance_and_drops_its_label(collected):
+    part = collected.part("no")
+    assert isinstance(part, ProbeData) and "relevance" not in part.labels
+    assert len(part.memories_nKd) == len(part.groups_n) == len(part.labels["place"]) == 4
+    np.testing.assert_array_equal(part.memories_nKd, collected.memories_nKd[1::2])
+    with pytest.raises(ValueError, match="must be one of yes, no, got 'maybe'"):
+        collected.part("maybe")
+
+
+def test_stories_without_actors_cannot_be_probed(model):
+    with pytest.raises(ValueError, match="no segment of 1 stories shows one actor"):
+        collect_memories(model, [Story((Scene(None, None, "snow", 8),))], size=64)
