@@ -1,6 +1,7 @@
 # One command each. Needs make, git and Python 3.11 or 3.12; everything else goes into .venv.
 #   make reproduce   every table and figure from nothing: data, training, notebooks
 #   make quick       the same tables and figures from the shipped miniature
+#   make report      all pictures with their origin on one page, runs/report.html
 #   make test        pytest, and every notebook through nbval
 #   make check       format, lint, types, notebook rules
 #   make lab         JupyterLab on the notebooks
@@ -21,7 +22,7 @@ TEST_ENV := OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) TOKENIZERS_PAR
 	HF_HUB_OFFLINE=1 MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick test check format lab notebooks ship clean distclean
+.PHONY: help install reproduce quick report test check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -43,6 +44,11 @@ reproduce: $(STAMP)
 
 quick: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
+
+# Makes first what is not up to date.
+report: $(STAMP)
+	@mkdir -p runs
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce --report runs/report.html
 
 test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \

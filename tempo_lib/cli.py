@@ -171,20 +171,34 @@ def reproduce(
     only: o.OnlyOption = None,
     from_scratch: o.FromScratchOption = False,
     dry_run: o.DryRunOption = False,
+    cores: o.CoresOption = None,
+    executor: o.ExecutorOption = None,
+    report: o.ReportOption = None,
 ) -> int:
-    """Make every table and figure: train or keep a model, ask clips, run the notebooks.
+    """Make every table and figure: train or keep a model, ask suites and clips, run the notebooks.
 
-    Prints its plan first. Finished training is kept, so an interrupted run goes on.
+    Prints its plan with expected times first. What is up to date is not made again.
 
     Examples:
 
     * tempo reproduce --from-scratch
     * tempo reproduce --only table2c --dry-run
+    * tempo reproduce --executor slurm --cores 10
     """
     with needs_extra("notebooks"):
-        from tempo_lib.commands.reproduce import run
+        from tempo_lib.commands.reproduce import ReproduceOptions, run
 
-    return run(preset, only, from_scratch, dry_run)
+    return run(
+        ReproduceOptions(
+            preset=preset,
+            only=only,
+            from_scratch=from_scratch,
+            dry_run=dry_run,
+            cores=cores,
+            executor=executor,
+            report=report,
+        )
+    )
 
 
 @app.command()

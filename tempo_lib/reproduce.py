@@ -1,236 +1,211 @@
-"""``tempo reproduce``: train (or keep what is trained), ask three clips, run the notebooks.
+"""``tempo reproduce``: print a plan with expected times, let Snakemake do it, say what failed.
 
-The notebooks publish to ``figures/<preset>/``; the gallery there is written from the provenance
-files beside the pictures. The plan is data, so that it can be printed before anything runs.
+The plan is data, so that it can be printed before anything runs. Which jobs are up to date,
+in which order and where the others run is Snakemake's business (``Snakefile``).
 """
 
+import fcntl
+import importlib.util
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from tempo_lib.batch_notebooks import pick_notebook, suites_of
+from tempo_lib.checkpoints import find_checkpoint
+from tempo_lib.evaluation.suite_manifests import load_manifest
+from tempo_lib.gallery import expected_seconds
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import PAPER_PRESET, project_root
-from tempo_lib.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.training.stages import STAGES
+from tempo_lib.workflow import CLIPS, GALLERY, Workflow
+from tempo_lib.workflow_jobs import CLIP_SEEDS
 
-CLIP_FRAMES = 60  # 30 s
-CLIP_SEEDS = (101, 102, 103)
-# The batch run takes whole suites, and all of them where a notebook takes several: what 0 and "all"
-# mean is part of these parameters' comments.
-BATCH_PARAMETERS: dict[str, Any] = {
-    "num_questions": 0,
-    "suites": list(SUITE_SECONDS),
-    "variants": ["all"],
-}
-# Whole suites take these notebooks most of an hour. A round of all notebooks runs them on a sample
-# and does not publish it; by name (`--only`) or from scratch they run whole.
-LONG_NOTEBOOKS = ("04_the_miniature", "20_claims")
-SAMPLE_PARAMETERS: dict[str, Any] = {"num_questions": 30, "suites": ["mini-lvbench"]}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of the plan and what it does."""
-
-    title: str
-    act: Callable[[], object]
+CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
+OWN_EXECUTORS = ("local",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch run: which scale, which notebook (None: all), and whether to train."""
+    """What is to be done, and how: on how many cores, or jobs of an executor (None: here)."""
 
-    preset: Preset
-    root: Path
-    only: str | None = None
-    from_scratch: bool = False
-
-    @property
-    def folder(self) -> Path:
-        return self.root / "runs" / self.preset.name / "reproduce"
+    flow: Workflow
+    cores: int
+    executor: str | None = None
 
 
-def make_batch(preset: str, only: str | None, from_scratch: bool) -> Batch:
-    """Check the options; ValueError names an unknown preset or notebook and lists the known."""
-    numbers = load_preset(preset)
+@dataclass(frozen=True)
+class Step:
+    """One job of the plan; ``seconds`` None: not measured yet."""
+
+    job: str
+    title: str
+    seconds: float | None
+
+
+def make_batch(
+    preset: str, only: str | None, from_scratch: bool, cores: int | None, executor: str | None
+) -> Batch:
+    """Check the options; ValueError names what is unknown or absent, with the way out."""
+    numbers, root = load_preset(preset), project_root()
     if numbers.name == PAPER_PRESET:
+        absent = missing_data(numbers, root)
         raise ValueError(
-            f"preset {preset} needs the real benchmarks, whose readers are not part of this "
-            "version; reproduce with --preset tiny"
+            f"preset {preset} cannot run here; missing: {'; '.join(absent)}; and the readers of "
+            "the real benchmarks, which are not part of this version: take --preset tiny"
         )
-    batch = Batch(preset=numbers, root=project_root(), only=only, from_scratch=from_scratch)
-    find_notebooks(batch)
-    return batch
+    if cores is not None and cores < 1:
+        raise ValueError(f"--cores must be 1 or more, got {cores}")
+    if executor is not None:
+        check_executor(executor)
+    if importlib.util.find_spec("snakemake") is None:
+        raise ValueError("snakemake is missing: pip install 'tempo-lib[reproduce]'")
+    name = None if only is None else pick_notebook(root, only).name
+    flow = Workflow(preset=numbers, root=root, only=name, from_scratch=from_scratch)
+    _ = flow.notebooks, snakefile(root)
+    if not from_scratch:
+        find_checkpoint(numbers)
+    return Batch(flow=flow, cores=cores or os.cpu_count() or 1, executor=executor)
 
 
-def find_notebooks(batch: Batch) -> list[Path]:
-    """The notebooks to run: all, or the one whose name, or the number it starts with, is asked."""
-    known = sorted((batch.root / "notebooks").glob("*.ipynb"))
-    if not known:
+def missing_data(preset: Preset, root: Path) -> list[str]:
+    """Each weight and benchmark of the paper's scale that is absent: name, size, where it goes."""
+    from huggingface_hub import try_to_load_from_cache
+
+    weights = preset.weights
+    size = f"about {weights.download_gigabytes:g} GB together with its base compressor"
+    parts = {"checkpoint": weights.checkpoint, "base compressor": weights.base_compressor}
+    absent = [
+        f"{what} {name} ({size if what == 'checkpoint' else 'part of that'}; into the hub's "
+        f"cache: hf download {name})"
+        for what, name in parts.items()
+        if name is not None and not isinstance(try_to_load_from_cache(name, "config.json"), str)
+    ]
+    for suite in Workflow(preset=preset, root=root).suites:
+        benchmark = load_manifest(suite).benchmark
+        folder = root / "data" / benchmark.lower()
+        if not folder.is_dir():
+            absent.append(f"benchmark {benchmark} (into {folder.relative_to(root)})")
+    return absent
+
+
+def check_executor(name: str) -> None:
+    """ValueError for an executor that Snakemake could not load."""
+    if name in OWN_EXECUTORS:
+        return
+    package = f"snakemake-executor-plugin-{name}"
+    try:
+        distribution(package)
+    except PackageNotFoundError as error:
+        known = ", ".join(OWN_EXECUTORS)
         raise ValueError(
-            f"no notebooks in {batch.root / 'notebooks'}; set TEMPO_HOME to a checkout"
-        )
-    if batch.only is None:
-        return known
-    wanted = batch.only.removesuffix(".ipynb")
-    found = [path for path in known if wanted in _names(path)]
-    if len(found) != 1:
-        names = ", ".join(path.stem for path in known)
-        how_many = "several notebooks are" if found else "no notebook is"
-        raise ValueError(f"{how_many} called {batch.only!r}; known: {names}")
-    return found
+            f"no executor {name!r} here: pip install {package}; built in: {known}"
+        ) from error
 
 
 def plan(batch: Batch) -> list[Step]:
-    """The steps in order. One notebook alone leaves the three clips out."""
-    steps = [Step(_train_title(batch), lambda: train(batch))]
-    if batch.only is None:
-        title = f"ask {len(CLIP_SEEDS)} clips that the world writes -> {_shown(batch, 'asks.json')}"
-        steps.append(Step(title, lambda: ask_clips(batch)))
-    for path in find_notebooks(batch):
-        title = f"run notebooks/{path.name} -> figures/{batch.preset.name}/"
-        if is_sampled(batch, path):
-            title = (
-                f"run notebooks/{path.name} on a sample, unpublished (whole: --only {path.stem})"
-            )
-        steps.append(Step(title, lambda path=path: run_one(batch, path)))  # type: ignore[misc]
-    gallery = batch.root / "figures" / "README.md"
-    steps.append(Step("write the gallery figures/README.md", lambda: write_gallery(gallery)))
-    return steps
+    """The jobs that belong to a run, in the order in which one needs another."""
+    flow, titles = batch.flow, dict[str, str]()
+    if flow.from_scratch:
+        work = f"runs/{flow.preset.name}/train"
+        titles["bases"] = f"pre-train base models and reranker in {work} (kept: finished)"
+        for stage in STAGES:
+            titles[f"stage{stage}"] = f"train stage {stage} in {work} (kept: finished)"
+    if flow.only is None:
+        titles[CLIPS] = f"ask {len(CLIP_SEEDS)} clips that the world writes -> asks.json"
+    asking = [book for book in flow.notebooks if flow.only is None or "variants" in book.parameters]
+    for suite in flow.suites:
+        if any(suite in suites_of(book) for book in asking):
+            titles[f"records-{suite}"] = f"ask {suite} under every variant that a result needs"
+    for book in flow.notebooks:
+        made = ", ".join(book.results)
+        titles[book.name] = f"run notebooks/{book.path.name} -> {made}"
+    titles[GALLERY] = "write times and the gallery figures/README.md"
+    known = expected_seconds(flow)
+    return [Step(job, title, known.get(job)) for job, title in titles.items()]
 
 
-def reproduce(batch: Batch, dry_run: bool) -> None:
-    """Print the plan, then do it; an exception of a step ends the run."""
-    steps = plan(batch)
-    for number, step in enumerate(steps, 1):
-        print(f"{number}. {step.title}", flush=True)
-    if dry_run:
-        return
-    for number, step in enumerate(steps, 1):
-        print(f"\n[{number}/{len(steps)}] {step.title}", file=sys.stderr, flush=True)
-        step.act()
-    print(f"done: {batch.root / 'figures' / batch.preset.name}")
-
-
-def train(batch: Batch) -> None:
-    """Make the miniature, or check that there is one; finished parts are kept."""
-    from tempo_lib.checkpoints import find_checkpoint
-
-    if not batch.from_scratch:
-        print(f"using {find_checkpoint(batch.preset)}", file=sys.stderr)
-        return
-    from tempo_lib.training.miniature import Miniature, train_miniature
-
-    train_miniature(Miniature(batch.preset, batch.root / "runs" / batch.preset.name / "train", 0))
-
-
-def ask_clips(batch: Batch) -> list[dict[str, Any]]:
-    """Write three clips, ask three questions of each; ``asks.json`` says what was right."""
-    from tempo_lib.checkpoints import find_checkpoint
-    from tempo_lib.model import Tempo
-    from tempo_lib.video import load_video
-    from tempo_lib.world.clips import write_clip
-    from tempo_lib.world.questions import is_correct, sample_questions
-    from tempo_lib.world.rendering import render
-    from tempo_lib.world.scenes import make_story
-
-    model = Tempo.from_pretrained(find_checkpoint(batch.preset))
-    folder = batch.folder / "clips"
-    folder.mkdir(parents=True, exist_ok=True)
-    records = []
-    for seed in CLIP_SEEDS:
-        rng = np.random.default_rng(seed)
-        story = make_story(rng, CLIP_FRAMES)
-        path = folder / f"clip-{seed}.mp4"
-        write_clip(path, render(story, seed))
-        session = model.open(load_video(path))
-        for question in sample_questions(rng, story, 3):
-            answer = session.ask(question.text)
-            record: dict[str, Any] = {
-                "clip": path.name,
-                "question": question.text,
-                "text": answer.text,
-                "expected": question.answer,
-                "tokens_used": answer.tokens_used,
-                "correct": is_correct(question, answer.text),
-            }
-            records.append(record)
-    num_right = sum(record["correct"] for record in records)
-    print(f"{num_right} of {len(records)} answers right", file=sys.stderr)
-    text = json.dumps(records, indent=1) + "\n"
-    (batch.folder / "asks.json").write_text(text, encoding="utf-8")
-    return records
-
-
-def run_one(batch: Batch, path: Path) -> None:
-    """Run a notebook over whole suites and let it publish its figure, or over a sample."""
-    from tempo_lib.notebooks import check_parameters, run_notebook
-
-    sampled = is_sampled(batch, path)
-    wanted = {"preset": batch.preset.name, **BATCH_PARAMETERS}
-    wanted |= SAMPLE_PARAMETERS if sampled else {}
-    declared = check_parameters(path, {})
-    parameters = {name: value for name, value in wanted.items() if name in declared}
-    run_notebook(path, parameters, batch.folder / "notebooks", publish=not sampled)
-
-
-def is_sampled(batch: Batch, path: Path) -> bool:
-    """Whether a notebook runs on a sample in this batch."""
-    return path.stem in LONG_NOTEBOOKS and batch.only is None and not batch.from_scratch
-
-
-def write_gallery(path: Path) -> None:
-    """Write a page with every published picture, its description and where it comes from."""
-    lines = ["# Figures", "", "Written by `tempo reproduce` from the provenance file beside each"]
-    lines += ["picture: its parameters, the code it came from, and when it was made.", ""]
-    for provenance in sorted(path.parent.glob("*/*.json")):
-        facts = json.loads(provenance.read_text(encoding="utf-8"))
-        lines += _gallery_entry(provenance, facts, path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-
-
-def _gallery_entry(provenance: Path, facts: dict[str, Any], folder: Path) -> list[str]:
-    base = provenance.relative_to(folder).with_suffix("").as_posix()
-    state = {True: "with uncommitted changes", False: "clean", None: "state unknown"}[
-        facts["dirty"]
+def plan_text(steps: list[Step]) -> str:
+    """The plan for people; a job that is up to date is skipped, which only Snakemake can tell."""
+    lines = [
+        f"{number}. {step.title} ({_time(step.seconds)})" for number, step in enumerate(steps, 1)
     ]
-    parameters = ", ".join(f"{name}={value}" for name, value in facts["parameters"].items())
-    lines = [f"## {facts['name']} (preset {facts['preset']})", ""]
-    if f"{facts['name']}.png" in facts["files"]:
-        alt = " ".join(str(facts.get("alt_text") or facts["name"]).replace("]", "").split())
-        lines += [f"![{alt}]({base}.png)", ""]
-    files = [
-        f"[{Path(name).suffix[1:]}]({Path(base).parent.as_posix()}/{name})"
-        for name in sorted(facts["files"])
-    ]
-    lines += [
-        f"- files: {', '.join([*files, f'[provenance]({base}.json)'])}",
-        f"- parameters: {parameters or 'none'}",
-        f"- code: commit {facts['commit']}, {state}",
-        f"- made: {facts['finished']} in {facts['duration_seconds']} s on {facts['device']}",
-        "",
-    ]
-    return lines
+    total = sum(step.seconds or 0 for step in steps)
+    unknown = sum(step.seconds is None for step in steps)
+    lines.append(f"{len(steps)} jobs; if all of them run, {_time(total)} of one core")
+    if unknown:
+        lines[-1] += f", and {unknown} not measured yet"
+    return "\n".join(lines)
 
 
-def _names(path: Path) -> set[str]:
-    """What a notebook may be called: 10_table2c_head, table2c_head, table2c, 10."""
-    number, _, rest = path.stem.partition("_")
-    return {path.stem, number, rest, rest.split("_")[0]}
+def reproduce(batch: Batch, dry_run: bool) -> int:
+    """Print the plan, then do what is not up to date; exit code 1 or 2 where a job failed."""
+    flow = batch.flow
+    print(plan_text(plan(batch)), flush=True)
+    flow.folder.mkdir(parents=True, exist_ok=True)
+    with (flow.folder / "lock").open("w") as lock:
+        # The system frees this lock when its last holder ends, however it ends; the lock files that
+        # Snakemake writes survive a crash and would stop the next run.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"another run is at work in {flow.folder}; wait until it ends"
+            ) from error
+        for old in flow.folder.glob("failures/*.json"):
+            old.unlink()
+        command = snakemake_command(batch, dry_run)
+        code = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()]).returncode
+    if code == 0:
+        if not dry_run:
+            print(f"done: {flow.root / 'figures' / flow.preset.name}")
+        return 0
+    return report_failures(flow)
 
 
-def _train_title(batch: Batch) -> str:
-    if batch.from_scratch:
-        return (
-            f"train the miniature from nothing in runs/{batch.preset.name}/train (kept: finished)"
-        )
-    return "use the trained checkpoint: your own run's, else the shipped one"
+def snakemake_command(batch: Batch, dry_run: bool) -> list[str]:
+    """Snakemake as a program of its own: so its plugins find what they expect."""
+    flow = batch.flow
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile(flow.root))]
+    command += ["--directory", str(flow.root), "--keep-going", "--rerun-incomplete", "--nolock"]
+    # "input" is left out: a run of one notebook asks for fewer inputs, which is no change of them.
+    command += ["--rerun-triggers", "mtime", "params", "code", "--scheduler", "greedy"]
+    command += ["--max-checksum-file-size", str(CHECKSUM_BYTES), "--quiet", "rules", "host"]
+    if batch.executor is None:
+        command += ["--cores", str(batch.cores)]
+    else:
+        command += ["--executor", batch.executor, "--jobs", str(batch.cores)]
+    command += ["--dry-run"] if dry_run else []
+    command += ["--config", f"preset={flow.preset.name}", f"from_scratch={flow.from_scratch}"]
+    return command + ([] if flow.only is None else [f"only={flow.only}"])
 
 
-def _shown(batch: Batch, name: str) -> str:
-    return (batch.folder / name).relative_to(batch.root).as_posix()
+def report_failures(flow: Workflow) -> int:
+    """Print why each failed job failed; 1 where one of them is a defect, 2 for bad input."""
+    found = [json.loads(path.read_text()) for path in sorted(flow.folder.glob("failures/*.json"))]
+    for failure in found:
+        print(f"\n{failure['job']} failed:\n{failure['reason']}", file=sys.stderr)
+    if not found:
+        print("the workflow stopped; Snakemake says why above", file=sys.stderr)
+        return 1
+    return min(failure["code"] for failure in found)
+
+
+def snakefile(root: Path) -> Path:
+    """The project's Snakefile, else that of the checkout this package lies in."""
+    for folder in (root, Path(__file__).resolve().parents[1]):
+        if (folder / "Snakefile").is_file():
+            return folder / "Snakefile"
+    raise ValueError(f"no Snakefile in {root}; set TEMPO_HOME to a checkout")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "not measured yet"
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,112 +1,144 @@
-"""The batch run: its plan, what may be asked for, and the gallery from provenance files."""
+"""``tempo reproduce``: its plan, what may be asked for, and what the user sees of a failure."""
 
-import json
-from dataclasses import replace
+import fcntl
+import subprocess
+import sys
 
 import pytest
+from batch_samples import write_notebook, write_project
 
+from tempo_lib import checkpoints
 from tempo_lib import reproduce as module
 from tempo_lib.cli import run
 from tempo_lib.presets import load_preset
-from tempo_lib.reproduce import Batch, ask_clips, find_notebooks, write_gallery
+from tempo_lib.workflow import Workflow
+
+RUN_SMALL = """
+import json, sys
+from tempo_lib.notebooks import run_notebook
+run_notebook(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])
+"""
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A folder with three empty notebooks, taken for the project."""
-    (tmp_path / "notebooks").mkdir()
-    for name in ("01_ask_a_video", "10_table2c_head_against_tail", "11_table2e_prune"):
-        (tmp_path / "notebooks" / f"{name}.ipynb").write_text("{}")
+def project(tmp_path, monkeypatch):
+    """A folder with two small notebooks, taken for the project."""
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
-    return tmp_path
+    return write_project(tmp_path)
 
 
-def test_a_dry_run_prints_the_plan_and_does_nothing(capsys, checkout):
-    assert run(["reproduce", "--from-scratch", "--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(".")[0] for line in lines] == ["1", "2", "3", "4", "5", "6"]
-    assert "train the miniature from nothing" in lines[0]
-    assert "ask 3 clips" in lines[1]
-    assert "01_ask_a_video.ipynb" in lines[2]
-    assert "gallery" in lines[5]
-    assert [path.name for path in checkout.iterdir()] == ["notebooks"]
+def steps_of(root, **options):
+    flow = Workflow(preset=load_preset("tiny"), root=root, **options)
+    return module.plan(module.Batch(flow=flow, cores=2))
 
 
-def test_long_notebooks_run_on_a_sample_unless_named_or_from_scratch(checkout):
-    path = checkout / "notebooks" / f"{module.LONG_NOTEBOOKS[0]}.ipynb"
-    path.write_text("{}")
-    batch = Batch(preset=load_preset("tiny"), root=checkout)
-    assert module.is_sampled(batch, path)
-    assert not module.is_sampled(batch, checkout / "notebooks" / "01_ask_a_video.ipynb")
-    assert not module.is_sampled(replace(batch, only=path.stem), path)
-    assert not module.is_sampled(replace(batch, from_scratch=True), path)
-    assert any("on a sample, unpublished" in step.title for step in module.plan(batch))
+def test_the_plan_names_every_job_in_order(project):
+    text = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
+    write_notebook(project, "20_all", 'start_run("all")', parameters=text)
+    jobs = [step.job for step in steps_of(project, from_scratch=True)]
+    assert jobs[:6] == ["bases", "stage0", "stage1", "stage2", "stage3", "clips"]
+    assert jobs[6:8] == ["records-mini-lvbench", "records-mini-videomme"]  # the longest first
+    assert jobs[10:] == ["01_first", "10_tablex_long", "20_all", "gallery"]
+    assert [step.job for step in steps_of(project)] == jobs[5:]
 
 
-@pytest.mark.parametrize("name", ["10", "table2c", "10_table2c_head_against_tail", "table2c.ipynb"])
-def test_one_notebook_is_found_by_its_number_or_name(checkout, name):
-    batch = Batch(preset=load_preset("tiny"), root=checkout, only=name)
-    assert [path.stem for path in find_notebooks(batch)] == ["10_table2c_head_against_tail"]
+def test_one_result_needs_its_notebook_and_nothing_else(project):
+    assert [step.job for step in steps_of(project, only="01_first")] == ["01_first", "gallery"]
 
 
-def test_an_unknown_notebook_lists_the_known_ones_and_exits_2(capsys, checkout):
-    assert run(["reproduce", "--only", "table9"]) == 2
+def test_a_plan_says_what_was_measured_and_what_was_not():
+    steps = [module.Step("a", "do a", 30.0), module.Step("b", "do b", None)]
+    assert module.plan_text(steps).splitlines() == [
+        "1. do a (30 s)",
+        "2. do b (not measured yet)",
+        "2 jobs; if all of them run, 30 s of one core, and 1 not measured yet",
+    ]
+    long = [module.Step("a", "do a", 600.0), module.Step("b", "do b", 9000.0)]
+    assert module.plan_text(long).splitlines()[-1].endswith("2.7 h of one core")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "table9"], "error: no notebook or result is called 'table9'; known, with"),
+        (["--executor", "moon"], "error: no executor 'moon' here: pip install snakemake-executor"),
+        (["--cores", "0"], "error: --cores must be 1 or more, got 0"),
+        (["--report", "page.pdf"], "error: --report page.pdf: the page is HTML"),
+        (["--preset", "huge"], "error: unknown preset 'huge'"),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(capsys, project, arguments, message):
+    assert run(["reproduce", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(
-        "error: no notebook is called 'table9'; known: 01_ask_a_video, 10_table2c"
-    )
+    assert err.startswith(message)
     assert len(err.splitlines()) == 1
+    assert [path.name for path in project.iterdir()] == ["notebooks"]
 
 
-def test_without_a_checkpoint_the_run_ends_in_one_line(capsys, checkout, monkeypatch):
-    from tempo_lib import checkpoints
+def test_the_papers_scale_lists_what_is_missing(capsys, project):
+    assert run(["reproduce", "--preset", "6b"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for name in ("Vision-CAIR/Tempo-6B", "Qwen/Qwen3-VL-2B-Instruct", "17 GB"):
+        assert name in line
+    for benchmark in ("LongVideoBench", "MLVU", "Video-MME", "LVBench"):
+        assert f"benchmark {benchmark} (into data/{benchmark.lower()})" in line
+    assert [path.name for path in project.iterdir()] == ["notebooks"]
 
-    monkeypatch.setattr(checkpoints.resources, "files", lambda _: checkout)
+
+def test_what_is_there_is_not_called_missing(project):
+    (project / "data" / "mlvu").mkdir(parents=True)
+    absent = module.missing_data(load_preset("6b"), project)
+    assert not any("MLVU" in text for text in absent)
+    assert any("LVBench" in text for text in absent)
+
+
+def test_without_a_checkpoint_the_run_ends_in_one_line(capsys, project, monkeypatch):
+    monkeypatch.setattr(checkpoints.resources, "files", lambda _: project)
     assert run(["reproduce", "--only", "01"]) == 2
     assert "no checkpoint stage3" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_failing_notebook_exits_1_and_names_its_cell(capsys, checkout, monkeypatch):
-    import nbformat
-
-    cells = [nbformat.v4.new_code_cell("num: int = 1  # a number")]
-    cells[0].metadata["tags"] = ["parameters"]
-    cells.append(nbformat.v4.new_code_cell("assert num == 2, 'it is not two'"))
-    notebook = checkout / "notebooks" / "01_ask_a_video.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    monkeypatch.setattr(module, "train", lambda _: None)
-    assert run(["reproduce", "--only", "01"]) == 1
-    err = capsys.readouterr().err
-    assert "in cell 2 of 2" in err
-    assert "it is not two" in err
+def test_a_second_run_at_the_same_time_is_refused(capsys, project):
+    folder = project / "runs" / "tiny" / "reproduce"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(["reproduce", "--only", "01"]) == 2
+    assert "another run is at work" in capsys.readouterr().err
 
 
-def test_the_clips_are_asked_and_judged(checkout, tiny_tempo, monkeypatch):
-    from tempo_lib import checkpoints
-
-    folder = checkout / "checkpoint"
-    tiny_tempo.save_pretrained(folder)
-    monkeypatch.setattr(checkpoints, "find_checkpoint", lambda _: folder)
-    batch = Batch(preset=load_preset("tiny"), root=checkout)
-    records = ask_clips(batch)
-    assert json.loads((batch.folder / "asks.json").read_text()) == records
-    assert len({record["clip"] for record in records}) == 3
-    assert all((batch.folder / "clips" / record["clip"]).is_file() for record in records)
-    assert all(record["correct"] in (True, False) for record in records)
+def test_the_cluster_gets_the_same_workflow(project):
+    flow = Workflow(preset=load_preset("tiny"), root=project, only="01_first")
+    here = module.snakemake_command(module.Batch(flow=flow, cores=2), dry_run=False)
+    there = module.snakemake_command(
+        module.Batch(flow=flow, cores=2, executor="slurm"), dry_run=False
+    )
+    assert [word for word in here if word not in there] == ["--cores"]
+    assert [word for word in there if word not in here] == ["--executor", "slurm", "--jobs"]
+    assert here[-1] == "only=01_first"
 
 
-def test_the_gallery_shows_every_published_picture_with_its_origin(tmp_path):
-    facts = {"name": "fig4", "preset": "tiny", "dirty": False, "commit": "abc", "device": "cpu"}
-    facts |= {"parameters": {"seed": 0, "num_questions": 64}, "files": {"fig4.png": "0"}}
-    facts |= {"finished": "2026-01-01T00:00:00+00:00", "duration_seconds": 1.5}
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "fig4.json").write_text(json.dumps(facts))
-    write_gallery(tmp_path / "README.md")
-    page = (tmp_path / "README.md").read_text()
-    assert "](tiny/fig4.png)" in page
-    assert "[provenance](tiny/fig4.json)" in page
-    assert "seed=0, num_questions=64" in page
-    assert "commit abc, clean" in page
-    write_gallery(tmp_path / "README.md")
-    assert (tmp_path / "README.md").read_text() == page
+def test_a_failing_notebook_is_shown_at_the_end_with_its_cell(capfd, project):
+    write_notebook(project, "02_bad", "num = 1", "assert num == 2, 'it is not two'")
+    assert run(["reproduce", "--only", "02_bad"]) == 1
+    end = capfd.readouterr().err.split("\n02_bad failed:\n")[-1]
+    assert "in cell 3 of 3" in end
+    assert "it is not two" in end
+    copy = project / "runs" / "tiny" / "reproduce" / "notebooks" / "02_bad.ipynb"
+    assert "it is not two" in copy.read_text()
+
+
+def test_two_fresh_processes_make_the_same_bits(repo_root, tmp_path, monkeypatch):
+    """A figure from a drawn video to a table, nothing kept in between."""
+    notebook = repo_root / "notebooks" / "01_ask_a_video.ipynb"
+    tables = []
+    for name in ("one", "two"):
+        home = tmp_path / name
+        home.mkdir()
+        monkeypatch.setenv("TEMPO_HOME", str(home))
+        arguments = [str(notebook), '{"num_frames": 96}', str(home / "executed")]
+        subprocess.run([sys.executable, "-c", RUN_SMALL, *arguments], check=True, cwd=repo_root)
+        tables.append((home / "runs" / "tiny" / "ask_a_video" / "ask_a_video.csv").read_bytes())
+    assert tables[0] == tables[1]
+    assert len(tables[0].splitlines()) == 1 + 2 * 96 // 8  # two questions, 8 frames a segment

@@ -171,9 +171,23 @@ OutJsonOption = Annotated[
 ]
 OnlyOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="One notebook, by name or number.", show_default="all"),
+    typer.Option(
+        metavar="NAME", help="One result, or a notebook's name or number.", show_default="all"
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+CoresOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Jobs at a time, one core each.", show_default="all cores"),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Snakemake's executor, as slurm.", show_default="here"),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.html", help="All pictures on one page.", show_default="none"),
+]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="IN", help="Checkpoint folder or hub id.", show_default=False)
 ]

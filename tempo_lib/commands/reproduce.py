@@ -1,21 +1,41 @@
-"""``tempo reproduce``: errors of its options and notebooks become one line or a short report."""
+"""``tempo reproduce``: errors of its options become one line, failed jobs a short report."""
 
-import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 from tempo_lib.checkpoints import CheckpointError
-from tempo_lib.commands.errors import bad_input
-from tempo_lib.notebooks import NotebookError
+from tempo_lib.commands.errors import InputError, bad_input
+from tempo_lib.gallery import write_report
 from tempo_lib.reproduce import make_batch, reproduce
 
 
-def run(preset: str, only: str | None, from_scratch: bool, dry_run: bool) -> int:
-    """Return 0, or 1 when a notebook failed: which cell and why is then on stderr."""
-    with bad_input():
-        batch = make_batch(preset, only, from_scratch)
-    try:
-        with bad_input(CheckpointError):
-            reproduce(batch, dry_run)
-    except NotebookError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class ReproduceOptions:
+    """Options of ``tempo reproduce``; ``cores`` None: all there are."""
+
+    preset: str
+    only: str | None = None
+    from_scratch: bool = False
+    dry_run: bool = False
+    cores: int | None = None
+    executor: str | None = None
+    report: Path | None = None
+
+
+def run(options: ReproduceOptions) -> int:
+    """Return 0, 1 when a notebook or the workflow failed, 2 for bad input of a job."""
+    report = options.report
+    if report is not None:
+        if report.suffix != ".html":
+            raise InputError(f"--report {report}: the page is HTML, so call it {report.stem}.html")
+        if not report.absolute().parent.is_dir():
+            raise InputError(f"--report {report}: the folder {report.parent} does not exist")
+    with bad_input(ValueError, CheckpointError):
+        batch = make_batch(
+            options.preset, options.only, options.from_scratch, options.cores, options.executor
+        )
+        code = reproduce(batch, options.dry_run)
+    if report is not None and not options.dry_run:
+        write_report(report, batch.flow.root / "figures")
+        print(f"wrote {report}")
+    return code

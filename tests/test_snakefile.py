@@ -1,0 +1,68 @@
+"""The workflow itself: which jobs it has, and that only what changed runs again."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from batch_samples import SAVE, SETUP, write_notebook, write_project
+
+from tempo_lib.cli import run
+from tempo_lib.presets import load_preset
+from tempo_lib.reproduce import Batch, snakemake_command
+from tempo_lib.workflow import Workflow
+
+JOB = re.compile(r"^(\S+) +1$", re.MULTILINE)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
+    return write_project(tmp_path)
+
+
+def jobs_to_run(root, **options):
+    """Names of the jobs that a dry run would start."""
+    flow = Workflow(preset=load_preset("tiny"), root=root, **options)
+    command = snakemake_command(Batch(flow=flow, cores=2), dry_run=True)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(JOB.findall(done.stdout + done.stderr))
+
+
+def test_from_scratch_reaches_from_base_models_to_the_gallery(project):
+    text = 'suite: str = "mini-mlvu"  # which'
+    write_notebook(project, "20_suite", 'start_run("suite")', parameters=text)
+    assert jobs_to_run(project, from_scratch=True) == {
+        *("bases", "stage0", "stage1", "stage2", "stage3", "clips", "records-mini-mlvu"),
+        *("01_first", "10_tablex_long", "20_suite", "gallery", "all"),
+    }
+
+
+def test_only_the_notebook_that_changed_runs_again(project):
+    flow = Workflow(preset=load_preset("tiny"), root=project)
+    results = [file for book in flow.notebooks for file in flow.published(book)]
+    receipts = [flow.receipt(name) for name in ("clips", "01_first", "10_tablex_long")]
+    for name in (*results, *receipts, flow.receipt("gallery")):  # as if all had run
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("{}")
+    assert jobs_to_run(project) == set()
+    later = time.time() + 60
+    os.utime(project / "notebooks" / "10_tablex_long.ipynb", (later, later))
+    assert jobs_to_run(project) == {"10_tablex_long", "gallery", "all"}
+
+
+def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_changes(project):
+    assert run(["reproduce", "--only", "tablex"]) == 0
+    table = project / "figures" / "tiny" / "tablex.csv"
+    assert table.read_text() == "value\n1\n"
+    assert not (project / "figures" / "tiny" / "first.csv").exists()
+    times = (project / "figures" / "tiny" / "reproduce.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in times] == ["job", "10_tablex_long"]
+    os.utime(project / "notebooks" / "10_tablex_long.ipynb")  # as a checkout does: same content
+    assert jobs_to_run(project, only="10_tablex_long") == set()
+    write_notebook(project, "10_tablex_long", SETUP, SAVE.format(name="tablex", value=2))
+    assert run(["reproduce", "--only", "tablex", "--report", str(project / "page.html")]) == 0
+    assert table.read_text() == "value\n2\n"
+    assert "tablex" in (project / "page.html").read_text()
