@@ -18,10 +18,16 @@ import torch
 from torch import nn
 
 from tempo_lib import prompts
+from tempo_lib.analysis.probes import actor_segments
 from tempo_lib.compressor import SegmentMemories
+from tempo_lib.evaluation.metrics import Difference, paired_difference
 from tempo_lib.model import Tempo
 from tempo_lib.sequence import IGNORE, MEMORY_SLOT, Turn, training_ids
 from tempo_lib.video import Video
+from tempo_lib.world.language import FPS
+from tempo_lib.world.questions import QUESTION_TEXT
+from tempo_lib.world.rendering import render
+from tempo_lib.world.scenes import Story
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +162,45 @@ def memory_attention(
         prompt=rows_YKL[:, :, ~(visual_L | query_L | memory_L)].sum(-1),
         words=[model.encoder.tokenizer.decode([index]) for index in query_ids],
     )
+
+
+def story_attention(
+    model: Tempo, stories: Sequence[Story], size: int = 128, seed: int = 0
+) -> "pd.DataFrame":
+    """Columns story, position, target, share, averaged over layers: one segment a story.
+
+    It is the first that shows one actor, asked for it; stories without one are left out.
+    ``seed`` paints the stories. ValueError when no story is left.
+    """
+    import pandas as pd
+
+    numbers, parts = model.config.video_numbers, []
+    for index, story in enumerate(stories):
+        shown = next(actor_segments(story, numbers.window, numbers.stride), None)
+        if shown is None:
+            continue
+        segment, scene = shown
+        video = Video(render(story, [seed, index], size), fps=FPS)
+        question = QUESTION_TEXT["needle"].format(actor=scene.actor)
+        shares = memory_attention(model, video, question, segment).shares()
+        mean = shares.groupby(["position", "target"], sort=False)["share"].mean().reset_index()
+        parts.append(mean.assign(story=index))
+    if not parts:
+        raise ValueError(f"none of {len(stories)} stories shows an actor; draw more stories")
+    return pd.concat(parts, ignore_index=True)
+
+
+def attention_halves(shares: "pd.DataFrame", target: str, seed: int) -> Difference:
+    """Share of ``story_attention`` that goes to ``target`` in the first half of the positions
+    minus that in the second half, paired by story. ValueError for an unknown target."""
+    if target not in TARGETS:
+        raise ValueError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
+    part = shares[shares["target"] == target]
+    grid = part.pivot(index="story", columns="position", values="share").sort_index(axis=1)
+    middle = grid.shape[1] // 2
+    first, second = grid.iloc[:, :middle].mean(axis=1), grid.iloc[:, middle:].mean(axis=1)
+    videos = [str(story) for story in grid.index]
+    return paired_difference(first.tolist(), second.tolist(), videos, seed)
 
 
 @torch.no_grad()

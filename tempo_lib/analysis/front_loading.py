@@ -5,20 +5,36 @@ their accuracy over k, the index is (H - T) / (H + T): 1 when tails answer nothi
 not matter which end is kept, -1 when heads answer nothing. What guessing gives is in both areas
 and pulls the index towards 0, so an index is never too large for that reason.
 
+Every experiment of the lesson ends on a ``Difference``; ``judged`` turns them into findings.
+
 Shape suffixes: Q questions, V videos, k sizes of a slice, R draws.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.evaluation.metrics import ALL_KINDS, ASKED, CONFIDENCE, NUM_DRAWS, clusters
+from tempo_lib.evaluation.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
+from tempo_lib.evaluation.metrics import (
+    ALL_KINDS,
+    ASKED,
+    CONFIDENCE,
+    NUM_DRAWS,
+    Difference,
+    clusters,
+    holm,
+    paired_difference,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD, TAIL = "head", "tail"
+BASE = "base"  # both base models as they were before any stage
+CHECKPOINTS = (BASE, "stage0", "stage1", "stage2", "stage3")
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,7 @@ def front_loading_index(answers: "pd.DataFrame", seed: int) -> FrontLoading:
     bootstrap over videos; a single video says nothing about others, so it gives -1..1.
     ValueError unless head and tail were asked the same questions at the same two or more k.
     """
-    head_Q, tail_Q, video_Q = _areas(answers)
+    head_Q, tail_Q, video_Q = _areas(answers, HEAD, TAIL)
     names, place_Q = np.unique(video_Q, return_inverse=True)
     head_V, tail_V = (np.bincount(place_Q, weights=area) for area in (head_Q, tail_Q))
     index = float(_index(head_V.sum(), tail_V.sum()))
@@ -74,29 +90,103 @@ def front_loading_table(
     return pd.DataFrame(rows)
 
 
-def _areas(answers: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Head and tail area of every question, in 0..1 (Q,) each, and its video."""
+def area_difference(
+    answers: "pd.DataFrame", seed: int, first: str = HEAD, second: str = TAIL
+) -> Difference:
+    """Area under ``first`` minus that under ``second``: accuracies averaged over k, paired.
+
+    ValueError unless both schemes were asked the same questions at the same two or more k.
+    """
+    first_Q, second_Q, video_Q = _areas(answers, first, second)
+    return paired_difference(first_Q.tolist(), second_Q.tolist(), video_Q.tolist(), seed)
+
+
+def stages_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
+    """One row a checkpoint, in the order of training: checkpoint and ``FrontLoading``'s fields.
+
+    ``answers``: of ``slices.slice_answers`` with a column ``checkpoint``.
+    """
+    import pandas as pd
+
+    parts = _by_checkpoint(answers)
+    rows = [
+        {"checkpoint": name, **vars(front_loading_index(part, seed))}
+        for name, part in parts.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def stage_steps(answers: "pd.DataFrame", seed: int) -> dict[str, Difference]:
+    """``"base to stage0"`` and so on: the change of head area minus tail area, paired.
+
+    ValueError where a checkpoint was asked other questions than the one before it.
+    """
+    gaps = {}
+    for name, part in _by_checkpoint(answers).items():
+        head_Q, tail_Q, video_Q = _areas(part, HEAD, TAIL)
+        gaps[name] = (head_Q - tail_Q, video_Q)
+    steps = {}
+    for (before, (gap_Q, video_Q)), (after, (later_Q, same_Q)) in pairwise(gaps.items()):
+        if not np.array_equal(video_Q, same_Q):
+            raise ValueError(f"{before} and {after} were not asked the same questions")
+        change = paired_difference(later_Q.tolist(), gap_Q.tolist(), video_Q.tolist(), seed)
+        steps[f"{before} to {after}"] = change
+    return steps
+
+
+def judged(found: Sequence[tuple[str, str, Difference]]) -> "pd.DataFrame":
+    """Columns topic, says, n, effect, low, high, p, p_holm, verdict of (topic, says, measured).
+
+    Each sentence says that its effect is above 0: shown or reversed where p, corrected for the
+    number of sentences (Holm), is below 0.05, else not shown.
+    """
+    import pandas as pd
+
+    corrected = holm([measured.p_value for _, _, measured in found])
+    rows = []
+    for (topic, says, measured), p_holm in zip(found, corrected, strict=True):
+        facts = asdict(measured)
+        facts["effect"], facts["p"] = facts.pop("difference"), facts.pop("p_value")
+        sign = SHOWN if measured.difference > 0 else REVERSED
+        verdict = sign if p_holm < ALPHA else NOT_SHOWN
+        rows.append({"topic": topic, "says": says, **facts, "p_holm": p_holm, "verdict": verdict})
+    columns = ["topic", "says", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _by_checkpoint(answers: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    unknown = sorted(set(answers["checkpoint"]) - set(CHECKPOINTS))
+    if unknown:
+        raise ValueError(f"unknown checkpoints {unknown}; known: {', '.join(CHECKPOINTS)}")
+    parts = {name: answers[answers["checkpoint"] == name] for name in CHECKPOINTS}
+    return {name: part for name, part in parts.items() if len(part)}
+
+
+def _areas(
+    answers: "pd.DataFrame", first: str, second: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Areas of every question under two schemes, in 0..1 (Q,) each, and its video."""
     keys = [name for name in ASKED if name in answers]
     grids = []
-    for scheme in (HEAD, TAIL):
+    for scheme in (first, second):
         part = answers[answers["scheme"] == scheme]
         if part.empty:
             known = ", ".join(map(str, answers["scheme"].unique()))
             raise ValueError(f"no answers of scheme {scheme!r}; the frame holds {known}")
         named = part.assign(cluster=clusters(part)).set_index([*keys, "cluster", "k"])["correct"]
         grids.append(named.astype(float).unstack("k").sort_index(axis=0).sort_index(axis=1))
-    head_Qk, tail_Qk = grids
-    if not head_Qk.index.equals(tail_Qk.index) or not head_Qk.columns.equals(tail_Qk.columns):
-        raise ValueError("head and tail were not asked the same questions at the same k")
-    if head_Qk.isna().any(axis=None) or tail_Qk.isna().any(axis=None):
+    first_Qk, second_Qk = grids
+    if not first_Qk.index.equals(second_Qk.index) or not first_Qk.columns.equals(second_Qk.columns):
+        raise ValueError(f"{first} and {second} were not asked the same questions at the same k")
+    if first_Qk.isna().any(axis=None) or second_Qk.isna().any(axis=None):
         raise ValueError("a question lacks some of the k; ask all of them at every k")
-    k = head_Qk.columns.to_numpy(dtype=float)
+    k = first_Qk.columns.to_numpy(dtype=float)
     if len(k) < 2:
         raise ValueError(f"an area needs at least 2 values of k, got {len(k)}; ask more of them")
-    video_Q = head_Qk.index.get_level_values("cluster").to_numpy()
+    video_Q = first_Qk.index.get_level_values("cluster").to_numpy()
     width = k[-1] - k[0]
-    head_Q, tail_Q = (np.trapezoid(grid.to_numpy(), k, axis=1) / width for grid in grids)
-    return head_Q, tail_Q, video_Q
+    first_Q, second_Q = (np.trapezoid(grid.to_numpy(), k, axis=1) / width for grid in grids)
+    return first_Q, second_Q, video_Q
 
 
 def _index(head: np.ndarray, tail: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 from tempo_lib.analysis.attention_maps import answer_ids
 from tempo_lib.analysis.slices import answer_kept, asked_memories, question_row
 from tempo_lib.compressor import SegmentMemories
-from tempo_lib.evaluation.metrics import clusters, paired_difference
+from tempo_lib.evaluation.metrics import Difference, clusters, paired_difference
 from tempo_lib.evaluation.suites import Suite
 from tempo_lib.model import Tempo
 from tempo_lib.world.questions import is_correct
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WAYS = ("mean", "drop")
+BACKWARDS = "backwards"  # the block of answers from whole memories, last one first
 WHOLE = "none"  # the block of answers from whole memories
 
 
@@ -78,9 +79,10 @@ def knockout_answers(
 ) -> "pd.DataFrame":
     """One row per (block, question): block, first, last, way, question_row, prediction, correct.
 
-    Block "none" is the answer from whole memories. ``blocks``: None takes every position alone.
-    ``way``: "mean" replaces by ``mean_Kd`` (None: that of the suite), "drop" leaves out, and all
-    later memories then move up. ValueError for another way.
+    Block "none" is the answer from whole memories, "backwards" that from whole memories in
+    reverse. ``blocks``: None takes every position alone. ``way``: "mean" replaces by ``mean_Kd``
+    (None: that of the suite), "drop" leaves out, and all later memories then move up. ValueError
+    for another way.
     """
     import pandas as pd
 
@@ -94,6 +96,7 @@ def knockout_answers(
     for video, question, memories in asked_memories(model, suite, prompt, progress):
         whole = {"block": WHOLE, "first": -1, "last": -1}
         kept = [(whole, memories.memories)]
+        kept += [({**whole, "block": BACKWARDS}, memories.memories.flip(1))]
         kept += [(_named(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
         for block, kept_Nkd in kept:
             text = answer_kept(model, memories, kept_Nkd, question.asked.text)
@@ -101,6 +104,29 @@ def knockout_answers(
             named = question_row(suite, video, question)
             rows.append({**block, "way": way, **named, **judged})
     return pd.DataFrame(rows)
+
+
+def half_blocks(capacity: int) -> list[list[int]]:
+    """The first and the second half of the positions, then every position alone."""
+    middle = capacity // 2
+    singles = [list(block) for block in position_blocks(capacity)]
+    return [list(range(middle)), list(range(middle, capacity)), *singles]
+
+
+def block_difference(answers: "pd.DataFrame", first: str, second: str, seed: int) -> Difference:
+    """Accuracy of the answers of block ``first`` minus those of ``second``, paired.
+
+    ValueError for a block that the frame does not hold.
+    """
+    keys = ["suite", "world_seed", "question_id"]
+    parts = [answers[answers["block"] == name].set_index(keys) for name in (first, second)]
+    for name, part in zip((first, second), parts, strict=True):
+        if part.empty:
+            known = ", ".join(map(str, answers["block"].unique()))
+            raise ValueError(f"no answers without block {name!r}; the frame holds {known}")
+    one, other = parts[0], parts[1].loc[parts[0].index]
+    videos = clusters(one.reset_index())
+    return paired_difference(one["correct"].tolist(), other["correct"].tolist(), videos, seed)
 
 
 def knockout_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
@@ -117,7 +143,8 @@ def knockout_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     keys = ["suite", "world_seed", "question_id"]
     whole = answers[answers["block"] == WHOLE].set_index(keys)
     rows = []
-    for name, part in answers[answers["block"] != WHOLE].groupby("block", sort=False):
+    blocks = answers[~answers["block"].isin([WHOLE, BACKWARDS])]
+    for name, part in blocks.groupby("block", sort=False):
         without = part.set_index(keys).loc[whole.index]
         without_Q, whole_Q = (frame["correct"].tolist() for frame in (without, whole))
         change = paired_difference(without_Q, whole_Q, clusters(whole.reset_index()), seed)
@@ -158,6 +185,16 @@ def gradient_shares(
         for position, share in enumerate((total_K / total_K.sum()).tolist()):
             rows.append({**named, "position": position, "share": share})
     return pd.DataFrame(rows)
+
+
+def gradient_halves(shares: "pd.DataFrame", seed: int) -> Difference:
+    """Share of ``gradient_shares`` in the first half of the positions minus the second half."""
+    keys = ["suite", "world_seed", "video", "question_id"]
+    grid = shares.pivot(index=keys, columns="position", values="share").sort_index(axis=1)
+    middle = grid.shape[1] // 2
+    first, second = grid.iloc[:, :middle].sum(axis=1), grid.iloc[:, middle:].sum(axis=1)
+    videos = clusters(grid.reset_index())
+    return paired_difference(first.tolist(), second.tolist(), videos, seed)
 
 
 def position_similarity(memories_nKd: np.ndarray) -> np.ndarray:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tempo_lib.evaluation.metrics import ALL_KINDS, Difference, paired_difference
 from tempo_lib.model import Tempo
 from tempo_lib.session import VideoSession
 from tempo_lib.video import Video
 from tempo_lib.world.language import ACTORS, FPS
 from tempo_lib.world.questions import QUESTION_TEXT
 from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Scene, Story
+from tempo_lib.world.scenes import Scene, Story, make_story
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def collect_memories(
         rng = np.random.default_rng([seed, group])
         session = model.open(Video(render(story, [seed, group], size), fps=FPS))
         asked: dict[str, np.ndarray] = {}
-        for segment, scene in _segments(story, window, stride):
+        for segment, scene in actor_segments(story, window, stride):
             for actor in (str(scene.actor), _other_actor(rng, story, str(scene.actor))):
                 if actor not in asked:
                     asked[actor] = _memories(session, actor, prompt)
@@ -98,20 +99,13 @@ def probe_positions(
     """
     import pandas as pd
 
-    _check(memories_nKd, labels, groups_n)
-    rng = np.random.default_rng(seed)
-    codes = {name: np.unique(values, return_inverse=True)[1] for name, values in labels.items()}
-    # a shuffled attribute is one more attribute, so that one fit serves them all
-    shuffled = {name: rng.permutation(code) for name, code in codes.items()}
-    folds_n = _deal(groups_n, num_folds, rng)
-    memories = np.asarray(memories_nKd, dtype=np.float64)
+    codes, read, folds_n = _readings(memories_nKd, labels, groups_n, seed, num_folds, ridge)
     rows = []
-    for position in range(memories.shape[1]):
-        read = _read(memories[:, position], [codes, shuffled], folds_n, ridge)
+    for position, (is_right, control_is_right) in enumerate(read):
         for name, code in codes.items():
             share = {
-                "accuracy": float((read[0][name] == code).mean()),
-                "control": float((read[1][name] == shuffled[name]).mean()),
+                "accuracy": float(is_right[name].mean()),
+                "control": float(control_is_right[name].mean()),
                 "chance": _chance(code, folds_n),
             }
             rows.append({"attribute": name, "position": position, **share, "n": len(code)})
@@ -120,6 +114,51 @@ def probe_positions(
     return table.sort_values(
         ["attribute", "position"], key=lambda c: c.map(order) if c.name == "attribute" else c
     ).reset_index(drop=True)
+
+
+def probe_table(data: ProbeData, seed: int) -> "pd.DataFrame":
+    """``probe_positions`` of every attribute: relevance on all rows, the others where the question
+    does not name them."""
+    import pandas as pd
+
+    relevance = {"relevance": data.labels["relevance"]}
+    unasked = data.part("no")
+    tables = [
+        probe_positions(part.memories_nKd, labels, part.groups_n, seed)
+        for part, labels in ((unasked, unasked.labels), (data, relevance))
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def probe_halves(data: ProbeData, seed: int) -> dict[str, Difference]:
+    """Accuracy of a probe in the first half of the positions minus that in the second half.
+
+    Paired by segment, with the video as the unit. "all": mean over the attributes that the
+    question does not name; then each of them, and relevance.
+    """
+    parts = [data.part("no"), data]
+    found: dict[str, Difference] = {}
+    halves: list[tuple[np.ndarray, np.ndarray]] = []
+    for part, names in ((parts[0], tuple(parts[0].labels)), (parts[1], ("relevance",))):
+        labels = {name: part.labels[name] for name in names}
+        _, read, _ = _readings(part.memories_nKd, labels, part.groups_n, seed, NUM_FOLDS, RIDGE)
+        video_n = [str(group) for group in part.groups_n]
+        for name in names:
+            right_Kn = np.array([is_right[name] for is_right, _ in read], dtype=float)
+            middle = len(right_Kn) // 2
+            first_n, second_n = right_Kn[:middle].mean(0), right_Kn[middle:].mean(0)
+            measured = paired_difference(first_n.tolist(), second_n.tolist(), video_n, seed)
+            found[name] = measured
+            halves += [(first_n, second_n)] if part is parts[0] else []
+    first_n, second_n = np.mean(halves, axis=0)
+    video_n = [str(group) for group in parts[0].groups_n]
+    whole = paired_difference(first_n.tolist(), second_n.tolist(), video_n, seed)
+    return {ALL_KINDS: whole, **found}
+
+
+def draw_stories(count: int, seed: int, num_frames: int = 64) -> list[Story]:
+    """Stories of 8 segments at the usual window; no corpus is drawn this way."""
+    return [make_story(np.random.default_rng([seed, 40, i]), num_frames) for i in range(count)]
 
 
 def fit_ridge(features_nd: np.ndarray, targets_nc: np.ndarray, ridge: float) -> np.ndarray:
@@ -132,6 +171,31 @@ def fit_ridge(features_nd: np.ndarray, targets_nc: np.ndarray, ridge: float) -> 
     gram_dd = centred_nd.T @ centred_nd + ridge * np.eye(features_nd.shape[1])
     weights_dc = np.linalg.solve(gram_dd, centred_nd.T @ (targets_nc - mean_c))
     return np.vstack([weights_dc, mean_c - mean_d @ weights_dc])
+
+
+def _readings(
+    memories_nKd: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    groups_n: np.ndarray,
+    seed: int,
+    num_folds: int,
+    ridge: float,
+) -> tuple[dict[str, np.ndarray], list[list[dict[str, np.ndarray]]], np.ndarray]:
+    """Codes of the labels, the fold of every row, and for every position which held-out rows
+    were read right: [of the labels, of shuffled labels], attribute -> (n,)."""
+    _check(memories_nKd, labels, groups_n)
+    rng = np.random.default_rng(seed)
+    codes = {name: np.unique(values, return_inverse=True)[1] for name, values in labels.items()}
+    # a shuffled attribute is one more attribute, so that one fit serves them all
+    shuffled = {name: rng.permutation(code) for name, code in codes.items()}
+    folds_n = _deal(groups_n, num_folds, rng)
+    memories = np.asarray(memories_nKd, dtype=np.float64)
+    right = []
+    for position in range(memories.shape[1]):
+        read = _read(memories[:, position], [codes, shuffled], folds_n, ridge)
+        tasks = zip(read, (codes, shuffled), strict=True)
+        right.append([{name: said[name] == task[name] for name in task} for said, task in tasks])
+    return codes, right, folds_n
 
 
 def _read(
@@ -188,7 +252,7 @@ def _check(
             raise ValueError(f"{name} has one value in all rows; collect more videos")
 
 
-def _segments(story: Story, window: int, stride: int) -> Iterator[tuple[int, Scene]]:
+def actor_segments(story: Story, window: int, stride: int) -> Iterator[tuple[int, Scene]]:
     """Index and scene of every segment that shows one scene, with an actor."""
     for segment, start in enumerate(range(0, story.num_frames, stride)):
         seen = story.visible(start, start + window)

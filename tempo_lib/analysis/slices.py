@@ -7,20 +7,29 @@ right answer known by rule; the preset 6b has no such suite.
 Shape suffixes: N segments, K memory tokens a segment, k of them kept, d channels.
 """
 
+import json
+import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
 
+from tempo_lib.analysis.front_loading import BASE
+from tempo_lib.checkpoints import checkpoint_digest, find_checkpoint
 from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.clip import SharedClip
 from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy, clusters
+from tempo_lib.evaluation.records import code_facts, digest
 from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.fresh import fresh_tempo
 from tempo_lib.model import Tempo
+from tempo_lib.presets import load_preset
 from tempo_lib.reduction import reduce_memories
+from tempo_lib.runs import project_root, sha256_of_file
 from tempo_lib.world.questions import is_correct
 
 if TYPE_CHECKING:
@@ -28,6 +37,78 @@ if TYPE_CHECKING:
 
 SCHEMES = ("head", "tail", "every", "random", "merge")
 INDEXED = ("every", "random")  # the others are schemes of tempo_lib.reduction
+BASES = ("base_compressor", "base_decoder")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One of ``front_loading.CHECKPOINTS``; ``digest`` names its weights. ``seed`` draws the new
+    parts of "base", whose memory tokens and projector nobody has trained."""
+
+    preset: str
+    name: str
+    digest: str
+    seed: int
+
+    def load(self) -> Tempo:
+        """The model, ready to answer."""
+        if self.name != BASE:
+            return Tempo.from_pretrained(find_checkpoint(self.preset, self.name))
+        folders = [find_checkpoint(self.preset, base) for base in BASES]
+        model = fresh_tempo(*folders, load_preset(self.preset), self.seed)
+        model.eval()
+        return model
+
+
+def find_stage(preset: str, name: str, seed: int = 0) -> Checkpoint:
+    """Checkpoint ``name`` of a preset: a stage, or "base". CheckpointError where it is absent."""
+    parts = BASES if name == BASE else (name,)
+    digests = [checkpoint_digest(find_checkpoint(preset, part)) for part in parts]
+    drawn = [str(seed)] if name == BASE else []
+    return Checkpoint(preset, name, "+".join([*digests, *drawn]), seed)
+
+
+def kept_answers(
+    checkpoint: Checkpoint,
+    suite: Suite,
+    ask: Callable[..., "pd.DataFrame"],
+    folder: Path | None = None,
+    model: Tempo | None = None,
+    **options: Any,
+) -> "pd.DataFrame":
+    """``ask(model, suite, **options)`` with a column checkpoint, read where it was asked before.
+
+    Kept as CSV in ``folder`` (default: ``runs/<preset>/front_loading``) under the weights, suite,
+    options and code it depends on, which lie beside it. ``model``: the loaded checkpoint, where
+    there is one.
+    """
+    import pandas as pd
+
+    base = project_root() / "runs" / checkpoint.preset / "front_loading"
+    folder = base if folder is None else folder
+    facts = {
+        "ask": ask.__name__,
+        "checkpoint": checkpoint.name,
+        "weights": checkpoint.digest,
+        "suite": suite.name,
+        "identity": suite.identity,
+        "data_hash": suite.data_hash,
+        "options": options,
+        "asked_by": sha256_of_file(Path(ask.__code__.co_filename)),
+        **code_facts(),
+    }
+    name = f"{ask.__name__}-{suite.name}-{checkpoint.name}-{digest(facts)[:16]}"
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        asked = ask(checkpoint.load() if model is None else model, suite, **options)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        partial = path.with_name(path.name + ".partial")
+        asked.to_csv(partial, index=False)
+        os.replace(partial, path)
+    words = {"video": str, "question_id": str, "block": str, "prediction": str}
+    frame = pd.read_csv(path, dtype=words, keep_default_na=False)
+    return frame.assign(checkpoint=checkpoint.name)
 
 
 def kept_positions(
