@@ -1,6 +1,7 @@
 # One command each. Needs make, git and Python 3.11 or 3.12; everything else goes into .venv.
-#   make reproduce   every table and figure from nothing: data, training, notebooks
-#   make quick       the same tables and figures from the shipped miniature
+#   make reproduce   every table and figure from the shipped miniature, whole suites
+#   make quick       the same from 60 questions of each suite; its pictures stay in runs/
+#   make scratch     every table and figure from nothing: data, training, notebooks
 #   make report      all pictures with their origin on one page, runs/report.html
 #   make test        pytest, and every notebook through nbval
 #   make check       format, lint, types, notebook rules
@@ -22,7 +23,7 @@ TEST_ENV := OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) TOKENIZERS_PAR
 	HF_HUB_OFFLINE=1 MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick report test check format lab notebooks ship clean distclean
+.PHONY: help install reproduce quick scratch report test check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -40,10 +41,13 @@ $(STAMP): pyproject.toml constraints.txt
 
 # One thread a process: tiny kernels gain nothing from two, and lose much when a core is shared.
 reproduce: $(STAMP)
-	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce --from-scratch
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
 
 quick: $(STAMP)
-	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce --num-questions 60
+
+scratch: $(STAMP)
+	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce --from-scratch
 
 # Makes first what is not up to date.
 report: $(STAMP)

@@ -112,7 +112,7 @@ for notebook in flow.notebooks:
             flow.receipt(notebook.name),
             [update(file) for file in flow.published(notebook)],
         params:
-            batch=repr(notebook.batch_parameters(flow.preset.name)),
+            batch=repr(notebook.batch_parameters(flow.preset.name, flow.num_questions)),
         benchmark:
             flow.benchmark(notebook.name)
         threads: 1

@@ -42,9 +42,9 @@ class Notebook:
         number, _, rest = self.name.partition("_")
         return {self.name, number, rest, rest.split("_")[0]}
 
-    def batch_parameters(self, preset: str) -> dict[str, Any]:
-        """What the batch run gives it."""
-        wanted = {"preset": preset, **BATCH_PARAMETERS}
+    def batch_parameters(self, preset: str, num_questions: int = 0) -> dict[str, Any]:
+        """What the batch run gives it; ``num_questions`` of each suite, 0 for all of them."""
+        wanted = {"preset": preset, **BATCH_PARAMETERS, "num_questions": num_questions}
         return {name: value for name, value in wanted.items() if name in self.parameters}
 
 

@@ -174,6 +174,7 @@ def reproduce(
     cores: o.CoresOption = None,
     executor: o.ExecutorOption = None,
     report: o.ReportOption = None,
+    num_questions: o.NumQuestionsOption = 0,
 ) -> int:
     """Make every table and figure: train or keep a model, ask suites and clips, run the notebooks.
 
@@ -183,6 +184,7 @@ def reproduce(
 
     * tempo reproduce --from-scratch
     * tempo reproduce --only table2c --dry-run
+    * tempo reproduce --num-questions 60
     * tempo reproduce --executor slurm --cores 10
     """
     with needs_extra("notebooks"):
@@ -197,6 +199,7 @@ def reproduce(
             cores=cores,
             executor=executor,
             report=report,
+            num_questions=num_questions,
         )
     )
 

@@ -47,7 +47,12 @@ class Step:
 
 
 def make_batch(
-    preset: str, only: str | None, from_scratch: bool, cores: int | None, executor: str | None
+    preset: str,
+    only: str | None,
+    from_scratch: bool,
+    cores: int | None,
+    executor: str | None,
+    num_questions: int = 0,
 ) -> Batch:
     """Check the options; ValueError names what is unknown or absent, with the way out."""
     numbers, root = load_preset(preset), project_root()
@@ -59,12 +64,20 @@ def make_batch(
         )
     if cores is not None and cores < 1:
         raise ValueError(f"--cores must be 1 or more, got {cores}")
+    if num_questions < 0:
+        raise ValueError(f"--num-questions must be 0 (all) or more, got {num_questions}")
     if executor is not None:
         check_executor(executor)
     if importlib.util.find_spec("snakemake") is None:
         raise ValueError("snakemake is missing: pip install 'tempo-lib[reproduce]'")
     name = None if only is None else pick_notebook(root, only).name
-    flow = Workflow(preset=numbers, root=root, only=name, from_scratch=from_scratch)
+    flow = Workflow(
+        preset=numbers,
+        root=root,
+        only=name,
+        from_scratch=from_scratch,
+        num_questions=num_questions,
+    )
     _ = flow.notebooks, snakefile(root)
     if not from_scratch:
         find_checkpoint(numbers)
@@ -161,7 +174,8 @@ def reproduce(batch: Batch, dry_run: bool) -> int:
         code = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()]).returncode
     if code == 0:
         if not dry_run:
-            print(f"done: {flow.root / 'figures' / flow.preset.name}")
+            made = flow.folder if flow.num_questions else flow.root / "figures" / flow.preset.name
+            print(f"done: {made}")
         return 0
     return report_failures(flow)
 
@@ -180,6 +194,7 @@ def snakemake_command(batch: Batch, dry_run: bool) -> list[str]:
         command += ["--executor", batch.executor, "--jobs", str(batch.cores)]
     command += ["--dry-run"] if dry_run else []
     command += ["--config", f"preset={flow.preset.name}", f"from_scratch={flow.from_scratch}"]
+    command += [f"num_questions={flow.num_questions}"]
     return command + ([] if flow.only is None else [f"only={flow.only}"])
 
 

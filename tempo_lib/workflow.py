@@ -32,12 +32,17 @@ CLIPS, GALLERY = "clips", "gallery"
 
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
-    """The jobs of one batch run. ``only``: the name of the one notebook that runs, None for all."""
+    """The jobs of one batch run. ``only``: the name of the one notebook that runs, None for all.
+
+    ``num_questions``: of each suite, 0 for all of them. Results of a part of the questions stay
+    under ``runs``: they would replace better ones in ``figures``.
+    """
 
     preset: Preset
     root: Path
     only: str | None = None
     from_scratch: bool = False
+    num_questions: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Workflow":
@@ -48,17 +53,19 @@ class Workflow:
             root=project_root(),
             only=None if only is None else str(only),
             from_scratch=bool(config.get("from_scratch", False)),
+            num_questions=int(config.get("num_questions", 0)),
         )
 
     @property
     def folder(self) -> Path:
-        return self.root / "runs" / self.preset.name / "reproduce"
+        part = f"-{self.num_questions}" if self.num_questions else ""
+        return self.root / "runs" / self.preset.name / f"reproduce{part}"
 
     @property
     def command(self) -> str:
         """How a rule calls a job of this preset."""
         call = [sys.executable, "-m", "tempo_lib.workflow_jobs", "--preset", self.preset.name]
-        return shlex.join(call)
+        return shlex.join([*call, "--num-questions", str(self.num_questions)])
 
     @cached_property
     def notebooks(self) -> list[Notebook]:
@@ -83,6 +90,8 @@ class Workflow:
 
     def published(self, notebook: Notebook) -> list[str]:
         """Provenance files that a notebook leaves in ``figures/``, one a result."""
+        if self.num_questions:
+            return []
         folder = self.root / "figures" / self.preset.name
         return [self.shown(folder / f"{name}.json") for name in notebook.results]
 

@@ -94,19 +94,20 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     for name in (*rows, *map(matched_name, rows), *point_names()):
         if name not in chosen and claims.missing_part(get_variant(name), models.values()) is None:
             chosen.append(name)
-    suite = load_suite(flow.preset, name)
+    suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
     evaluate_records(models[MODEL_SEED], suite, chosen, progress=False)
     asked = {"questions": suite.num_questions, "variants": chosen, "left_out": left_out}
     return {**asked, "data_hash": suite.data_hash}
 
 
 def run_one(flow: Workflow, name: str) -> dict[str, Any]:
-    """Run a notebook over whole suites and let it publish what it makes."""
+    """Run a notebook as the batch does; over whole suites it publishes what it makes."""
     from tempo_lib.notebooks import run_notebook
 
     notebook = pick_notebook(flow.root, name)
-    parameters = notebook.batch_parameters(flow.preset.name)
-    copy = run_notebook(notebook.path, parameters, flow.folder / "notebooks", publish=True)
+    parameters = notebook.batch_parameters(flow.preset.name, flow.num_questions)
+    copies, whole = flow.folder / "notebooks", not flow.num_questions
+    copy = run_notebook(notebook.path, parameters, copies, publish=whole)
     made = {"executed_copy": flow.shown(copy), "published": flow.published(notebook)}
     return {"parameters": parameters, **made}
 
@@ -116,7 +117,8 @@ def show_results(flow: Workflow, _: str) -> dict[str, Any]:
     from tempo_lib.gallery import publish_times, write_gallery
 
     num_jobs = publish_times(flow)
-    write_gallery(flow.root / "figures" / "README.md")
+    if not flow.num_questions:
+        write_gallery(flow.root / "figures" / "README.md")
     return {"jobs_measured": num_jobs}
 
 
@@ -141,8 +143,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("job", choices=tuple(JOBS))
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--name", default="", help="which suite, stage or notebook")
+    parser.add_argument("--num-questions", type=int, default=0, help="of each suite; 0: all")
     chosen = parser.parse_args(arguments)
-    flow = Workflow(preset=load_preset(chosen.preset), root=project_root())
+    preset, count = load_preset(chosen.preset), chosen.num_questions
+    flow = Workflow(preset=preset, root=project_root(), num_questions=count)
     name = job_name(chosen.job, chosen.name)
     failure = flow.failure(name)
     failure.unlink(missing_ok=True)

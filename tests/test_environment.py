@@ -112,7 +112,7 @@ def test_every_dependency_has_a_reason(repo_root):
             assert re.search(r",  # \w", line) or above.lstrip().startswith("#"), line
 
 
-@pytest.mark.parametrize("target", ["reproduce", "quick", "test", "check", "lab", "notebooks"])
+@pytest.mark.parametrize("target", ["reproduce", "quick", "scratch", "test", "check", "lab"])
 def test_make_knows_the_target_and_installs_before_it(repo_root, target):
     command = ["make", "--dry-run", "VENV=absent-venv", target]
     done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True)

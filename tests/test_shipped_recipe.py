@@ -33,7 +33,7 @@ def card(name):
 
 
 def near(measured, shipped, n):
-    """Whether a share of ``n`` fits the shipped share, by four standard errors of a coin so bent."""
+    """Whether a share of ``n`` fits the shipped share, within four standard errors."""
     share = min(max(shipped, 1 / n), 1 - 1 / n)
     return abs(measured - shipped) <= 4 * math.sqrt(share * (1 - share) / n)
 

@@ -98,3 +98,15 @@ def test_snakemake_config_becomes_a_workflow(monkeypatch, tmp_path):
     assert Workflow.from_config({}).only is None
     with pytest.raises(ValueError, match="unknown preset"):
         Workflow.from_config({"preset": "huge"})
+
+
+def test_a_part_of_the_questions_keeps_apart_from_whole_suites(tmp_path):
+    write_notebook(tmp_path, "01_a", 'start_run("a")')
+    preset = load_preset("tiny")
+    whole = Workflow(preset=preset, root=tmp_path)
+    part = Workflow(preset=preset, root=tmp_path, num_questions=60)
+    assert whole.published(whole.notebooks[0]) == ["figures/tiny/a.json"]
+    assert part.published(part.notebooks[0]) == []
+    assert part.receipt("x") != whole.receipt("x")
+    assert part.command.endswith("--num-questions 60")
+    assert Workflow.from_config({"num_questions": "60"}).num_questions == 60

@@ -80,7 +80,7 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
         lambda row, _: "scores of the reranker" if row.score_source == "reranker" else None,
     )
     suite = type("Suite", (), {"num_questions": 7, "data_hash": "abc"})()
-    monkeypatch.setattr(suites, "load_suite", lambda *_: suite)
+    monkeypatch.setattr(suites, "load_suite", lambda *_, **__: suite)
     monkeypatch.setattr(
         runner, "evaluate_records", lambda model, suite, names, progress: asked.update(names=names)
     )

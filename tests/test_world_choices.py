@@ -15,8 +15,8 @@ from tempo_lib.world.questions import (
     after_key,
     ask_all,
     is_correct,
-    parse_answer,
     names_its_letter,
+    parse_answer,
     parse_letter,
 )
 from tempo_lib.world.scenes import Scene, Story, make_story

@@ -11,7 +11,7 @@ from tempo_lib.reproduce import make_batch, reproduce
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceOptions:
-    """Options of ``tempo reproduce``; ``cores`` None: all there are."""
+    """Options of ``tempo reproduce``; ``cores`` None: all there are; 0 questions: whole suites."""
 
     preset: str
     only: str | None = None
@@ -20,6 +20,7 @@ class ReproduceOptions:
     cores: int | None = None
     executor: str | None = None
     report: Path | None = None
+    num_questions: int = 0
 
 
 def run(options: ReproduceOptions) -> int:
@@ -32,7 +33,12 @@ def run(options: ReproduceOptions) -> int:
             raise InputError(f"--report {report}: the folder {report.parent} does not exist")
     with bad_input(ValueError, CheckpointError):
         batch = make_batch(
-            options.preset, options.only, options.from_scratch, options.cores, options.executor
+            options.preset,
+            options.only,
+            options.from_scratch,
+            options.cores,
+            options.executor,
+            options.num_questions,
         )
         code = reproduce(batch, options.dry_run)
     if report is not None and not options.dry_run:
