@@ -175,6 +175,7 @@ def reproduce(
     executor: o.ExecutorOption = None,
     report: o.ReportOption = None,
     num_questions: o.NumQuestionsOption = 0,
+    publish: o.PublishOption = False,
 ) -> int:
     """Make every table and figure: train or keep a model, ask suites and clips, run the notebooks.
 
@@ -200,6 +201,7 @@ def reproduce(
             executor=executor,
             report=report,
             num_questions=num_questions,
+            publish=publish,
         )
     )
 

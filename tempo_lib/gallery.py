@@ -40,7 +40,7 @@ def publish_times(flow: Workflow) -> int:
     flow.folder.mkdir(parents=True, exist_ok=True)
     (flow.folder / "times.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     run.record("alt_text", "Seconds, processor seconds and memory of each job, last time it ran.")
-    run.save(None, table, publish=not flow.num_questions)
+    run.save(None, table, publish=flow.publishes)
     return len(table)
 
 

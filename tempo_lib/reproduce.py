@@ -53,6 +53,7 @@ def make_batch(
     cores: int | None,
     executor: str | None,
     num_questions: int = 0,
+    publish: bool = False,
 ) -> Batch:
     """Check the options; ValueError names what is unknown or absent, with the way out."""
     numbers, root = load_preset(preset), project_root()
@@ -77,6 +78,7 @@ def make_batch(
         only=name,
         from_scratch=from_scratch,
         num_questions=num_questions,
+        publish=publish,
     )
     _ = flow.notebooks, snakefile(root)
     if not from_scratch:
@@ -174,8 +176,8 @@ def reproduce(batch: Batch, dry_run: bool) -> int:
         code = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()]).returncode
     if code == 0:
         if not dry_run:
-            made = flow.folder if flow.num_questions else flow.root / "figures" / flow.preset.name
-            print(f"done: {made}")
+            figures = flow.root / "figures" / flow.preset.name
+            print(f"done: {figures if flow.publishes else flow.folder}")
         return 0
     return report_failures(flow)
 
@@ -194,7 +196,7 @@ def snakemake_command(batch: Batch, dry_run: bool) -> list[str]:
         command += ["--executor", batch.executor, "--jobs", str(batch.cores)]
     command += ["--dry-run"] if dry_run else []
     command += ["--config", f"preset={flow.preset.name}", f"from_scratch={flow.from_scratch}"]
-    command += [f"num_questions={flow.num_questions}"]
+    command += [f"num_questions={flow.num_questions}", *(["publish=1"] if flow.publish else [])]
     return command + ([] if flow.only is None else [f"only={flow.only}"])
 
 

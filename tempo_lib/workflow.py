@@ -35,7 +35,7 @@ class Workflow:
     """The jobs of one batch run. ``only``: the name of the one notebook that runs, None for all.
 
     ``num_questions``: of each suite, 0 for all of them. Results of a part of the questions stay
-    under ``runs``: they would replace better ones in ``figures``.
+    under ``runs`` unless ``publish`` is said: they might replace better ones in ``figures``.
     """
 
     preset: Preset
@@ -43,6 +43,7 @@ class Workflow:
     only: str | None = None
     from_scratch: bool = False
     num_questions: int = 0
+    publish: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Workflow":
@@ -54,7 +55,13 @@ class Workflow:
             only=None if only is None else str(only),
             from_scratch=bool(config.get("from_scratch", False)),
             num_questions=int(config.get("num_questions", 0)),
+            publish=bool(config.get("publish", False)),
         )
+
+    @property
+    def publishes(self) -> bool:
+        """Whether results go to ``figures``."""
+        return self.publish or not self.num_questions
 
     @property
     def folder(self) -> Path:
@@ -65,7 +72,8 @@ class Workflow:
     def command(self) -> str:
         """How a rule calls a job of this preset."""
         call = [sys.executable, "-m", "tempo_lib.workflow_jobs", "--preset", self.preset.name]
-        return shlex.join([*call, "--num-questions", str(self.num_questions)])
+        call += ["--num-questions", str(self.num_questions)]
+        return shlex.join([*call, "--publish"] if self.publish else call)
 
     @cached_property
     def notebooks(self) -> list[Notebook]:
@@ -90,7 +98,7 @@ class Workflow:
 
     def published(self, notebook: Notebook) -> list[str]:
         """Provenance files that a notebook leaves in ``figures/``, one a result."""
-        if self.num_questions:
+        if not self.publishes:
             return []
         folder = self.root / "figures" / self.preset.name
         return [self.shown(folder / f"{name}.json") for name in notebook.results]

@@ -91,9 +91,9 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     models = claims.load_models(flow.preset, [MODEL_SEED])
     chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
     rows = [name for name, row in VARIANTS.items() if row.paper_row is not None]
-    for name in (*rows, *map(matched_name, rows), *point_names()):
-        if name not in chosen and claims.missing_part(get_variant(name), models.values()) is None:
-            chosen.append(name)
+    for row in (*rows, *map(matched_name, rows), *point_names()):
+        if row not in chosen and claims.missing_part(get_variant(row), models.values()) is None:
+            chosen.append(row)
     suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
     evaluate_records(models[MODEL_SEED], suite, chosen, progress=False)
     asked = {"questions": suite.num_questions, "variants": chosen, "left_out": left_out}
@@ -101,13 +101,13 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
 
 
 def run_one(flow: Workflow, name: str) -> dict[str, Any]:
-    """Run a notebook as the batch does; over whole suites it publishes what it makes."""
+    """Run a notebook as the batch does, and publish what it makes where the run does."""
     from tempo_lib.notebooks import run_notebook
 
     notebook = pick_notebook(flow.root, name)
     parameters = notebook.batch_parameters(flow.preset.name, flow.num_questions)
-    copies, whole = flow.folder / "notebooks", not flow.num_questions
-    copy = run_notebook(notebook.path, parameters, copies, publish=whole)
+    copies = flow.folder / "notebooks"
+    copy = run_notebook(notebook.path, parameters, copies, publish=flow.publishes)
     made = {"executed_copy": flow.shown(copy), "published": flow.published(notebook)}
     return {"parameters": parameters, **made}
 
@@ -117,7 +117,7 @@ def show_results(flow: Workflow, _: str) -> dict[str, Any]:
     from tempo_lib.gallery import publish_times, write_gallery
 
     num_jobs = publish_times(flow)
-    if not flow.num_questions:
+    if flow.publishes:
         write_gallery(flow.root / "figures" / "README.md")
     return {"jobs_measured": num_jobs}
 
@@ -144,9 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--name", default="", help="which suite, stage or notebook")
     parser.add_argument("--num-questions", type=int, default=0, help="of each suite; 0: all")
+    parser.add_argument("--publish", action="store_true", help="also a part of the questions")
     chosen = parser.parse_args(arguments)
-    preset, count = load_preset(chosen.preset), chosen.num_questions
-    flow = Workflow(preset=preset, root=project_root(), num_questions=count)
+    flow = Workflow(
+        preset=load_preset(chosen.preset),
+        root=project_root(),
+        num_questions=chosen.num_questions,
+        publish=chosen.publish,
+    )
     name = job_name(chosen.job, chosen.name)
     failure = flow.failure(name)
     failure.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Attention of models whose attention is known: uniform, causal, and summing to one."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -9,15 +10,18 @@ from tempo_lib.analysis.attention_maps import (
     TARGETS,
     answer_attention,
     answer_ids,
+    attention_halves,
     memory_attention,
     recorded,
     segment_clip,
+    story_attention,
 )
 from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.world.rendering import render
 from tempo_lib.world.scenes import Scene, Story
 
 QUESTION = "Which number is shown with the red star?"
+EMPTY = Story((Scene(None, None, "snow", 8),))
 ANSWER = "The red star 47."
 STORY = Story((Scene("red star", 47, "beach", 8), Scene("blue circle", 12, "city", 16)))
 
@@ -133,3 +137,29 @@ def test_looking_leaves_a_model_as_it_was(model, video):
         pass
     model.compress(video, QUESTION)
     assert recording.weights == ()  # nothing listens after the block
+
+
+def test_stories_show_the_attention_of_their_first_actor(indifferent, video):
+    shares = story_attention(indifferent, [EMPTY, STORY], size=64)
+    assert set(shares["story"]) == {1}
+    sums = shares.groupby("position")["share"].sum()
+    assert sums.tolist() == pytest.approx([1.0] * 16)
+    alone = memory_attention(indifferent, video, QUESTION, segment=0).shares()
+    mean = alone.groupby(["position", "target"])["share"].mean()
+    found = shares.set_index(["position", "target"])["share"]
+    assert found.loc[mean.index].tolist() == pytest.approx(mean.tolist(), abs=1e-4)
+    with pytest.raises(ValueError, match="none of 1 stories shows an actor"):
+        story_attention(indifferent, [EMPTY])
+
+
+def test_halves_of_attention_take_the_second_from_the_first():
+    shares = pd.DataFrame(
+        {"story": story, "position": position, "target": target, "share": share}
+        for story in range(10)
+        for position in range(4)
+        for target, share in (("patches", 0.5 - 0.1 * position), ("memory", 0.1 * position))
+    )
+    assert attention_halves(shares, "patches", seed=0).difference == pytest.approx(0.2)
+    assert attention_halves(shares, "memory", seed=0).difference == pytest.approx(-0.2)
+    with pytest.raises(ValueError, match="unknown target 'sky'; known: patches, query"):
+        attention_halves(shares, "sky", seed=0)

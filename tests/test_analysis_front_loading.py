@@ -7,8 +7,16 @@ import pandas as pd
 import pytest
 from planted_memories import paper_suite, plant
 
-from tempo_lib.analysis.front_loading import front_loading_index, front_loading_table
+from tempo_lib.analysis.front_loading import (
+    area_difference,
+    front_loading_index,
+    front_loading_table,
+    judged,
+    stage_steps,
+    stages_table,
+)
 from tempo_lib.analysis.slices import slice_answers
+from tempo_lib.evaluation.metrics import Difference
 
 KS = (1, 2, 6)
 
@@ -135,3 +143,55 @@ def test_the_index_finds_the_planted_end(tiny_tempo, monkeypatch, place, low, hi
     found = front_loading_index(answers, seed=0)
     assert low <= found.index <= high
     assert found.low <= found.index <= found.high
+
+
+def test_area_differences_compare_any_two_schemes():
+    both = frame(always, whole_only, 12)
+    every = both[both["scheme"] == "tail"].assign(scheme="every")
+    answers = pd.concat([both, every])
+    gap = area_difference(answers, 0)
+    assert gap.difference == pytest.approx(3 / 5) and gap.n == 12
+    assert gap.p_value < 0.01
+    assert area_difference(answers, 0, "tail", "every").difference == 0.0
+    with pytest.raises(ValueError, match="no answers of scheme 'merge'"):
+        area_difference(answers, 0, "head", "merge")
+
+
+def checkpoints_of(**ends):
+    parts = [frame(head, tail, 12).assign(checkpoint=name) for name, (head, tail) in ends.items()]
+    return pd.concat(parts)
+
+
+def test_checkpoints_stand_in_the_order_of_training():
+    answers = checkpoints_of(
+        stage1=(always, never), base=(never, never), stage0=(whole_only, whole_only)
+    )
+    table = stages_table(answers, 0)
+    assert table["checkpoint"].tolist() == ["base", "stage0", "stage1"]
+    assert math.isnan(table["index"][0]) and table["index"].tolist()[1:] == [0.0, 1.0]
+    steps = stage_steps(answers, 0)
+    assert list(steps) == ["base to stage0", "stage0 to stage1"]
+    assert [step.difference for step in steps.values()] == [0.0, 1.0]
+
+
+def test_checkpoints_that_cannot_be_compared_are_refused():
+    with pytest.raises(ValueError, match=r"unknown checkpoints \['stage9'\]; known: base"):
+        stages_table(checkpoints_of(stage9=(always, never)), 0)
+    uneven = checkpoints_of(base=(always, never), stage0=(always, never))
+    uneven = uneven[(uneven["checkpoint"] == "base") | (uneven["video"] != "3")]
+    with pytest.raises(ValueError, match="base and stage0 were not asked the same questions"):
+        stage_steps(uneven, 0)
+
+
+def test_sentences_are_judged_together():
+    facts = {"n": 9, "low": -1.0, "high": 1.0}
+    found = [
+        ("a", "up", Difference(difference=0.3, p_value=0.001, **facts)),
+        ("a", "down", Difference(difference=-0.3, p_value=0.002, **facts)),
+        ("b", "alone it would count", Difference(difference=0.1, p_value=0.03, **facts)),
+        ("b", "nothing", Difference(difference=0.0, p_value=1.0, **facts)),
+    ]
+    table = judged(found)
+    assert table["verdict"].tolist() == ["shown", "reversed", "not shown", "not shown"]
+    assert table["p_holm"].tolist() == pytest.approx([0.004, 0.006, 0.06, 1.0])
+    assert judged(found[2:3])["verdict"].tolist() == ["shown"]

@@ -1,6 +1,7 @@
 """Knock-outs of planted positions, gradients against differences, and ranks known by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from evaluation_samples import first_video, small_suite
@@ -9,10 +10,15 @@ from planted_memories import paper_suite, plant
 from tempo_lib import Tempo, Video
 from tempo_lib.analysis.attention_maps import answer_ids
 from tempo_lib.analysis.knockout import (
+    BACKWARDS,
+    WHOLE,
     answer_gradients,
+    block_difference,
     effective_rank,
     geometry_by_position,
+    gradient_halves,
     gradient_shares,
+    half_blocks,
     knock_out,
     knockout_answers,
     knockout_table,
@@ -169,3 +175,43 @@ def _loss(model, memories, moved):
     targets = torch.tensor(labels)[1:]
     said = targets != -100
     return torch.nn.functional.cross_entropy(logits[said], targets[said]).item()
+
+
+def test_half_blocks_are_both_halves_and_every_position():
+    assert half_blocks(4) == [[0, 1], [2, 3], [0], [1], [2], [3]]
+
+
+def test_blocks_are_compared_on_the_same_questions(tiny_tempo, monkeypatch):
+    plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: 3 in positions)
+    answers = knockout_answers(tiny_tempo, SUITE, half_blocks(16), progress=False)
+    lost = block_difference(answers, "8-15", "0-7", seed=0)
+    assert (lost.difference, lost.n) == (1.0, SUITE.num_questions)
+    assert block_difference(answers, WHOLE, BACKWARDS, seed=0).difference == 0.0
+    with pytest.raises(ValueError, match="no answers without block '99'; the frame holds none, "):
+        block_difference(answers, "99", "0-7", seed=0)
+
+
+def test_backwards_gives_whole_memories_last_one_first(tiny_tempo, monkeypatch):
+    plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: len(positions) == 16)
+    given = []
+    planted = tiny_tempo.decode
+
+    def decode(memories, question, counts, scheme):
+        given.append(memories.memories)
+        return planted(memories, question, counts, scheme)
+
+    monkeypatch.setattr(tiny_tempo, "decode", decode)
+    answers = knockout_answers(tiny_tempo, first_video(SUITE), [[0]], progress=False)
+    assert answers["block"].tolist()[:3] == [WHOLE, BACKWARDS, "0"]
+    assert torch.equal(given[1], given[0].flip(1)) and not torch.equal(given[1], given[0])
+
+
+def test_gradient_halves_take_the_second_from_the_first():
+    shares = pd.DataFrame(
+        {"suite": "s", "world_seed": 0, "video": str(video), "question_id": str(video)}
+        | {"position": position, "share": share}
+        for video in range(10)
+        for position, share in enumerate([0.5, 0.2, 0.2, 0.1])
+    )
+    measured = gradient_halves(shares, seed=0)
+    assert measured.difference == pytest.approx(0.4) and measured.n == 10

@@ -9,8 +9,11 @@ from tempo_lib.analysis.probes import (
     ATTRIBUTES,
     ProbeData,
     collect_memories,
+    draw_stories,
     fit_ridge,
+    probe_halves,
     probe_positions,
+    probe_table,
 )
 from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.world.rendering import render
@@ -153,3 +156,36 @@ def test_a_part_holds_one_relevance_and_drops_its_label(collected):
 def test_stories_without_actors_cannot_be_probed(model):
     with pytest.raises(ValueError, match="no segment of 1 stories shows one actor"):
         collect_memories(model, [Story((Scene(None, None, "snow", 8),))], size=64)
+
+
+def two_attributes(strength_K):
+    """Colour as planted; relevance in turns, shown at the last position alone."""
+    memories, labels, groups = planted(strength_K)
+    relevant = np.arange(len(groups)) % 2
+    memories[:, -1, -1] += 8 * relevant
+    labels["relevance"] = np.array(["no", "yes"])[relevant]
+    return ProbeData(memories, labels, groups)
+
+
+def test_halves_tell_which_end_tells_more():
+    front = probe_halves(two_attributes([6, 6, 0, 0, 0, 0]), seed=0)
+    assert list(front) == ["all", "colour", "relevance"]
+    assert front["colour"].difference == pytest.approx(2 / 3 * 2 / 3, abs=0.06)  # 2 of 3 readable
+    assert front["all"] == front["colour"]  # the mean over one attribute
+    assert front["relevance"].high < 0
+    even = probe_halves(two_attributes([6, 0, 0, 0, 0, 6]), seed=0)["colour"]
+    assert even.low < 0.03 and even.high > -0.03
+
+
+def test_the_table_reads_what_the_question_names_only_as_relevance():
+    data = two_attributes([6, 6, 0, 0])
+    table = probe_table(data, seed=0)
+    assert list(table["attribute"].unique()) == ["colour", "relevance"]
+    sizes = table.groupby("attribute")["n"].first()
+    assert sizes["relevance"] == len(data.groups_n) == 2 * sizes["colour"]
+
+
+def test_stories_differ_and_depend_on_the_seed_alone():
+    one, two = draw_stories(3, 0), draw_stories(3, 1)
+    assert one == draw_stories(3, 0) and one[:2] == draw_stories(2, 0)
+    assert len({*one, *two}) == 6 and {story.num_frames for story in one} == {64}

@@ -1,11 +1,13 @@
 """Slices whose positions are known, and accuracy where the answer lies at a known end."""
 
+import pandas as pd
 import pytest
 import torch
 from evaluation_samples import brief, first_video, run, small_suite
 from planted_memories import paper_suite, plant
 
 from tempo_lib import Tempo, load_video
+from tempo_lib.analysis import slices
 from tempo_lib.analysis.slices import (
     SCHEMES,
     accuracy_by_slice,
@@ -13,7 +15,7 @@ from tempo_lib.analysis.slices import (
     slice_answers,
     slice_memories,
 )
-from tempo_lib.checkpoints import find_checkpoint
+from tempo_lib.checkpoints import CheckpointError, find_checkpoint
 from tempo_lib.reduction import reduce_memories
 
 SUITE = paper_suite(6)
@@ -154,3 +156,42 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
     counts = torch.full((len(memories.scores),), k)
     expected = model.decode(memories, one, counts=counts, scheme="tail").text
     assert tails.loc[k].iloc[0] == expected
+
+
+def test_answers_are_kept_and_asked_again_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
+    suite = paper_suite(3)
+    asked = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
+    last = slices.Checkpoint("tiny", "stage3", "one", 0)
+    how = {"ks": [1, 16], "schemes": ["head", "tail"], "seed": 0, "progress": False}
+
+    def keep(checkpoint=last, **change):
+        return slices.kept_answers(
+            *(checkpoint, suite, slices.slice_answers, tmp_path),
+            **{"model": tiny_tempo, **how, **change},
+        )
+
+    first = keep()
+    count = len(asked)
+    again = keep()
+    assert len(asked) == count > 0
+    pd.testing.assert_frame_equal(first, again)
+    direct = slices.slice_answers(tiny_tempo, suite, **how).assign(checkpoint="stage3")
+    pd.testing.assert_frame_equal(again, direct, check_dtype=False)  # empty predictions stay text
+    for number, change in enumerate(({"ks": [2, 16]}, {"seed": 1}), start=2):
+        keep(**change)
+        assert len(list(tmp_path.glob("*.csv"))) == number
+    keep(slices.Checkpoint("tiny", "stage3", "other weights", 0))
+    assert len(list(tmp_path.glob("*.csv"))) == len(list(tmp_path.glob("*.json"))) == 4
+
+
+def test_the_base_checkpoint_joins_both_base_models_with_drawn_parts():
+    one, other = (slices.find_stage("tiny", "base", seed) for seed in (0, 1))
+    trained = slices.find_stage("tiny", "stage3")
+    assert one.digest != other.digest and trained.digest not in one.digest
+    model = one.load()
+    assert not model.training
+    drawn = [checkpoint.load().compressor.memory_tokens for checkpoint in (one, other)]
+    assert torch.equal(model.compressor.memory_tokens, drawn[0])
+    assert not torch.equal(*drawn)
+    with pytest.raises(CheckpointError, match="stage9"):
+        slices.find_stage("tiny", "stage9")

@@ -109,4 +109,7 @@ def test_a_part_of_the_questions_keeps_apart_from_whole_suites(tmp_path):
     assert part.published(part.notebooks[0]) == []
     assert part.receipt("x") != whole.receipt("x")
     assert part.command.endswith("--num-questions 60")
+    shown = replace(part, publish=True)
+    assert shown.published(shown.notebooks[0]) == ["figures/tiny/a.json"]
+    assert shown.command.endswith("--num-questions 60 --publish")
     assert Workflow.from_config({"num_questions": "60"}).num_questions == 60

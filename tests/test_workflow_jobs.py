@@ -80,7 +80,9 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
         lambda row, _: "scores of the reranker" if row.score_source == "reranker" else None,
     )
     suite = type("Suite", (), {"num_questions": 7, "data_hash": "abc"})()
-    monkeypatch.setattr(suites, "load_suite", lambda *_, **__: suite)
+    monkeypatch.setattr(
+        suites, "load_suite", lambda _, name, **__: asked.update(suite=name) or suite
+    )
     monkeypatch.setattr(
         runner, "evaluate_records", lambda model, suite, names, progress: asked.update(names=names)
     )
@@ -94,4 +96,4 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
     assert set(asked["names"]) == wanted - missing
     assert len(asked["names"]) == len(set(asked["names"]))
     assert set(facts["left_out"]) == missing
-    assert facts["questions"] == 7
+    assert (asked["suite"], facts["questions"]) == ("mini-mlvu", 7)

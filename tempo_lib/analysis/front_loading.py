@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAD, TAIL = "head", "tail"
+MEAGRE = 0.05  # below this accuracy at both ends, an index rests on a few lucky answers
 BASE = "base"  # both base models as they were before any stage
 CHECKPOINTS = (BASE, "stage0", "stage1", "stage2", "stage3")
 

@@ -97,7 +97,7 @@ def knockout_answers(
         whole = {"block": WHOLE, "first": -1, "last": -1}
         kept = [(whole, memories.memories)]
         kept += [({**whole, "block": BACKWARDS}, memories.memories.flip(1))]
-        kept += [(_named(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
+        kept += [(named_block(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
         for block, kept_Nkd in kept:
             text = answer_kept(model, memories, kept_Nkd, question.asked.text)
             judged = {"prediction": text, "correct": is_correct(question.asked, text)}
@@ -240,7 +240,7 @@ def geometry_by_position(memories_nKd: np.ndarray) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def _named(block: Sequence[int]) -> dict[str, Any]:
+def named_block(block: Sequence[int]) -> dict[str, Any]:
     """Name of a block and its ends: "3", "0-3", or "0,2" with gaps."""
     first, last = min(block), max(block)
     if sorted(block) != list(range(first, last + 1)):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("head", "tail", "every", "random", "merge")
 INDEXED = ("every", "random")  # the others are schemes of tempo_lib.reduction
+WORDS = ("video", "question_id", "block", "prediction")  # columns that may look like numbers
 BASES = ("base_compressor", "base_decoder")
 
 
@@ -54,8 +55,8 @@ class Checkpoint:
         """The model, ready to answer."""
         if self.name != BASE:
             return Tempo.from_pretrained(find_checkpoint(self.preset, self.name))
-        folders = [find_checkpoint(self.preset, base) for base in BASES]
-        model = fresh_tempo(*folders, load_preset(self.preset), self.seed)
+        compressor, decoder = (find_checkpoint(self.preset, base) for base in BASES)
+        model = fresh_tempo(compressor, decoder, load_preset(self.preset), self.seed)
         model.eval()
         return model
 
@@ -84,8 +85,7 @@ def kept_answers(
     """
     import pandas as pd
 
-    base = project_root() / "runs" / checkpoint.preset / "front_loading"
-    folder = base if folder is None else folder
+    folder = folder or project_root() / "runs" / checkpoint.preset / "front_loading"
     facts = {
         "ask": ask.__name__,
         "checkpoint": checkpoint.name,
@@ -106,8 +106,7 @@ def kept_answers(
         partial = path.with_name(path.name + ".partial")
         asked.to_csv(partial, index=False)
         os.replace(partial, path)
-    words = {"video": str, "question_id": str, "block": str, "prediction": str}
-    frame = pd.read_csv(path, dtype=words, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False)
     return frame.assign(checkpoint=checkpoint.name)
 
 

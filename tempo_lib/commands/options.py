@@ -188,6 +188,10 @@ ReportOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE.html", help="All pictures on one page.", show_default="none"),
 ]
+PublishOption = Annotated[
+    bool,
+    typer.Option("--publish", help="Put results of a part of the questions into figures/ too."),
+]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="IN", help="Checkpoint folder or hub id.", show_default=False)
 ]

@@ -21,6 +21,7 @@ class ReproduceOptions:
     executor: str | None = None
     report: Path | None = None
     num_questions: int = 0
+    publish: bool = False
 
 
 def run(options: ReproduceOptions) -> int:
@@ -39,6 +40,7 @@ def run(options: ReproduceOptions) -> int:
             options.cores,
             options.executor,
             options.num_questions,
+            options.publish,
         )
         code = reproduce(batch, options.dry_run)
     if report is not None and not options.dry_run:

@@ -1,7 +1,8 @@
 """Put a finished miniature into the package: ``python -m tempo_lib.training.ship``.
 
-The last stage ships as it was measured, in float32; what readers compare it with ships as
-bfloat16, at half the size. A manifest says what each file is and where it came from.
+The last two stages ship as they were trained, in float32: they share a compressor, bit for bit, and
+so its memories. The others ship as bfloat16, at half the size. A manifest says what each file is
+and where it came from.
 """
 
 import json
@@ -60,7 +61,8 @@ def _copy_weights(source: Path, target: Path) -> None:
         model.save_pretrained(target)
         AutoTokenizer.from_pretrained(source).save_pretrained(target)
         return
-    dtype = torch.float32 if source.name == f"stage{STAGES[-1]}" else torch.bfloat16
+    whole = [f"stage{stage}" for stage in STAGES[-2:]]
+    dtype = torch.float32 if source.name in whole else torch.bfloat16
     Tempo.from_pretrained(source, dtype=dtype, device="cpu").save_pretrained(target)
 
 
