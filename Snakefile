@@ -11,7 +11,7 @@ from tempo_lib.training.stages import STAGES
 from tempo_lib.workflow import BASES, CLIPS, GALLERY, Workflow
 
 flow = Workflow.from_config(config)
-job = flow.command
+job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
 
 # One thread a job: tiny kernels gain nothing from two, and a second core runs a second job.
 shell.prefix("export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg; ")
@@ -58,8 +58,10 @@ if flow.from_scratch:
             resources:
                 mem_mb=8000,
                 runtime=600,
+            params:
+                name=stage,
             shell:
-                f"{job} stage --name {stage}"
+                f"{job} stage --name {{params.name}}"
 
 
 for rank, suite in enumerate(flow.suites):
@@ -74,13 +76,15 @@ for rank, suite in enumerate(flow.suites):
             flow.receipt(f"records-{suite}"),
         benchmark:
             flow.benchmark(f"records-{suite}")
+        params:
+            name=suite,
         priority: 100 - rank  # the longest first, or the last hour would run on one core
         threads: 1
         resources:
             mem_mb=6000,
             runtime=600,
         shell:
-            f"{job} records --name {suite}"
+            f"{job} records --name {{params.name}}"
 
 
 rule:
@@ -112,6 +116,7 @@ for notebook in flow.notebooks:
             flow.receipt(notebook.name),
             [update(file) for file in flow.published(notebook)],
         params:
+            name=notebook.name,
             batch=repr(notebook.batch_parameters(flow.preset.name, flow.num_questions)),
         benchmark:
             flow.benchmark(notebook.name)
@@ -120,7 +125,7 @@ for notebook in flow.notebooks:
             mem_mb=6000,
             runtime=240,
         shell:
-            f"{job} notebook --name {notebook.name}"
+            f"{job} notebook --name {{params.name}}"
 
 
 rule:

@@ -21,6 +21,7 @@ BATCH_PARAMETERS: dict[str, Any] = {
     "suites": list(SUITE_SECONDS),
     "variants": ["all"],
 }
+LESSONS = "4"  # how the number of a lesson begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +38,23 @@ class Notebook:
         return self.path.stem
 
     @property
+    def is_lesson(self) -> bool:
+        return self.name.startswith(LESSONS)
+
+    @property
     def short_names(self) -> set[str]:
         """What it may be called: 10_table2c_head, table2c_head, table2c, 10."""
         number, _, rest = self.name.partition("_")
         return {self.name, number, rest, rest.split("_")[0]}
 
     def batch_parameters(self, preset: str, num_questions: int = 0) -> dict[str, Any]:
-        """What the batch run gives it; ``num_questions`` of each suite, 0 for all of them."""
-        wanted = {"preset": preset, **BATCH_PARAMETERS, "num_questions": num_questions}
+        """What the batch run gives it; ``num_questions`` of each suite, 0 for all of them.
+
+        A lesson keeps its own small numbers: it shows how, and its whole suite takes long.
+        """
+        wanted = {"preset": preset}
+        if not self.is_lesson:
+            wanted |= {**BATCH_PARAMETERS, "num_questions": num_questions}
         return {name: value for name, value in wanted.items() if name in self.parameters}
 
 
@@ -102,7 +112,9 @@ def pick_notebook(root: Path, wanted: str) -> Notebook:
 
 
 def suites_of(notebook: Notebook) -> list[str]:
-    """Suites whose records a notebook reads in the batch run."""
+    """Suites whose records a notebook reads in the batch run; a lesson asks for itself."""
+    if notebook.is_lesson:
+        return []
     if "suites" in notebook.parameters:
         return list(BATCH_PARAMETERS["suites"])
     return [notebook.parameters["suite"].default] if "suite" in notebook.parameters else []

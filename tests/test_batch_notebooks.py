@@ -40,6 +40,9 @@ def test_the_batch_run_gives_whole_suites_where_they_are_parameters(tmp_path):
     assert notebook.batch_parameters("tiny") == {"preset": "tiny", "num_questions": 0}
     assert notebook.batch_parameters("tiny", 60) == {"preset": "tiny", "num_questions": 60}
     assert suites_of(notebook) == []
+    lesson = read_notebook(write_notebook(tmp_path, "40_a", parameters=text))
+    assert lesson.batch_parameters("tiny") == {"preset": "tiny"}
+    assert suites_of(lesson) == []
 
 
 def test_a_notebook_about_one_suite_needs_no_other(tmp_path):

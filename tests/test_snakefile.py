@@ -12,6 +12,7 @@ from tempo_lib.cli import run
 from tempo_lib.presets import load_preset
 from tempo_lib.reproduce import Batch, snakemake_command
 from tempo_lib.workflow import Workflow
+from tempo_lib.world.corpus_specs import SUITE_SECONDS
 
 JOB = re.compile(r"^(\S+) +1$", re.MULTILINE)
 
@@ -38,6 +39,20 @@ def test_from_scratch_reaches_from_base_models_to_the_gallery(project):
         *("bases", "stage0", "stage1", "stage2", "stage3", "clips", "records-mini-mlvu"),
         *("01_first", "10_tablex_long", "20_suite", "gallery", "all"),
     }
+
+
+def test_every_job_of_a_loop_is_told_its_own_name(project):
+    text = 'suites: list = ["mini-mlvu"]  # which'
+    write_notebook(project, "20_suites", 'start_run("suites")', parameters=text)
+    flow = Workflow(preset=load_preset("tiny"), root=project, from_scratch=True)
+    command = snakemake_command(Batch(flow=flow, cores=2), dry_run=True)
+    quiet = command.index("--quiet")
+    command[quiet : quiet + 3] = ["--printshellcmds"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    names = re.findall(r"--name (\S+)", done.stdout + done.stderr)
+    assert sorted(names) == sorted(
+        ["0", "1", "2", "3", "01_first", "10_tablex_long", "20_suites", *SUITE_SECONDS]
+    )
 
 
 def test_only_the_notebook_that_changed_runs_again(project):

@@ -1,0 +1,196 @@
+"""The page about front-loading says what was measured, and its words follow the verdicts."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted_memories import paper_suite, plant
+
+from tempo_lib.analysis import front_loading_findings as experiments
+from tempo_lib.analysis import front_loading_report as page
+from tempo_lib.analysis.attention_maps import TARGETS
+from tempo_lib.analysis.front_loading import FrontLoading, judged
+from tempo_lib.analysis.knockout import half_blocks, knockout_answers
+from tempo_lib.analysis.probes import ProbeData
+from tempo_lib.analysis.slices import slice_answers
+from tempo_lib.evaluation.metrics import Difference
+
+SEED = 0
+INDEX = FrontLoading(40, 9, 0.6, 0.4, 0.2, 0.05, 0.34)
+
+
+def measured(sign, size=0.125):
+    """An effect whose verdict is shown (1), reversed (-1) or not shown (0)."""
+    p_value = 1e-6 if sign else 0.4
+    middle = sign * size
+    return Difference(
+        n=40, difference=middle, low=middle - 0.05, high=middle + 0.05, p_value=p_value
+    )
+
+
+def results_of(sign=1):
+    rows = [
+        (experiments.PHENOMENON, "Heads answer more than tails", measured(sign)),
+        (experiments.CONTENT, "The first half tells more of shape", measured(0)),
+        (experiments.LOOKING, "The first half looks more at the frames", measured(-1)),
+        (experiments.NEED, experiments.IN_ORDER, measured(sign)),
+        (experiments.TIME, experiments.BEFORE, measured(sign)),
+        (experiments.TIME, experiments.LAST_STEP, measured(sign)),
+    ]
+    nothing = FrontLoading(40, 9, 0.0, 0.0, np.nan, np.nan, np.nan)
+    kinds = [
+        {"kind": "all", **asdict(INDEX)},
+        {"kind": "needle", **asdict(replace(INDEX, index=0.5, low=0.4, high=0.6))},
+        {"kind": "global", **asdict(replace(INDEX, index=0.0, low=-0.1, high=0.1))},
+        {"kind": "after", **asdict(nothing)},
+    ]
+    stages = [{"checkpoint": "base", **asdict(nothing)}, {"checkpoint": "stage3", **asdict(INDEX)}]
+    return page.Results(
+        preset="tiny",
+        suite="mini-mlvu",
+        findings=judged(rows),
+        index=INDEX,
+        by_kind=pd.DataFrame(kinds),
+        stages=pd.DataFrame(stages),
+        alt_texts={name: f"About {name}." for name in page.PICTURES},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sign", "headline", "suspect"),
+    [
+        (1, "front-loading is shown", "Causal attention alone (shown)"),
+        (0, "front-loading is not shown", "The decoder's habit (not shown)"),
+        (-1, "front-loading is reversed", "The position in the decoder (reversed)"),
+    ],
+)
+def test_the_words_follow_the_verdicts(sign, headline, suspect):
+    text = page.report(results_of(sign))
+    assert headline in text and f"({100 * sign * 0.125:+.1f} points)" in text
+    assert suspect in text
+    others = {"is shown:", "is not shown:", "is reversed:"} - {
+        headline.split("front-loading ")[1] + ":"
+    }
+    assert not any(f"front-loading {other}" in text for other in others)
+
+
+def test_the_page_holds_every_sentence_picture_and_number():
+    results = results_of()
+    text = page.report(results)
+    for row in results.findings.itertuples():
+        assert f"{row.says}: **{row.verdict}**, {100 * row.effect:+.1f} points" in text
+    for name in page.PICTURES:
+        assert f"![About {name}.]({name}.png)" in text
+    assert "+0.20 (+0.05 to +0.34)" in text and "60.0%" in text and "40.0%" in text
+    assert "Index at base: none, neither end answered anything." in text
+    assert "nan" not in text and "hardly anything answered" not in text
+    meagre = replace(INDEX, head=0.02, tail=0.01)
+    assert page.index_words(meagre) == "+0.20 (+0.05 to +0.34), hardly anything answered"
+    assert all(sentence in text for sentence in page.NOT_DECIDED)
+
+
+def test_kinds_differ_only_where_their_intervals_part():
+    apart = results_of()
+    assert (
+        "The task (shown): the index runs from +0.00 (global) to +0.50 (needle)"
+        in (page.cause_sentences(apart)[-1])
+    )
+    wide = apart.by_kind.assign(low=-1.0)
+    alike = page.cause_sentences(replace(apart, by_kind=wide))[-1]
+    assert "(not shown)" in alike and "of the 2 kinds all overlap" in alike
+    one = replace(apart, by_kind=apart.by_kind.head(2))
+    assert "fewer than two kinds" in page.cause_sentences(one)[-1]
+
+
+def test_the_page_is_written_beside_its_pictures(tmp_path):
+    results = results_of()
+    path = page.write_report(results, tmp_path)
+    assert path == tmp_path / "front_loading.md"
+    assert path.read_text(encoding="utf-8") == page.report(results)
+
+
+def test_incomplete_results_are_refused():
+    results = results_of()
+    silent = replace(results, alt_texts={**results.alt_texts, page.STAGES: ""})
+    with pytest.raises(ValueError, match="without a description: front_loading_stages"):
+        page.report(silent)
+    findings = results.findings
+    untested = replace(results, findings=findings[findings["says"] != experiments.IN_ORDER])
+    with pytest.raises(ValueError, match=f"lack a test of: {experiments.IN_ORDER}"):
+        page.report(untested)
+    odd = replace(results, findings=findings.assign(topic="weather"))
+    with pytest.raises(ValueError, match=r"unknown topics \['weather'\]; known: the phenomenon"):
+        page.report(odd)
+
+
+def test_all_findings_judge_what_was_planted(tiny_tempo, monkeypatch):
+    """Answers need position 0 or 1, memories and attention lean to the front, stages do not."""
+    suite = paper_suite(12)
+    plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 in positions)
+    answers = slice_answers(tiny_tempo, suite, ks=[2, 8, 16], progress=False)
+    knocked = knockout_answers(tiny_tempo, suite, half_blocks(16), progress=False)
+    names = ("base", "stage0", "stage1", "stage2", "stage3")
+    by_checkpoint = pd.concat([answers.assign(checkpoint=name) for name in names])
+    findings = experiments.all_findings(
+        *(answers, planted_probe(6.0), planted_probe(0.0), planted_shares(), knocked),
+        *(planted_pulls(suite), by_checkpoint, SEED),
+    )
+    verdicts = findings.set_index("says")["verdict"]
+    assert set(findings["topic"]) == set(page.TOPICS)
+    shown = (
+        "Heads answer more than tails",
+        "Losing the first half costs more than losing the second",
+    )
+    tells = "The first half of the positions tells more of"
+    shown += (
+        f"{tells} the segment",
+        f"{tells} shape",
+        "The right answer depends more on the first half (gradients)",
+    )
+    shown += ("The first half of the positions looks more at the frames",)
+    assert (verdicts[list(shown)] == "shown").all()
+    assert verdicts["The first half of the positions looks more at memories"] == "reversed"
+    quiet = [experiments.BEFORE, experiments.IN_ORDER, experiments.LAST_STEP]
+    assert (verdicts[quiet] == "not shown").all()
+
+
+def planted_probe(strength, num_videos=24, per_video=12):
+    """Shape and relevance can be read in the first four of 16 positions, as strong as said."""
+    rng = np.random.default_rng(3)
+    shape = rng.integers(0, 3, num_videos * per_video)
+    relevant = np.arange(len(shape)) % 2
+    memories = rng.normal(size=(len(shape), 16, 8))
+    memories[np.arange(len(shape)), :4, shape] += strength
+    memories[:, :4, 4] += strength * relevant[:, None]
+    labels = {
+        "shape": np.array(["star", "circle", "square"])[shape],
+        "relevance": np.array(["no", "yes"])[relevant],
+    }
+    return ProbeData(memories, labels, np.repeat(np.arange(num_videos), per_video))
+
+
+def planted_shares():
+    """Each position looks a little less at the frames than the one before it."""
+    rows = []
+    for story in range(20):
+        for position in range(16):
+            lost = 0.01 * position + 0.001 * story
+            share = {"patches": 0.5 - lost, "query": 0.2, "memory": 0.2 + lost, "prompt": 0.1}
+            rows += [
+                {"story": story, "position": position, "target": name, "share": share[name]}
+                for name in TARGETS
+            ]
+    return pd.DataFrame(rows)
+
+
+def planted_pulls(suite):
+    """The first of 16 positions has half of every question's gradient."""
+    rows = [
+        {"suite": suite.name, "world_seed": 0, "video": video.id, "question_id": question.id}
+        | {"position": position, "share": 0.5 if position == 0 else 0.5 / 15}
+        for video in suite.videos
+        for question in video.questions
+        for position in range(16)
+    ]
+    return pd.DataFrame(rows)
