@@ -52,7 +52,7 @@ class Notebook:
 
         A lesson keeps its own small numbers: it shows how, and its whole suite takes long.
         """
-        wanted = {"preset": preset}
+        wanted: dict[str, Any] = {"preset": preset}
         if not self.is_lesson:
             wanted |= {**BATCH_PARAMETERS, "num_questions": num_questions}
         return {name: value for name, value in wanted.items() if name in self.parameters}
