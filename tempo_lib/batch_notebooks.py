@@ -117,7 +117,14 @@ def suites_of(notebook: Notebook) -> list[str]:
         return []
     if "suites" in notebook.parameters:
         return list(BATCH_PARAMETERS["suites"])
-    return [notebook.parameters["suite"].default] if "suite" in notebook.parameters else []
+    named = [
+        name
+        for parameter in notebook.parameters.values()
+        for name in (
+            parameter.default if isinstance(parameter.default, list) else [parameter.default]
+        )
+    ]
+    return [name for name in dict.fromkeys(map(str, named)) if name in SUITE_SECONDS]
 
 
 def _started(source: str, values: Mapping[str, Any]) -> list[str] | None:

@@ -81,3 +81,10 @@ def test_every_committed_notebook_makes_a_result(repo_root):
     notebooks = find_notebooks(repo_root)
     assert {"claims", "table2c"} <= {name for book in notebooks for name in book.results}
     assert not [book.name for book in notebooks if not book.results]
+
+
+def test_suites_are_known_by_their_names_whatever_the_parameter_is_called(tmp_path):
+    text = 'panels: list = ["mini-mlvu", "mini-lvbench"]  # two\nkinds: list = ["needle"]  # one'
+    notebook = read_notebook(write_notebook(tmp_path, "17_a", parameters=text))
+    assert suites_of(notebook) == ["mini-mlvu", "mini-lvbench"]
+    assert notebook.batch_parameters("tiny") == {}
