@@ -37,6 +37,12 @@ class Notebook:
     def name(self) -> str:
         return self.path.stem
 
+    def _enough(self, num_questions: int) -> int:
+        """``num_questions``, or its own number where that is more; 0 is all of them."""
+        own = self.parameters.get("num_questions")
+        numbers = [num_questions, num_questions if own is None else int(own.default)]
+        return 0 if 0 in numbers else max(numbers)
+
     @property
     def is_lesson(self) -> bool:
         return self.name.startswith(LESSONS)
@@ -50,11 +56,12 @@ class Notebook:
     def batch_parameters(self, preset: str, num_questions: int = 0) -> dict[str, Any]:
         """What the batch run gives it; ``num_questions`` of each suite, 0 for all of them.
 
-        A lesson keeps its own small numbers: it shows how, and its whole suite takes long.
+        A lesson keeps its own small numbers: it shows how, and its whole suite takes long. None
+        gets fewer questions than it has by default: some pick their examples from those.
         """
         wanted: dict[str, Any] = {"preset": preset}
         if not self.is_lesson:
-            wanted |= {**BATCH_PARAMETERS, "num_questions": num_questions}
+            wanted |= {**BATCH_PARAMETERS, "num_questions": self._enough(num_questions)}
         return {name: value for name, value in wanted.items() if name in self.parameters}
 
 

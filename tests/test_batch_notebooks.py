@@ -38,7 +38,9 @@ def test_the_batch_run_gives_whole_suites_where_they_are_parameters(tmp_path):
     text = 'preset: str = "6b"  # preset\nnum_questions: int = 8  # 0: all\nother: int = 3  # own'
     notebook = read_notebook(write_notebook(tmp_path, "01_a", parameters=text))
     assert notebook.batch_parameters("tiny") == {"preset": "tiny", "num_questions": 0}
-    assert notebook.batch_parameters("tiny", 60) == {"preset": "tiny", "num_questions": 60}
+    for given, taken in ((60, 60), (3, 8)):  # never fewer than its own
+        expected = {"preset": "tiny", "num_questions": taken}
+        assert notebook.batch_parameters("tiny", given) == expected
     assert suites_of(notebook) == []
     lesson = read_notebook(write_notebook(tmp_path, "40_a", parameters=text))
     assert lesson.batch_parameters("tiny") == {"preset": "tiny"}
