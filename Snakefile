@@ -3,12 +3,21 @@
     tempo reproduce                     wraps it: a plan with times, and what failed at the end
     snakemake --cores 2                 the same jobs without the plan
     snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule
+    snakemake --cores 2 conditions      trainings with one thing changed (lesson 43): an hour or two
 
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
 """
 
 from tempo_lib.training.stages import STAGES
-from tempo_lib.workflow import BASES, CLIPS, GALLERY, Workflow
+from tempo_lib.workflow import (
+    ALL_CONDITIONS,
+    BASES,
+    CLIPS,
+    CONDITION_DATA,
+    GALLERY,
+    RERANKER,
+    Workflow,
+)
 
 flow = Workflow.from_config(config)
 job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
@@ -28,33 +37,59 @@ rule all:
 
 # Training is kept once it is finished, whatever else changed: hours are not spent by surprise.
 # Who wants another model deletes its folder, or trains it elsewhere (tempo train --work).
+# What a stage waits for goes first; on a second core the rest is made beside it.
 if flow.from_scratch:
+    for base in (*BASES, RERANKER):
 
-    rule bases:
-        output:
-            [update(file) for name in BASES for file in flow.part_files(name)],
-        benchmark:
-            flow.benchmark("bases")
-        threads: 2  # two base models side by side
-        resources:
-            mem_mb=12000,
-            runtime=600,
-        shell:
-            f"{job} bases"
+        rule:
+            name:
+                base
+            output:
+                [update(file) for file in flow.part_files(base)],
+            benchmark:
+                flow.benchmark(base)
+            threads: 1
+            priority: 200 if base == RERANKER else 500
+            resources:
+                mem_mb=8000,
+                runtime=600,
+            params:
+                name=base,
+            shell:
+                f"{job} base --name {{params.name}}"
 
     for stage in STAGES:
         before = BASES if stage == 0 else (f"stage{stage - 1}",)
 
         rule:
             name:
+                f"corpus-{stage}"
+            output:
+                update(flow.corpus_file(stage)),
+            benchmark:
+                flow.benchmark(f"corpus-{stage}")
+            threads: 1
+            priority: 310 - stage
+            resources:
+                mem_mb=2000,
+                runtime=120,
+            params:
+                name=stage,
+            shell:
+                f"{job} corpus --name {{params.name}}"
+
+        rule:
+            name:
                 f"stage{stage}"
             input:
                 ancient([file for name in before for file in flow.part_files(name)]),
+                ancient(flow.corpus_file(stage)),
             output:
                 [update(file) for file in flow.part_files(f"stage{stage}")],
             benchmark:
                 flow.benchmark(f"stage{stage}")
             threads: 1
+            priority: 400
             resources:
                 mem_mb=8000,
                 runtime=600,
@@ -68,9 +103,29 @@ for rank, suite in enumerate(flow.suites):
 
     rule:
         name:
+            f"suite-{suite}"
+        input:
+            flow.suite_inputs(suite),
+        output:
+            flow.receipt(f"suite-{suite}"),
+        benchmark:
+            flow.benchmark(f"suite-{suite}")
+        params:
+            name=suite,
+        priority: 110 - rank
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        shell:
+            f"{job} suite --name {{params.name}}"
+
+    rule:
+        name:
             f"records-{suite}"
         input:
             flow.checkpoint,
+            flow.receipt(f"suite-{suite}"),
             flow.records_inputs(suite),
         output:
             flow.receipt(f"records-{suite}"),
@@ -141,3 +196,57 @@ rule:
         runtime=20,
     shell:
         f"{job} {GALLERY}"
+
+
+# Asked for by name alone: none of the results above needs a training under changed conditions.
+rule:
+    name:
+        CONDITION_DATA
+    input:
+        ancient(flow.condition_inputs),
+    output:
+        flow.receipt(CONDITION_DATA),
+    benchmark:
+        flow.benchmark(CONDITION_DATA)
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        f"{job} {CONDITION_DATA}"
+
+
+for condition in flow.condition_runs:
+
+    rule:
+        name:
+            f"condition-{condition}"
+        input:
+            ancient(flow.receipt(CONDITION_DATA)),
+        output:
+            flow.receipt(f"condition-{condition}"),
+        benchmark:
+            flow.benchmark(f"condition-{condition}")
+        threads: 1
+        resources:
+            mem_mb=8000,
+            runtime=120,
+        params:
+            name=condition,
+        shell:
+            f"{job} condition --name {{params.name}}"
+
+
+rule:
+    name:
+        ALL_CONDITIONS
+    input:
+        [flow.receipt(f"condition-{name}") for name in flow.condition_runs],
+    output:
+        flow.receipt(ALL_CONDITIONS),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    shell:
+        f"{job} {ALL_CONDITIONS}"

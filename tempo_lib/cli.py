@@ -94,6 +94,7 @@ def train(
     out: o.OutOption = None,
     bases: o.BasesOption = None,
     paper_windows: o.PaperWindowsOption = False,
+    paper_prompt: o.PaperPromptOption = False,
 ) -> int:
     """Train one of the four stages, or with --from-scratch everything from nothing.
 
@@ -122,6 +123,7 @@ def train(
             out=out,
             bases=bases,
             paper_windows=paper_windows,
+            paper_prompt=paper_prompt,
         )
     )
 

@@ -85,6 +85,9 @@ class StageNumbers(_Strict):
     batch_samples: PositiveInt  # most samples a step
     epochs: PositiveFloat
     max_steps: int  # 0: as many as the epochs give
+    # share of samples whose segments are read under a wording of tempo_lib.world.wordings instead
+    # of the standard prompt; never under the routing prompt. The paper has none: 0
+    varied_prompt_share: float = 0.0
 
 
 class TrainingNumbers(_Strict):

@@ -21,7 +21,7 @@ from tempo_lib.gallery import expected_seconds
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import PAPER_PRESET, project_root
 from tempo_lib.training.stages import STAGES
-from tempo_lib.workflow import CLIPS, GALLERY, Workflow
+from tempo_lib.workflow import BASES, CLIPS, GALLERY, RERANKER, Workflow
 from tempo_lib.workflow_jobs import CLIP_SEEDS
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
@@ -126,14 +126,17 @@ def plan(batch: Batch) -> list[Step]:
     flow, titles = batch.flow, dict[str, str]()
     if flow.from_scratch:
         work = f"runs/{flow.preset.name}/train"
-        titles["bases"] = f"pre-train base models and reranker in {work} (kept: finished)"
+        for base in (*BASES, RERANKER):
+            titles[base] = f"pre-train {base} in {work} (kept: finished)"
         for stage in STAGES:
+            titles[f"corpus-{stage}"] = f"write the pictures and clips of stage {stage}"
             titles[f"stage{stage}"] = f"train stage {stage} in {work} (kept: finished)"
     if flow.only is None:
         titles[CLIPS] = f"ask {len(CLIP_SEEDS)} clips that the world writes -> asks.json"
     asking = [book for book in flow.notebooks if flow.only is None or "variants" in book.parameters]
     for suite in flow.suites:
         if any(suite in suites_of(book) for book in asking):
+            titles[f"suite-{suite}"] = f"write the videos and questions of {suite}"
             titles[f"records-{suite}"] = f"ask {suite} under every variant that a result needs"
     for book in flow.notebooks:
         made = ", ".join(book.results)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tempo_lib
+from tempo_lib.analysis.conditions import CONDITIONS
 from tempo_lib.batch_notebooks import Notebook, find_notebooks, suites_of
 from tempo_lib.checkpoints import CheckpointError, find_checkpoint
 from tempo_lib.presets import PRESETS, Preset, load_preset
@@ -23,11 +24,14 @@ from tempo_lib.training.stages import STAGES
 from tempo_lib.world.corpus_specs import SUITE_SECONDS
 
 PACKAGE = Path(tempo_lib.__file__).parent
-BASES = ("base_decoder", "base_compressor", "reranker")
-PARTS = (*BASES, *(f"stage{stage}" for stage in STAGES))
+BASES = ("base_decoder", "base_compressor")
+RERANKER = "reranker"  # judges in an evaluation; no stage needs it
+PARTS = (*BASES, RERANKER, *(f"stage{stage}" for stage in STAGES))
 PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 MANIFESTS = ("paper", "suites", "training")  # measurements are written by runs, so not among them
 CLIPS, GALLERY = "clips", "gallery"
+CONDITION_DATA, ALL_CONDITIONS = "condition-data", "conditions"
+CONDITION_SEEDS = (0, 1)  # each condition is trained once a seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,11 @@ class Workflow:
             return []
         return [self.shown(found / file) for file in PART_FILES if (found / file).is_file()]
 
+    def corpus_file(self, stage: int) -> str:
+        """The sign of a finished corpus of a stage."""
+        train = self.root / "runs" / self.preset.name / "train"
+        return self.shown(train / "corpora" / f"stage{stage}" / "corpus.json")
+
     @cached_property
     def checkpoint(self) -> list[str]:
         """Files of all parts that there are."""
@@ -124,6 +133,13 @@ class Workflow:
         texts = [f"import {s}" if re.fullmatch(r"[\w.]+", s) else s for s in sources]
         files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *library_files(texts)}
         return [self.shown(file) for file in sorted(files)]
+
+    def suite_inputs(self, suite: str) -> list[str]:
+        """The world's code and the suite's manifest."""
+        return [
+            self.shown(manifest_path(f"suites/{suite}.yaml")),
+            *self.code("tempo_lib.evaluation.suites"),
+        ]
 
     def records_inputs(self, suite: str) -> list[str]:
         """Code that answers depend on, the claims that name variants, the suite's manifest."""
@@ -147,6 +163,18 @@ class Workflow:
         if self.only is None or "variants" in notebook.parameters:
             inputs += [self.receipt(f"records-{name}") for name in suites_of(notebook)]
         return inputs
+
+    @property
+    def condition_inputs(self) -> list[str]:
+        """Base models that every changed condition starts from."""
+        return [file for base in BASES for file in self.part_files(base)]
+
+    @property
+    def condition_runs(self) -> list[str]:
+        """Names of the trainings under changed conditions, seed by seed; 6b trains none here."""
+        if self.preset.miniature is None:
+            return []
+        return [f"{name}-seed{seed}" for seed in CONDITION_SEEDS for name in CONDITIONS]
 
     @property
     def gallery_inputs(self) -> list[str]:

@@ -18,22 +18,32 @@ import numpy as np
 
 from tempo_lib.batch_notebooks import pick_notebook
 from tempo_lib.checkpoints import CheckpointError, find_checkpoint
-from tempo_lib.commands.errors import InputError
+from tempo_lib.commands.errors import InputError, bad_input
 from tempo_lib.presets import load_preset
 from tempo_lib.runs import project_root
-from tempo_lib.workflow import CLIPS, GALLERY, Workflow
+from tempo_lib.workflow import ALL_CONDITIONS, CLIPS, CONDITION_DATA, GALLERY, Workflow
 
 CLIP_FRAMES = 60  # 30 s
 CLIP_SEEDS = (101, 102, 103)
 MODEL_SEED = 0  # whose records all tables share; other training seeds are asked for by notebooks
 
 
-def make_bases(flow: Workflow, _: str) -> dict[str, Any]:
-    """Pre-train the base models and the reranker; finished ones are kept."""
+def make_base(flow: Workflow, name: str) -> dict[str, Any]:
+    """Pre-train one base model or the reranker; a finished one is kept."""
     from tempo_lib.training import miniature
 
     folder = flow.root / "runs" / flow.preset.name / "train"
-    miniature.make_bases(miniature.Miniature(flow.preset, folder, MODEL_SEED))
+    miniature.make_base(miniature.Miniature(flow.preset, folder, MODEL_SEED), name)
+    return {}
+
+
+def make_corpus(flow: Workflow, stage: str) -> dict[str, Any]:
+    """Write the pictures, clips and questions that a stage trains on."""
+    from tempo_lib.training import miniature
+
+    folder = flow.root / "runs" / flow.preset.name / "train"
+    mini = miniature.Miniature(flow.preset, folder, MODEL_SEED)
+    miniature.make_corpus(mini, int(stage), workers=1)
     return {}
 
 
@@ -80,6 +90,14 @@ def ask_clips(flow: Workflow, _: str) -> dict[str, Any]:
     return {"asked": len(records), "right": sum(record["correct"] for record in records)}
 
 
+def make_suite(flow: Workflow, name: str) -> dict[str, Any]:
+    """Write the videos and questions of a suite; finished ones are kept."""
+    from tempo_lib.evaluation.suites import load_suite
+
+    suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
+    return {"questions": suite.num_questions, "videos": len(suite.videos)}
+
+
 def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     """Ask a suite under every variant that a table, figure or claim needs: compressed once."""
     from tempo_lib.analysis import claims_table as claims
@@ -122,19 +140,77 @@ def show_results(flow: Workflow, _: str) -> dict[str, Any]:
     return {"jobs_measured": num_jobs}
 
 
+def make_condition_data(flow: Workflow, _: str) -> dict[str, Any]:
+    """Write and decode what all conditions are trained on and asked; finished parts are kept."""
+    from tempo_lib.analysis.condition_data import decode_all, make_data
+    from tempo_lib.analysis.condition_runs import runs_folder
+    from tempo_lib.model import Tempo
+
+    with bad_input():
+        data = make_data(flow.preset, runs_folder(flow.preset))
+    decode_all(data, Tempo.from_pretrained(find_checkpoint(flow.preset)))
+    return {"corpora": data.corpora}
+
+
+def train_condition(flow: Workflow, name: str) -> dict[str, Any]:
+    """Train one condition and seed, as in ``bidirectional-seed1``; a finished one is kept."""
+    from tempo_lib.analysis.condition_data import make_data
+    from tempo_lib.analysis.condition_runs import (
+        ConditionRun,
+        parse_name,
+        run_condition,
+        runs_folder,
+    )
+
+    folder = runs_folder(flow.preset)
+    with bad_input():
+        condition, seed = parse_name(name)
+        data = make_data(flow.preset, folder)
+    run = ConditionRun(preset=flow.preset, condition=condition, seed=seed, folder=folder)
+    return {"record": flow.shown(run_condition(run, data))}
+
+
+def sum_up_conditions(flow: Workflow, _: str) -> dict[str, Any]:
+    """One table of all finished conditions, among the measurements."""
+    from tempo_lib.analysis.condition_summary import publish_summary
+
+    with bad_input():
+        return {"table": flow.shown(publish_summary(flow.preset))}
+
+
+def measure_seeds(flow: Workflow, names: str) -> dict[str, Any]:
+    """Two tables of all training seeds in ``names``, as in ``0,1,2``, among the measurements."""
+    from tempo_lib.analysis import training_seeds
+
+    with bad_input():
+        seeds = training_seeds.parse_seeds(names)
+    measured = training_seeds.measure(flow.preset, seeds, flow.num_questions, progress=True)
+    home = flow.root / "data_manifests" if flow.publishes else flow.folder
+    path = training_seeds.write(measured, home / training_seeds.MEASUREMENTS)
+    return {"model_seeds": seeds, "measurement": flow.shown(path)}
+
+
 JOBS: dict[str, Callable[[Workflow, str], dict[str, Any]]] = {
-    "bases": make_bases,
+    "base": make_base,
+    "corpus": make_corpus,
+    "suite": make_suite,
     "stage": train_stage,
     CLIPS: ask_clips,
     "records": make_records,
     "notebook": run_one,
     GALLERY: show_results,
+    CONDITION_DATA: make_condition_data,
+    "condition": train_condition,
+    ALL_CONDITIONS: sum_up_conditions,
+    "seeds": measure_seeds,
 }
 
 
 def job_name(job: str, name: str) -> str:
-    """How receipts and rules call a job: records-mini-mlvu, stage2, 20_claims, clips."""
-    return {"notebook": name, "stage": f"stage{name}", "records": f"records-{name}"}.get(job, job)
+    """How receipts and rules call a job: records-mini-mlvu, corpus-2, stage2, 20_claims, clips."""
+    return {"notebook": name, "base": name, "stage": f"stage{name}"}.get(
+        job, f"{job}-{name}" if name else job
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tempo_lib.workflow_jobs")
     parser.add_argument("job", choices=tuple(JOBS))
     parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--name", default="", help="which suite, stage or notebook")
+    parser.add_argument("--name", default="", help="which suite, stage, notebook..")
     parser.add_argument("--num-questions", type=int, default=0, help="of each suite; 0: all")
     parser.add_argument("--publish", action="store_true", help="also a part of the questions")
     chosen = parser.parse_args(arguments)

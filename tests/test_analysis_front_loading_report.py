@@ -194,3 +194,19 @@ def planted_pulls(suite):
         for position in range(16)
     ]
     return pd.DataFrame(rows)
+
+
+def test_changed_conditions_join_the_page_where_the_preset_has_some(tmp_path, monkeypatch):
+    rows = [
+        {"condition": name, "seed": 0, "step": 8, "kind": "all", "n": 40, "head": 0.6, "tail": 0.3}
+        | {"index": 0.3, "low": 0.2, "high": 0.4, "whole": 0.9, "lead": 0.3}
+        | {"change": change, "change_low": change, "change_high": change, "change_p": 1e-4}
+        for name, change in (("baseline", np.nan), ("bidirectional", -0.2))
+    ]
+    summary = pd.DataFrame(rows)
+    summary.loc[0, "change_p"] = np.nan
+    monkeypatch.setattr(page, "find_summary", {"tiny": summary, "6b": None}.get)
+    text = page.write_report(results_of(), tmp_path).read_text()
+    assert "## Which factor carries it" in text and "**smaller** (-20.0 points)" in text
+    other = page.write_report(replace(results_of(), preset="6b"), tmp_path).read_text()
+    assert "Which factor carries it" not in other

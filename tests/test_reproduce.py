@@ -36,10 +36,11 @@ def test_the_plan_names_every_job_in_order(project):
     text = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
     write_notebook(project, "20_all", 'start_run("all")', parameters=text)
     jobs = [step.job for step in steps_of(project, from_scratch=True)]
-    assert jobs[:6] == ["bases", "stage0", "stage1", "stage2", "stage3", "clips"]
-    assert jobs[6:8] == ["records-mini-lvbench", "records-mini-videomme"]  # the longest first
-    assert jobs[10:] == ["01_first", "10_tablex_long", "20_all", "gallery"]
-    assert [step.job for step in steps_of(project)] == jobs[5:]
+    assert jobs[:5] == ["base_decoder", "base_compressor", "reranker", "corpus-0", "stage0"]
+    assert jobs[10:14] == ["stage3", "clips", "suite-mini-lvbench", "records-mini-lvbench"]
+    assert jobs[15] == "records-mini-videomme"  # the longest first
+    assert jobs[20:] == ["01_first", "10_tablex_long", "20_all", "gallery"]
+    assert [step.job for step in steps_of(project)] == jobs[11:]
 
 
 def test_one_result_needs_its_notebook_and_nothing_else(project):

@@ -11,7 +11,7 @@ from batch_samples import SAVE, SETUP, write_notebook, write_project
 from tempo_lib.cli import run
 from tempo_lib.presets import load_preset
 from tempo_lib.reproduce import Batch, snakemake_command
-from tempo_lib.workflow import Workflow
+from tempo_lib.workflow import BASES, RERANKER, Workflow
 from tempo_lib.world.corpus_specs import SUITE_SECONDS
 
 JOB = re.compile(r"^(\S+) +1$", re.MULTILINE)
@@ -36,7 +36,9 @@ def test_from_scratch_reaches_from_base_models_to_the_gallery(project):
     text = 'suite: str = "mini-mlvu"  # which'
     write_notebook(project, "20_suite", 'start_run("suite")', parameters=text)
     assert jobs_to_run(project, from_scratch=True) == {
-        *("bases", "stage0", "stage1", "stage2", "stage3", "clips", "records-mini-mlvu"),
+        *("base_decoder", "base_compressor", "reranker", "stage0", "stage1", "stage2", "stage3"),
+        *("corpus-0", "corpus-1", "corpus-2", "corpus-3", "suite-mini-mlvu", "records-mini-mlvu"),
+        "clips",
         *("01_first", "10_tablex_long", "20_suite", "gallery", "all"),
     }
 
@@ -51,7 +53,8 @@ def test_every_job_of_a_loop_is_told_its_own_name(project):
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     names = re.findall(r"--name (\S+)", done.stdout + done.stderr)
     assert sorted(names) == sorted(
-        ["0", "1", "2", "3", "01_first", "10_tablex_long", "20_suites", *SUITE_SECONDS]
+        [*2 * ["0", "1", "2", "3"], *2 * list(SUITE_SECONDS), *BASES, RERANKER]
+        + ["01_first", "10_tablex_long", "20_suites"]
     )
 
 

@@ -39,6 +39,27 @@ def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):
     assert not any("'Yes' or 'No'" in row for row in text)
 
 
+def test_a_share_of_samples_is_read_under_other_wordings_and_never_under_the_routing_prompt(
+    tiny_tempo, tmp_path
+):
+    def prompts_of(share, seed=0, order=1):
+        collate = collator(tiny_tempo, tmp_path, STAGE_2, share, seed)
+        samples = [s for s in world_samples(tmp_path, 2) if s.media is not None][::order]
+        rows = [collate([sample])["compressor_ids"][0] for sample in samples][::order]
+        texts = tiny_tempo.encoder.tokenizer.batch_decode(rows)
+        return [text.split("<|im_end|>")[0] for text in texts]
+
+    standard = tiny_tempo.config.system_prompts["standard"]
+    routing = tiny_tempo.config.system_prompts["routing"]
+    varied = prompts_of(share=1.0)
+    assert not any(prompt in text for text in varied for prompt in (standard, routing))
+    assert all("Yes" in text for text in varied)
+    assert prompts_of(share=1.0, order=-1) == varied  # a sample's draw, whatever comes before it
+    assert prompts_of(share=1.0, seed=1) != varied
+    some = [text for seed in range(6) for text in prompts_of(share=0.5, seed=seed)]
+    assert 0.2 < sum(standard in text for text in some) / len(some) < 0.8
+
+
 def test_media_are_decoded_once(tiny_tempo, tmp_path, monkeypatch):
     sample = world_samples(tmp_path, 2)[1]
     folder = tmp_path / "frames"

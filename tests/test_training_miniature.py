@@ -6,14 +6,14 @@ from pydantic import TypeAdapter
 from tempo_lib.commands.errors import InputError
 from tempo_lib.commands.train import TrainOptions, check, check_seed
 from tempo_lib.presets import load_preset
-from tempo_lib.training.miniature import BASES, Miniature, take_bases, with_window
+from tempo_lib.training.miniature import BASES, RERANKER, Miniature, take_bases, with_window
 from tempo_lib.world.corpus_specs import CorpusSpec
 
 TINY = load_preset("tiny")
 
 
 def finished_bases(folder, seed=0):
-    for name in BASES:
+    for name in (*BASES, RERANKER):
         (folder / name).mkdir(parents=True)
         (folder / name / "card.json").write_text(f'{{"seed": {seed}}}')
         (folder / name / "model.safetensors").write_bytes(name.encode())

@@ -57,6 +57,6 @@ def world_samples(root: Path, stage: int):
     return load_samples(write_corpus(root), stage, root)
 
 
-def collator(model, root, numbers) -> Collator:
+def collator(model, root, numbers, varied_prompt_share=0.0, seed=0) -> Collator:
     store = FrameStore(model, model.config.video_numbers, numbers.max_frames, root / "frames")
-    return Collator(model, store, numbers.window, numbers.max_context)
+    return Collator(model, store, numbers.window, numbers.max_context, varied_prompt_share, seed)

@@ -1,12 +1,14 @@
 """One page about front-loading in plain words; every number and verdict in it is computed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempo_lib.analysis.condition_summary import find_summary
+from tempo_lib.analysis.condition_verdicts import page_lines
 from tempo_lib.analysis.front_loading import MEAGRE, FrontLoading
 from tempo_lib.analysis.front_loading_findings import (
     BEFORE,
@@ -39,10 +41,10 @@ TOPICS: Mapping[str, str | None] = {  # topic -> its picture, under it on the pa
     TIME: STAGES,
 }
 NOT_DECIDED = (
-    "Causal attention is in every model here. What its absence would do needs a compressor "
-    "trained without it.",
-    "A memory's place in the line and its own learned vector change together. To part them, train "
-    "again with the vectors dealt out in another order.",
+    "Causal attention is in every model of these stages. What its absence does, lesson 43 asks of "
+    "short trainings without it.",
+    "A memory's place in the line and its own learned vector change together here. Lesson 43 "
+    "parts them, again in short trainings.",
     "A linear probe finds what lies open. Content that only a decoder of several layers can "
     "unpack stays unseen.",
     "Attention is where a token looks, not what it takes along. The knock-outs test that, and "
@@ -104,7 +106,8 @@ SUSPECTS = (
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """What the lesson measured: rows of ``all_findings``, the index, the index by kind of
-    question and by checkpoint, and the description of each picture by its result's name."""
+    question and by checkpoint, the description of each picture by its result's name, and rows of
+    ``condition_summary.summarise``, None without any."""
 
     preset: str
     suite: str
@@ -113,6 +116,7 @@ class Results:
     by_kind: "pd.DataFrame"
     stages: "pd.DataFrame"
     alt_texts: Mapping[str, str]
+    conditions: "pd.DataFrame | None" = None
 
 
 def report(results: Results) -> str:
@@ -140,13 +144,19 @@ def report(results: Results) -> str:
         lines += _section(results, topic, picture)
     lines += ["## What this says about the cause", ""]
     lines += [f"* {sentence}" for sentence in cause_sentences(results)]
-    lines += ["", "## What is not decided here", ""]
+    lines += ["", *page_lines(results.conditions)]
+    lines += ["## What is not decided here", ""]
     lines += [f"* {sentence}" for sentence in NOT_DECIDED]
     return "\n".join([*lines, ""])
 
 
 def write_report(results: Results, folder: Path) -> Path:
-    """Write the page into ``folder``, beside its pictures; return its path."""
+    """Write the page into ``folder``, beside its pictures; return its path.
+
+    Measurements of changed conditions join it where the preset has some.
+    """
+    if results.conditions is None:
+        results = replace(results, conditions=find_summary(results.preset))
     path = folder / REPORT
     path.write_text(report(results), encoding="utf-8")
     return path

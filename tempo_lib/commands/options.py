@@ -144,6 +144,10 @@ PaperWindowsOption = Annotated[
     bool,
     typer.Option("--paper-windows", help="Train on 4-frame segments only, as the paper does."),
 ]
+PaperPromptOption = Annotated[
+    bool,
+    typer.Option("--paper-prompt", help="Train under the standard prompt only, as the paper does."),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where the stage on your data goes.", show_default="none"),

@@ -17,6 +17,7 @@ from tempo_lib.training.data import load_manifest, load_samples
 from tempo_lib.training.loop import StageRun, train_with_card
 from tempo_lib.training.miniature import (
     BASES,
+    RERANKER,
     Miniature,
     make_corpus,
     make_stage,
@@ -44,6 +45,7 @@ class TrainOptions:
     out: Path | None = None
     bases: Path | None = None
     paper_windows: bool = False
+    paper_prompt: bool = False
 
 
 def run(options: TrainOptions) -> int:
@@ -53,7 +55,14 @@ def run(options: TrainOptions) -> int:
         preset = load_preset(options.preset)
         stage_numbers(preset, options.stage or 0)
         work = options.work or project_root() / "runs" / preset.name / "train"
-        mini = Miniature(preset, work, options.seed, options.bases, options.paper_windows)
+        mini = Miniature(
+            preset,
+            work,
+            options.seed,
+            options.bases,
+            options.paper_windows,
+            options.paper_prompt,
+        )
         if options.manifest is None:
             _ = mini.numbers
     if not options.resume:
@@ -110,7 +119,7 @@ def find_start(mini: Miniature, stage: int, start: str | None) -> Path | None:
             if (before / "card.json").is_file():
                 return before
             return Path(find_checkpoint(mini.preset, f"stage{stage - 1}"))
-        for name in BASES:
+        for name in (*BASES, RERANKER):
             if not (mini.folder(name) / "card.json").is_file():
                 found = find_checkpoint(mini.preset, name)
                 shutil.copytree(found, mini.folder(name), dirs_exist_ok=True)
@@ -143,7 +152,9 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
 
 def check_seed(mini: Miniature) -> None:
     """InputError when the work folder grew from another seed: its finished parts would be kept."""
-    made = BASES if mini.bases is None else ()  # base models taken over keep their own seed
+    made = (
+        (*BASES, RERANKER) if mini.bases is None else ()
+    )  # base models taken over keep their own seed
     cards = [mini.folder(name) / "card.json" for name in (*made, *map("stage{}".format, STAGES))]
     corpora = [mini.folder("corpora") / f"stage{stage}" / "corpus.json" for stage in STAGES]
     for path in (*cards, *corpora):
@@ -163,7 +174,10 @@ def clear(mini: Miniature, options: TrainOptions) -> None:
         doomed = [options.out or mini.stage(options.stage)]
     else:
         stages = STAGES if options.stage is None else STAGES[: options.stage + 1]
-        doomed = [*(mini.folder(n) for n in (*BASES, *SHARED_FOLDERS)), *map(mini.stage, stages)]
+        doomed = [
+            *(mini.folder(n) for n in (*BASES, RERANKER, *SHARED_FOLDERS)),
+            *map(mini.stage, stages),
+        ]
     for folder in doomed:
         if not folder.is_dir():
             continue

@@ -5,6 +5,7 @@ Media are decoded once and kept at the size the model reads, so an epoch costs n
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from tempo_lib.presets import VideoNumbers
 from tempo_lib.processing import SegmentPixels, prefix_ids, resize_frames, segment_pixels
 from tempo_lib.sequence import IGNORE, Turn, training_ids
 from tempo_lib.video import Video, load_image, load_video
+from tempo_lib.world import wordings
 
 MEDIA_TAGS = ("<video>", "<image>")
 
@@ -185,12 +187,21 @@ class Encoded:
 class Collator:
     """Samples -> tensors of ``Tempo.forward``. Holds the tokenizer, never the weights."""
 
-    def __init__(self, model: Tempo, store: FrameStore, window: int, max_context: int) -> None:
+    def __init__(
+        self,
+        model: Tempo,
+        store: FrameStore,
+        window: int,
+        max_context: int,
+        varied_prompt_share: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         self.text, self.shape = model.encoder, model.patch_shape
         self.rules, self.tokens = model.config.pixel_rules, model.config.num_memory_tokens
         self.system = model.config.system_prompts["standard"]
         self.decoder_system = model.config.decoder_system_prompt
         self.store, self.window, self.max_context = store, window, max_context
+        self.varied_prompt_share, self.seed = varied_prompt_share, seed
 
     def num_segments(self, sample: Sample) -> int:
         if sample.media is None:
@@ -228,7 +239,8 @@ class Collator:
             clip, window = self.store.get(sample.media), sample.window or self.window
             segments = segment_pixels(clip, self.rules, self.shape, window, window)
             query = self.text.ids(prompts.query_parts(sample.question))
-            prefixes = prefix_ids(self.text, self.system, segments, self.shape.merge)
+            system = self._system_prompt(sample)
+            prefixes = prefix_ids(self.text, system, segments, self.shape.merge)
             rows = [prefix + query for prefix in prefixes]
             seconds = segments.seconds_N.tolist()
         is_image = segments is not None and segments.is_image
@@ -237,6 +249,18 @@ class Collator:
         ids, labels = training_ids(self.text, self.decoder_system, turn)
         self._check_length(sample, len(ids))
         return Encoded(segments, rows, ids, labels)
+
+    def _system_prompt(self, sample: Sample) -> str:
+        """The standard prompt, or for the stage's share of samples another wording.
+
+        Drawn from seed and sample alone: the same on every rank and after every restart.
+        """
+        rng = np.random.default_rng(
+            [self.seed, zlib.crc32(f"{sample.id} {sample.question}".encode())]
+        )
+        if rng.random() >= self.varied_prompt_share:
+            return self.system
+        return wordings.relevance_prompt(rng)
 
     def _check_length(self, sample: Sample, length: int) -> None:
         if length > self.max_context:

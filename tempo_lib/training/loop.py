@@ -110,7 +110,15 @@ def make_loader(
     video = model.config.video_numbers
     store = FrameStore(model, video, run.numbers.max_frames, run.cache_dir)
     store.prepare(sorted({s.media for s in samples if s.media is not None}))
-    collate = Collator(model, store, run.numbers.window, run.numbers.max_context)
+    numbers = run.numbers
+    collate = Collator(
+        model,
+        store,
+        numbers.window,
+        numbers.max_context,
+        numbers.varied_prompt_share,
+        run.seed,
+    )
     lengths = [collate.num_segments(sample) for sample in samples]
     batches = LengthBatches(
         lengths, run.numbers.batch_segments, run.numbers.batch_samples, run.seed

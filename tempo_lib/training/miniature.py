@@ -1,7 +1,7 @@
 """The whole miniature from nothing: tokenizer, two base models, corpora, four stages.
 
 Each step writes a folder under ``work`` and is skipped when its folder is finished, so an
-interrupted run goes on where it stopped. The two base models train side by side, one core each.
+interrupted run goes on where it stopped. Two cores are kept busy: what can be made side by side is.
 """
 
 import os
@@ -20,7 +20,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from tempo_lib import prompts
 from tempo_lib.fresh import fresh_tempo
 from tempo_lib.model import Tempo
-from tempo_lib.presets import Preset, load_preset
+from tempo_lib.presets import Preset
 from tempo_lib.runs import manifest_path as find_manifest
 from tempo_lib.training.base_compressor import train_base_compressor
 from tempo_lib.training.base_compressor_data import BaseCompressorConfig
@@ -33,7 +33,8 @@ from tempo_lib.world.corpora import build_corpus
 from tempo_lib.world.corpus_specs import CorpusSpec
 from tempo_lib.world.tokenizer import build_tokenizer
 
-BASES = ("base_decoder", "base_compressor", "reranker")  # the slowest first
+BASES = ("base_decoder", "base_compressor")  # the slower one first
+RERANKER = "reranker"
 RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
 # Freed memory stays with the process: a batch's buffers are as large as the last one's, so handing
 # them back to the system between batches only costs time. The price is memory that never shrinks.
@@ -51,6 +52,7 @@ class Miniature:
     ``bases``: a work folder whose finished base models are taken over, as the paper's four
     stages start from given models; None pre-trains them with ``seed``. ``paper_windows``: all
     training clips are cut into the stage's 4 frames, as in the paper, none into inference's 8.
+    ``paper_prompt``: all segments are read under the standard prompt, as in the paper.
     """
 
     preset: Preset
@@ -58,6 +60,7 @@ class Miniature:
     seed: int
     bases: Path | None = None
     paper_windows: bool = False
+    paper_prompt: bool = False
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -73,51 +76,57 @@ class Miniature:
 
 
 def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[int, Path]:
-    """Make everything that is missing, then the stages; returns their checkpoint folders."""
-    if mini.bases is None:
-        make_bases(mini)
-    else:
+    """Make everything that is missing, then the stages; returns their checkpoint folders.
+
+    Two helpers make base models and corpora. The stages begin once their two base models are
+    there; the reranker, which only an evaluation needs, is made beside them.
+    """
+    if mini.bases is not None:
         take_bases(mini, mini.bases)
-    for stage in stages:
-        make_corpus(mini, stage)
-        make_stage(mini, stage)
-    return {stage: mini.stage(stage) for stage in stages}
-
-
-def make_bases(mini: Miniature) -> None:
-    """Pre-train the base models and the reranker, two processes at once; finished ones are kept."""
-    missing = [name for name in BASES if not (mini.folder(name) / "card.json").is_file()]
-    arguments = [(name, mini.preset.name, str(mini.folder(name)), mini.seed) for name in missing]
-    if not missing:
-        return
     os.environ.update(ALLOCATOR)  # read when a process starts
-    with ProcessPoolExecutor(min(2, len(missing)), mp_context=get_context("spawn")) as pool:
-        list(pool.map(_make_base, arguments))
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        try:
+            bases = [pool.submit(make_base, mini, name) for name in BASES]
+            corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
+            judge = pool.submit(make_base, mini, RERANKER)
+            for base in bases:
+                base.result()
+            for stage in stages:
+                corpora[stage].result()
+                make_stage(mini, stage)
+            judge.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what has not begun would be made for nothing
+            raise
+    return {stage: mini.stage(stage) for stage in stages}
 
 
 def take_bases(mini: Miniature, source: Path) -> None:
     """Copy the base models of another work folder; ValueError names the first unfinished one."""
-    for name in BASES:
+    for name in (*BASES, RERANKER):
         if not (source / name / "card.json").is_file():
             raise ValueError(f"{source / name} is not a finished base model")
         if not (mini.folder(name) / "card.json").is_file():
             shutil.copytree(source / name, mini.folder(name), dirs_exist_ok=True)
 
 
-def _make_base(arguments: tuple[str, str, str, int]) -> None:
-    name, preset_name, folder, seed = arguments
+def make_base(mini: Miniature, name: str) -> Path:
+    """Pre-train a base model or the reranker on one thread; a finished one is kept."""
+    folder = mini.folder(name)
+    if (folder / "card.json").is_file():
+        return folder
     torch.set_num_threads(1)
-    preset = load_preset(preset_name)
-    numbers = Miniature(preset, Path(folder).parent, seed).numbers
+    numbers = mini.numbers[name]
     if name == "base_decoder":
-        decoder = TypeAdapter(BaseDecoderConfig).validate_python(numbers[name])
-        train_base_decoder(decoder, Path(folder), seed)
-        return
+        decoder = TypeAdapter(BaseDecoderConfig).validate_python(numbers)
+        train_base_decoder(decoder, folder, mini.seed)
+        return folder
     tokenizer = build_tokenizer(prompts.all_texts())
-    compressor = TypeAdapter(BaseCompressorConfig).validate_python(numbers[name])
-    config = compressor_config(preset, tokenizer)
-    seed += RERANKER_SEED if name == "reranker" else 0
-    train_base_compressor(config, tokenizer, compressor, preset.pixels, Path(folder), seed)
+    compressor = TypeAdapter(BaseCompressorConfig).validate_python(numbers)
+    config = compressor_config(mini.preset, tokenizer)
+    seed = mini.seed + (RERANKER_SEED if name == RERANKER else 0)
+    train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed)
+    return folder
 
 
 def compressor_config(preset: Preset, tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
@@ -176,6 +185,8 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     if (out / "card.json").is_file():
         return out
     numbers = stage_numbers(mini.preset, stage)
+    if mini.paper_prompt:
+        numbers = numbers.model_copy(update={"varied_prompt_share": 0.0})
     model = starting_model(mini, stage, start)
     manifest_path = find_manifest(_manifest(mini.preset))
     samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))

@@ -1,0 +1,257 @@
+"""Findings of several training seeds side by side: effects of the claims, and accuracies."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from tempo_lib.evaluation.findings import AS_PAPER, SHOWN, TOKEN_MATCHED
+from tempo_lib.figures.style import (
+    BLACK,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    TITLE_POINTS,
+    VERMILLION,
+    DescribedFigure,
+    light_grid,
+    made_by,
+    new_figure,
+)
+from tempo_lib.world.questions import KINDS
+
+POOLED = "pooled"
+ALL = "all"
+LABEL_LETTERS = 34  # a line of a claim's words
+ROW_INCHES = 0.52
+HEAD_INCHES = 2.1  # title, headings, axis and legend
+POOL = "#CFE6F5"  # a pale sky, behind the seeds
+BAND = "#EAEAEA"  # where a difference counts as none
+PANELS = {AS_PAPER: "as the paper", TOKEN_MATCHED: "at equal tokens"}
+VARIANTS = {"ata": "ATA", "no-ata": "all tokens", "ata-two-pass": "ATA, two passes"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and form of a training seed: no two share either."""
+
+    colour: str
+    marker: str
+
+
+LOOKS = (
+    Look(VERMILLION, "o"),
+    Look(GREEN, "s"),
+    Look(BLACK, "^"),
+    Look(PURPLE, "D"),
+    Look(ORANGE, "v"),
+)
+
+
+def seeds_forest(
+    table: pd.DataFrame, preset: str | None = None, family: str = ALL
+) -> DescribedFigure:
+    """A row a claim, a mark a training seed, a bar the pooled interval; a panel a comparison.
+
+    ``table``: as ``analysis.training_seed_tables.claims_by_seed`` gives it. The words beside the
+    panels count the seeds that show the claim. Grey bands: within them two variants count as
+    alike; dotted: what a collapse must exceed; below the grey line: a policy beyond the paper.
+    ValueError without any row, or for more seeds than there are looks.
+    """
+    rows = table[table["family"] == family]
+    if rows.empty:
+        known = ", ".join(dict.fromkeys(table["family"]))
+        raise ValueError(f"no claims of family {family!r}; the table holds {known}")
+    looks = _looks([name for name in dict.fromkeys(rows["model_seed"]) if name != POOLED])
+    names = list(dict.fromkeys(rows["claim"]))
+    with new_figure(HEAD_INCHES + ROW_INCHES * len(names)) as fig:
+        axes = fig.subplots(1, len(PANELS), sharex=True, sharey=True)
+        for ax, (compared, heading) in zip(axes, PANELS.items(), strict=True):
+            part = rows[rows["compared"] == compared]
+            _frame(ax, rows, names)
+            _pools(ax, part, names)
+            _marks(ax, part, names, looks)
+            _counts(ax, part, names)
+            ax.set_title(heading)
+            ax.set_xlabel(_axis_words(rows))
+        _label(axes[0], rows, names)
+        handles, labels = _legend(looks, "pooled effect and its 95 % interval")
+        fig.legend(handles, labels, loc="outside lower center", ncols=min(4, len(handles)))
+        title = f"The paper's claims, a mark a training seed{made_by(preset)}"
+        fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
+        fig.alt_text = _describe_claims(rows, names, family)
+    return fig
+
+
+def seeds_accuracy(table: pd.DataFrame, suite: str, preset: str | None = None) -> DescribedFigure:
+    """Accuracy by kind of question on one suite: a panel a variant, a mark a training seed.
+
+    ``table``: as ``analysis.training_seed_tables.accuracy_by_seed`` gives it; lines are 95 %
+    intervals. ValueError where no variant of the figure was asked in the suite.
+    """
+    rows = table[(table["suite"] == suite) & table["variant"].isin(list(VARIANTS))]
+    if rows.empty:
+        known = ", ".join(dict.fromkeys(table["suite"]))
+        raise ValueError(f"no accuracies of {', '.join(VARIANTS)} on {suite!r}; known: {known}")
+    variants = [name for name in VARIANTS if name in set(rows["variant"])]
+    looks = _looks([str(seed) for seed in dict.fromkeys(rows["model_seed"])])
+    sizes = rows.groupby("kind")["n"].max()
+    kinds = [kind for kind in (ALL, *KINDS) if kind in sizes.index]
+    with new_figure(HEAD_INCHES + 0.55 * len(kinds)) as fig:
+        axes = fig.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
+        for ax, name in zip(axes, variants, strict=True):
+            _kinds(ax, rows[rows["variant"] == name], kinds, looks)
+            ax.set_title(VARIANTS[name])
+            ax.set_xlabel("accuracy (%)")
+        labels = [f"{'all kinds' if kind == ALL else kind}, n = {sizes[kind]}" for kind in kinds]
+        axes[0].set_yticks(np.arange(len(kinds)), labels)
+        handles, words = axes[0].get_legend_handles_labels()
+        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
+        fig.legend(handles, words, title="95 % intervals; n: questions a seed", **legend)
+        title = f"Accuracy on {suite} by training seed{made_by(preset)}"
+        fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
+        fig.alt_text = _describe_accuracy(rows, variants, suite)
+    return fig
+
+
+def _looks(seeds: Sequence[str]) -> dict[str, Look]:
+    if not 1 <= len(seeds) <= len(LOOKS):
+        raise ValueError(f"a figure shows 1 to {len(LOOKS)} training seeds, got {len(seeds)}")
+    return dict(zip(seeds, LOOKS, strict=False))
+
+
+def _offsets(looks: dict[str, Look], height: float) -> dict[str, float]:
+    """Rows down from the middle, so that no seed hides another."""
+    places = np.linspace(-height, height, len(looks)) if len(looks) > 1 else [0.0]
+    return {seed: float(place) for seed, place in zip(looks, places, strict=True)}
+
+
+def _label(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    firsts = rows.drop_duplicates("claim").set_index("claim").loc[names]
+    pairs = zip(firsts["says"], firsts["source"], strict=True)
+    labels = [textwrap.fill(f"{says} ({source})", LABEL_LETTERS) for says, source in pairs]
+    ax.set_yticks(np.arange(len(names)), labels)
+
+
+def _frame(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    """The line of no difference, and what each claim must exceed."""
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.axvline(0, color=BLACK, linewidth=1)
+    firsts = rows.drop_duplicates("claim").set_index("claim").loc[names]
+    for place, (need, expects) in enumerate(zip(firsts["needs"], firsts["expects"], strict=True)):
+        if expects == "alike":
+            ends = [place - 0.45, place + 0.45]
+            ax.fill_betweenx(ends, -100 * need, 100 * need, color=BAND, zorder=0)
+        elif need > 0:
+            span = (place - 0.4, place + 0.4)
+            ax.vlines(100 * need, *span, color=GREY, linewidth=2, linestyle=":")
+    beyond = (firsts["source"] == "beyond").tolist()
+    if True in beyond[1:]:
+        ax.axhline(beyond.index(True) - 0.5, color=GREY, linewidth=1)
+    ax.margins(x=0.06)
+    light_grid(ax, "x")
+    ax.spines["left"].set_visible(False)
+
+
+def _pools(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    """The pooled interval as a bar, its effect as a stroke across it."""
+    for row in rows[rows["model_seed"] == POOLED].itertuples():
+        y = names.index(row.claim)
+        low, effect, high = (100 * value for value in (row.low, row.effect, row.high))
+        ax.fill_betweenx([y - 0.34, y + 0.34], low, high, color=POOL, zorder=1)
+        ax.vlines(effect, y - 0.34, y + 0.34, color=SKY, linewidth=3, zorder=2)
+
+
+def _marks(ax: Axes, rows: pd.DataFrame, names: list[str], looks: dict[str, Look]) -> None:
+    for seed, offset in _offsets(looks, 0.2).items():
+        part = rows[rows["model_seed"] == seed]
+        y = np.array([names.index(name) for name in part["claim"]], dtype=float) + offset
+        ax.plot(100 * part["effect"], y, label=_seed_words(seed), zorder=3, **_style(looks[seed]))
+
+
+def _counts(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    """How many of the seeds show each claim, in words beside the axes."""
+    place: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "va": "center"}
+    place |= {"xytext": (8, 0), "textcoords": "offset points"}
+    alone = rows[rows["model_seed"] != POOLED]
+    for index, name in enumerate(names):
+        verdicts = alone.loc[alone["claim"] == name, "verdict"]
+        shown = int((verdicts == SHOWN).sum())
+        text = f"{shown} of {len(verdicts)}" if len(verdicts) else "-"
+        weight = "bold" if len(verdicts) and shown == len(verdicts) else "normal"
+        ax.annotate(text, (1, index), fontweight=weight, **place)
+    ax.annotate("shown", (1, -0.75), fontweight="bold", **place)
+
+
+def _axis_words(rows: pd.DataFrame) -> str:
+    sizes = sorted(set(rows.loc[rows["model_seed"] != POOLED, "n"].astype(int)))
+    asked = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    return f"difference of accuracy (points)\nn = {asked} pairs of answers a seed"
+
+
+def _legend(looks: dict[str, Look], pooled: str) -> tuple[list[Any], list[str]]:
+    marks = [Line2D([], [], **_style(look)) for look in looks.values()]
+    bar = Patch(facecolor=POOL, edgecolor=SKY)
+    return [*marks, bar], [*map(_seed_words, looks), pooled]
+
+
+def _kinds(ax: Axes, rows: pd.DataFrame, kinds: list[str], looks: dict[str, Look]) -> None:
+    ax.set_ylim(len(kinds) - 0.5, -0.5)
+    for place in range(0, len(kinds), 2):
+        ax.axhspan(place - 0.5, place + 0.5, color="#F6F6F6", zorder=0)
+    for seed, offset in _offsets(looks, 0.24).items():
+        part = rows[rows["model_seed"].astype(str) == seed]
+        y = np.array([kinds.index(kind) for kind in part["kind"]], dtype=float) + offset
+        look = looks[seed]
+        ax.hlines(y, 100 * part["low"], 100 * part["high"], color=look.colour, linewidth=1.5)
+        ax.plot(100 * part["accuracy"], y, label=_seed_words(seed), zorder=3, **_style(look))
+    ax.set(xlim=(-4, 104), xticks=(0, 25, 50, 75, 100))
+    light_grid(ax, "x")
+    ax.spines["left"].set_visible(False)
+
+
+def _style(look: Look) -> dict[str, Any]:
+    style = {"color": look.colour, "marker": look.marker, "linestyle": "none", "markersize": 7}
+    return {**style, "markeredgecolor": "white", "markeredgewidth": 0.7}
+
+
+def _seed_words(seed: str) -> str:
+    return f"training seed {seed}"
+
+
+def _describe_claims(rows: pd.DataFrame, names: list[str], family: str) -> str:
+    told = []
+    for name in names:
+        part = rows[rows["claim"] == name]
+        found = []
+        for compared, of_way in part.groupby("compared", sort=False):
+            effects = [
+                f"{row.model_seed} {100 * row.effect:+.1f} ({row.verdict})"
+                for row in of_way.itertuples()
+            ]
+            found.append(f"{compared}: {', '.join(effects)}")
+        told.append(f"{part['says'].iloc[0]}; {'; '.join(found)}.")
+    where = "all suites together" if family == ALL else family
+    return f"Differences of accuracy in points by training seed, {where}. {' '.join(told)}"
+
+
+def _describe_accuracy(rows: pd.DataFrame, variants: list[str], suite: str) -> str:
+    told = []
+    for name in variants:
+        whole = rows[(rows["variant"] == name) & (rows["kind"] == ALL)]
+        shares = [
+            f"seed {row.model_seed} {100 * row.accuracy:.1f} % ({100 * row.low:.1f} to "
+            f"{100 * row.high:.1f})"
+            for row in whole.itertuples()
+        ]
+        told.append(f"{VARIANTS[name]}: {', '.join(shares)}.")
+    kinds = rows["kind"].nunique() - 1
+    return f"Accuracy on {suite} by training seed, over {kinds} kinds. {' '.join(told)}"
