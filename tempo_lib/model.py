@@ -213,11 +213,9 @@ class Tempo(PreTrainedModel):
             return torch.full((len(memories.scores),), k_max, dtype=torch.int64)
         return allocate(memories.scores, budget=budget, k_min=k_min, k_max=k_max)
 
-    def _generate(
-        self, kept: list[torch.Tensor], turn: Turn, max_new_tokens: int | None
-    ) -> list[int]:
+    def prompt_embeds(self, kept: list[torch.Tensor], turn: Turn, new: int) -> torch.Tensor:
+        """Decoder embeddings (1, L, D) of one prompt. ValueError when L + ``new`` is too long."""
         ids = decoder_ids(self.encoder, self.config.decoder_system_prompt, turn)
-        new = self.config.max_new_tokens if max_new_tokens is None else max_new_tokens
         if len(ids) + new > self.config.max_context:
             raise ValueError(
                 f"prompt of {len(ids)} tokens plus {new} new ones exceeds the decoder's context "
@@ -225,10 +223,16 @@ class Tempo(PreTrainedModel):
             )
         width = self.projector.in_features
         memories_MD = torch.cat(kept) if kept else torch.zeros(0, width)
-        embeds = self.embed(
+        return self.embed(
             torch.tensor([ids], device=self.device),
             memories_MD.to(self.device, self.projector.weight.dtype),
         )
+
+    def _generate(
+        self, kept: list[torch.Tensor], turn: Turn, max_new_tokens: int | None
+    ) -> list[int]:
+        new = self.config.max_new_tokens if max_new_tokens is None else max_new_tokens
+        embeds = self.prompt_embeds(kept, turn, new)
         end = self.encoder.special(prompts.IM_END)
         return self.decoder.generate(
             inputs_embeds=embeds,

@@ -1,10 +1,12 @@
 """One video under one compressor, shared by all variants: nothing about it is computed twice.
 
 Decoded once; one session a number of frames; one compression a question, prompt and number of
-frames; one answer for variants whose counts come out alike.
+frames; one answer for variants whose counts come out alike, and all answers to a question in
+batches.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -12,9 +14,22 @@ from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
 from tempo_lib.evaluation.suites import SuiteVideo
 from tempo_lib.evaluation.variants import ScoreSource
-from tempo_lib.model import Answer, Tempo
+from tempo_lib.greedy import Cut, decode_many
+from tempo_lib.model import Tempo
 from tempo_lib.session import VideoSession
 from tempo_lib.video import Video, load_video
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A question put to ``model``, whose decoder may be another than the clip's model has."""
+
+    model: Tempo
+    question: str
+    prompt: str
+    num_frames: int
+    counts_N: torch.Tensor
+    scheme: str
 
 
 class SharedClip:
@@ -30,7 +45,7 @@ class SharedClip:
         self._judges: dict[tuple[int, str], ScoredVideo] = {}
         self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
         self._logits: dict[tuple[int, str, str, str], torch.Tensor] = {}
-        self._answers: dict[tuple[object, ...], Answer] = {}
+        self._texts: dict[tuple[object, ...], str] = {}
 
     @property
     def num_frames(self) -> int:
@@ -59,30 +74,40 @@ class SharedClip:
             self._logits[key] = judge.logits(question, prompt)
         return self._logits[key]
 
-    def answer(
-        self,
-        model: Tempo,
-        question: str,
-        prompt: str,
-        num_frames: int,
-        counts_N: torch.Tensor,
-        scheme: str,
-    ) -> Answer:
-        """Answer of ``model``, whose decoder may be another than this clip's model has."""
-        memories = self.memories(question, prompt, num_frames)
-        counts = tuple(counts_N.tolist())
+    def answers(self, requests: Sequence[Request]) -> list[str]:
+        """Texts of the answers, in the order of ``requests``; equal requests are decoded once."""
+        keys = [self._key(request) for request in requests]
+        todo = {
+            key: request
+            for key, request in zip(keys, requests, strict=True)
+            if key not in self._texts
+        }
+        asked: dict[tuple[int, str], list[tuple[object, ...]]] = {}
+        for key, request in todo.items():
+            asked.setdefault((id(request.model), request.question), []).append(key)
+        for (_, question), group in asked.items():
+            cuts = [self._cut(todo[key]) for key in group]
+            texts = decode_many(todo[group[0]].model, question, cuts)
+            self._texts.update(zip(group, texts, strict=True))
+        return [self._texts[key] for key in keys]
+
+    def _cut(self, request: Request) -> Cut:
+        memories = self.memories(request.question, request.prompt, request.num_frames)
+        return Cut(memories, request.counts_N, request.scheme)
+
+    def _key(self, request: Request) -> tuple[object, ...]:
+        counts = tuple(request.counts_N.tolist())
+        capacity = request.model.config.num_memory_tokens
         # a segment that keeps all of its tokens, or none, is the same under every scheme
-        is_cut = any(0 < k < memories.memories.shape[1] for k in counts)
-        kept = scheme if is_cut else "whole"
-        key = (id(model), question, prompt, num_frames, kept, counts)
-        if key not in self._answers:
-            self._answers[key] = model.decode(memories, question, counts=counts_N, scheme=scheme)
-        return self._answers[key]
+        is_cut = any(0 < k < capacity for k in counts)
+        kept = request.scheme if is_cut else "whole"
+        where = (request.question, request.prompt, request.num_frames)
+        return (id(request.model), *where, kept, counts)
 
     def forget_question(self) -> None:
         self._memories.clear()
         self._logits.clear()
-        self._answers.clear()
+        self._texts.clear()
 
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:

@@ -23,7 +23,7 @@ from tempo_lib.runs import library_versions, sha256_of_file
 # What an answer depends on; a change of any of these makes old records unusable.
 # (the rows of evaluation/variants are not among them: each record file holds its own row).
 CODE = (
-    *("allocation", "allocation_policies", "attention", "compressor", "config", "model"),
+    *("allocation", "allocation_policies", "attention", "compressor", "config", "greedy", "model"),
     *("numerics", "processing", "prompts", "reader_decord", "reader_pyav", "readers"),
     *("reduction", "sampling", "sequence", "session", "video"),
     *("evaluation/clip", "evaluation/jobs", "evaluation/records", "evaluation/runner"),

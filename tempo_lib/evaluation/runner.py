@@ -6,7 +6,7 @@ compressor, prompt and frames. Only allocation, reduction and decoding run once 
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tempo_lib.evaluation.clip import SharedClip
+from tempo_lib.evaluation.clip import Request, SharedClip
 from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
 from tempo_lib.evaluation.metrics import auc
 from tempo_lib.evaluation.records import COLUMNS, Record
@@ -116,48 +116,86 @@ def _run_video(video: SuiteVideo, setting: Setting, jobs: Sequence[Job]) -> None
     }
     fresh: dict[int, list[Record]] = {index: [] for index in range(len(jobs))}
     for question in video.questions:
-        for index, job in enumerate(jobs):
-            if job.kept.find(question.id, video.sha256, question.asked.text) is None:
-                fresh[index].append(_ask(job, setting.suite, clips, question))
+        missing = [
+            index
+            for index, job in enumerate(jobs)
+            if job.kept.find(question.id, video.sha256, question.asked.text) is None
+        ]
+        asked = _ask([jobs[index] for index in missing], setting.suite, clips, question)
+        for index, record in zip(missing, asked, strict=True):
+            fresh[index].append(record)
         for clip in clips.values():
             clip.forget_question()
     for index, records in fresh.items():
         jobs[index].kept.add(records)
 
 
-def _spend(
-    job: Job, clip: SharedClip, question: SuiteQuestion, budget: int | None = None
-) -> tuple[int, torch.Tensor, torch.Tensor, Limits]:
-    """Frames read, logits (N,), counts (N,) and bounds; ``budget`` replaces that of the job."""
-    row = job.variant
-    limits = job.limits if budget is None else replace(job.limits, budget=budget)
+@dataclass(frozen=True, eq=False)
+class _Spent:
+    """What one job spends on a question: frames read, logits (N,), counts (N,) and bounds."""
+
+    num_frames: int
+    logits_N: torch.Tensor
+    counts_N: torch.Tensor
+    limits: Limits
+    matched_tokens: int | None
+
+
+def _ask(
+    jobs: Sequence[Job], suite: Suite, clips: Mapping[str, SharedClip], question: SuiteQuestion
+) -> list[Record]:
+    """One question under several variants: allocate for each, then decode all of them."""
+    spent = [_spend(job, clips, question) for job in jobs]
+    predictions: dict[int, str] = {}
+    for compression in dict.fromkeys(job.compression for job in jobs):
+        own = [index for index, job in enumerate(jobs) if job.compression == compression]
+        requests = [_request(jobs[index], spent[index], question) for index in own]
+        predictions |= zip(own, clips[compression].answers(requests), strict=True)
+    return [
+        _record(job, suite, clips[job.compression], question, spent[index], predictions[index])
+        for index, job in enumerate(jobs)
+    ]
+
+
+def _spend(job: Job, clips: Mapping[str, SharedClip], question: SuiteQuestion) -> _Spent:
+    """Allocate for one job. A matched one may spend what its reference spends."""
+    if job.reference is None:
+        return _allocate(job, clips[job.compression], question, None)
+    reference = _allocate(job.reference, clips[job.reference.compression], question, None)
+    return _allocate(job, clips[job.compression], question, int(reference.counts_N.sum()))
+
+
+def _allocate(
+    job: Job, clip: SharedClip, question: SuiteQuestion, matched_tokens: int | None
+) -> _Spent:
+    row, limits = job.variant, job.limits
+    if matched_tokens is not None:
+        limits = replace(limits, budget=matched_tokens)
     window = clip.model.config.video_numbers.window
     num_frames = frames_read(row, limits, clip.num_frames, window)
     logits_N = clip.logits(row.score_source, question.asked.text, row.score_prompt, num_frames)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{job.seed} {question.id}".encode()))
-    return num_frames, logits_N, token_counts(row, logits_N, limits, generator), limits
+    counts_N = token_counts(row, logits_N, limits, generator)
+    return _Spent(num_frames, logits_N, counts_N, limits, matched_tokens)
 
 
-def _matched_tokens(
-    job: Job, clips: Mapping[str, SharedClip], question: SuiteQuestion
-) -> int | None:
-    """What the variant that this one is matched to spends on the question; None without one."""
-    if job.reference is None:
-        return None
-    return int(_spend(job.reference, clips[job.reference.compression], question)[2].sum())
+def _request(job: Job, spent: _Spent, question: SuiteQuestion) -> Request:
+    row, text = job.variant, question.asked.text
+    return Request(job.model, text, row.prompt, spent.num_frames, spent.counts_N, row.scheme)
 
 
-def _ask(
-    job: Job, suite: Suite, clips: Mapping[str, SharedClip], question: SuiteQuestion
+def _record(
+    job: Job,
+    suite: Suite,
+    clip: SharedClip,
+    question: SuiteQuestion,
+    spent: _Spent,
+    prediction: str,
 ) -> Record:
-    """Allocate, reduce and decode one question under one variant."""
-    row, asked, clip = job.variant, question.asked, clips[job.compression]
-    matched_tokens = _matched_tokens(job, clips, question)
-    num_frames, logits_N, counts_N, limits = _spend(job, clip, question, matched_tokens)
-    memories = clip.memories(asked.text, row.prompt, num_frames)
-    answer = clip.answer(job.model, asked.text, row.prompt, num_frames, counts_N, row.scheme)
-    relevant = _relevant(job.model, clip.video, question, num_frames)
-    scores_N = logits_N.sigmoid()
+    row, asked = job.variant, question.asked
+    memories = clip.memories(asked.text, row.prompt, spent.num_frames)
+    relevant = _relevant(job.model, clip.video, question, spent.num_frames)
+    scores_N = spent.logits_N.sigmoid()
     return Record(
         suite=suite.name,
         world_seed=suite.world_seed,
@@ -172,18 +210,18 @@ def _ask(
         answer=asked.answer,
         start=asked.start,
         stop=asked.stop,
-        prediction=answer.text,
-        correct=is_correct(asked, answer.text),
-        tokens_used=answer.tokens_used,
-        matched_tokens=matched_tokens,
+        prediction=prediction,
+        correct=is_correct(asked, prediction),
+        tokens_used=int(spent.counts_N.sum()),
+        matched_tokens=spent.matched_tokens,
         num_segments=len(scores_N),
-        num_frames=num_frames,
-        budget=limits.budget,
-        k_min=limits.k_min,
+        num_frames=spent.num_frames,
+        budget=spent.limits.budget,
+        k_min=spent.limits.k_min,
         auc=None if relevant is None else auc(scores_N.numpy(), relevant),
         scores=_decimals(scores_N),
-        logits=_decimals(logits_N) if row.beyond_paper else None,
-        counts=counts_N.tolist(),
+        logits=_decimals(spent.logits_N) if row.beyond_paper else None,
+        counts=spent.counts_N.tolist(),
         seconds=memories.seconds.tolist(),
         relevant=relevant,
     )
