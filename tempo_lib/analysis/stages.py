@@ -19,15 +19,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TIMESTAMPS_ONLY = "timestamps only"
+OF_TABLE_2A = {"stage2": "without-stage3", "stage3": "no-ata"}
 
 
 def stage_variants() -> list[Variant]:
-    """One variant a stage: its checkpoint with whole memories, so that no budget interferes."""
+    """One variant a stage: its checkpoint with whole memories, so that no budget interferes.
+
+    The last two are rows of Table 2 A, under whose names their records are kept.
+    """
     whole = get_variant("no-ata")
-    return [
-        replace(whole, name=f"stage{stage}", paper_row=None, checkpoint=f"stage{stage}")
+    rows = {
+        f"stage{stage}": replace(
+            whole, name=f"stage{stage}", paper_row=None, checkpoint=f"stage{stage}"
+        )
         for stage in STAGES
-    ]
+    }
+    rows |= {stage: get_variant(name) for stage, name in OF_TABLE_2A.items()}
+    return list(rows.values())
+
+
+def named_by_stage(answers: "pd.DataFrame") -> "pd.DataFrame":
+    """Answers of ``stage_variants`` with the stage as the variant's name."""
+    stage_of = {name: stage for stage, name in OF_TABLE_2A.items()}
+    return answers.assign(variant=answers["variant"].replace(stage_of))
 
 
 def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
@@ -57,9 +71,9 @@ def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
 def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     """What the miniature should reach on a suite, and what it reached after stage 3.
 
-    ``answers``: records of ``stage_variants`` on one suite. Rows with target, measured, low,
-    high (95 %), n and finding: "reached", or "not reached". The mean over kinds and the AUC have
-    no interval here. The gain of stage 3 counts as reached when its interval lies above 0.
+    ``answers``: of ``stage_variants`` on one suite, ``named_by_stage``. Rows with target, measured,
+    low, high (95 %), n and finding: "reached", or "not reached". The mean over kinds and the AUC
+    have no interval here. The gain of stage 3 counts as reached when its interval lies above 0.
     """
     import pandas as pd
 

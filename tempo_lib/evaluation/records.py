@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class RecordFile:
         lines = []
         for record in records:
             self.records[record.question_id] = record
-            lines.append(json.dumps(asdict(record)) + "\n")
+            lines.append(json.dumps(vars(record)) + "\n")  # asdict would copy every list
         if self.path is not None and lines:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write("".join(lines))
