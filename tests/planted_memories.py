@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from tempo_lib.analysis import slices
 from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.clip import SharedClip
 from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
@@ -57,6 +58,9 @@ def plant(monkeypatch, model, suite, reads):
         is_right = reads(set(shown.nonzero()[:, 0].tolist()), number)
         return SimpleNamespace(text=right.answer if is_right else "")
 
+    def decode_many(_, question, cuts):
+        return [decode(cut.memories, question, cut.counts, cut.scheme).text for cut in cuts]
+
     monkeypatch.setattr(SharedClip, "memories", memories)
-    monkeypatch.setattr(model, "decode", decode)
+    monkeypatch.setattr(slices, "decode_many", decode_many)
     return asked

@@ -8,6 +8,7 @@ from evaluation_samples import first_video, small_suite
 from planted_memories import paper_suite, plant
 
 from tempo_lib import Tempo, Video
+from tempo_lib.analysis import slices
 from tempo_lib.analysis.attention_maps import answer_ids
 from tempo_lib.analysis.knockout import (
     BACKWARDS,
@@ -194,13 +195,13 @@ def test_blocks_are_compared_on_the_same_questions(tiny_tempo, monkeypatch):
 def test_backwards_gives_whole_memories_last_one_first(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: len(positions) == 16)
     given = []
-    planted = tiny_tempo.decode
+    planted = slices.decode_many
 
-    def decode(memories, question, counts, scheme):
-        given.append(memories.memories)
-        return planted(memories, question, counts, scheme)
+    def decode_many(model, question, cuts):
+        given.extend(cut.memories.memories for cut in cuts)
+        return planted(model, question, cuts)
 
-    monkeypatch.setattr(tiny_tempo, "decode", decode)
+    monkeypatch.setattr(slices, "decode_many", decode_many)
     answers = knockout_answers(tiny_tempo, first_video(SUITE), [[0]], progress=False)
     assert answers["block"].tolist()[:3] == [WHOLE, BACKWARDS, "0"]
     assert torch.equal(given[1], given[0].flip(1)) and not torch.equal(given[1], given[0])

@@ -69,6 +69,9 @@ def test_base_curves_has_a_row_a_part_and_a_panel_a_phase():
     titles = [ax.get_title(loc="left") for ax in fig.axes]
     assert titles[0] == "base compressor: vision" and titles[3] == "reranker: language"
     assert "reranker: language: from 2.00 to" in fig.alt_text
+    more = losses_of().assign(phase=lambda t: t["phase"].replace("language", "telling"))
+    fig = figures.base_curves({"base_compressor": losses_of(), "reranker": more})
+    assert [ax.axison for ax in fig.axes] == [True, True, False, True, False, True]
     with pytest.raises(ValueError, match="no losses"):
         figures.base_curves({})
 

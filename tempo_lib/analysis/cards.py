@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BASES = ("base_decoder", "base_compressor", "reranker")
 PARTS = (*BASES, *(f"stage{stage}" for stage in STAGES))
-PHASES = ("vision", "language")  # of a base compressor, numbered in its losses.json
+PHASES = ("vision", "language", "telling")  # of a base compressor, numbered in its losses.json
 CURVE_FACTS = ("step", "longest", "loss")  # of the decoder's history; the rest are accuracies
 CAPTION = "caption"
 
@@ -104,9 +104,10 @@ def base_losses(folder: Path) -> "pd.DataFrame":
 
 
 def _configured_steps(card: Mapping[str, Any]) -> Any:
-    """A base compressor's card lists the steps of its two phases apart."""
+    """A base compressor's card lists the steps of its phases apart."""
     config = card.get("config", {})
-    return sum(config.get(key, 0) for key in ("vision_steps", "steps")) or ""
+    telling = (config.get("telling") or {}).get("steps", 0)
+    return sum(config.get(key, 0) for key in ("vision_steps", "steps")) + telling or ""
 
 
 def _headline(accuracy: Mapping[str, Any]) -> str:

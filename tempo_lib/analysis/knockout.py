@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tempo_lib.analysis.attention_maps import answer_ids
-from tempo_lib.analysis.slices import answer_kept, asked_memories, question_row
+from tempo_lib.analysis.slices import answers_kept, asked_memories, question_row
 from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.metrics import Difference, clusters, paired_difference
 from tempo_lib.evaluation.suites import Suite
@@ -98,8 +98,9 @@ def knockout_answers(
         kept = [(whole, memories.memories)]
         kept += [({**whole, "block": BACKWARDS}, memories.memories.flip(1))]
         kept += [(named_block(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
-        for block, kept_Nkd in kept:
-            text = answer_kept(model, memories, kept_Nkd, question.asked.text)
+        shown = [kept_Nkd for _, kept_Nkd in kept]
+        texts = answers_kept(model, memories, shown, question.asked.text)
+        for (block, _), text in zip(kept, texts, strict=True):
             judged = {"prediction": text, "correct": is_correct(question.asked, text)}
             named = question_row(suite, video, question)
             rows.append({**block, "way": way, **named, **judged})

@@ -12,6 +12,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy, clusters
 from tempo_lib.evaluation.records import code_facts, digest
 from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.fresh import fresh_tempo
+from tempo_lib.greedy import Cut, decode_many
 from tempo_lib.model import Tempo
 from tempo_lib.presets import load_preset
 from tempo_lib.reduction import reduce_memories
@@ -176,18 +178,18 @@ def slice_answers(
     rows = []
     for video, question, memories in asked_memories(model, suite, prompt, progress):
         named = question_row(suite, video, question)
-        whole: dict[int, str] = {}  # all K memories are the same under every scheme
-        for k in wanted:
+        # all K memories are the same under every scheme
+        places = [(k, schemes[0] if k == capacity else s) for k in wanted for s in schemes]
+        kept = {}
+        for k, scheme in dict.fromkeys(places):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {question.id}".encode()))
-            for scheme in schemes:
-                text = whole.get(k)
-                if text is None:
-                    kept = slice_memories(memories.memories, k, scheme, generator)
-                    text = answer_kept(model, memories, kept, question.asked.text)
-                if k == capacity:
-                    whole[k] = text
-                judged = {"prediction": text, "correct": is_correct(question.asked, text)}
-                rows.append({"scheme": scheme, "k": k, **named, **judged})
+            kept[k, scheme] = slice_memories(memories.memories, k, scheme, generator)
+        texts = answers_kept(model, memories, list(kept.values()), question.asked.text)
+        text_of = dict(zip(kept, texts, strict=True))
+        for place, (k, scheme) in zip(places, product(wanted, schemes), strict=True):
+            text = text_of[place]
+            judged = {"prediction": text, "correct": is_correct(question.asked, text)}
+            rows.append({"scheme": scheme, "k": k, **named, **judged})
     return pd.DataFrame(rows)
 
 
@@ -218,13 +220,15 @@ def asked_memories(
             clip.forget_question()
 
 
-def answer_kept(
-    model: Tempo, memories: SegmentMemories, kept_Nkd: torch.Tensor, question: str
-) -> str:
-    """The greedy answer from ``kept_Nkd`` in place of the memories, at the same seconds."""
-    counts_N = torch.full((len(kept_Nkd),), kept_Nkd.shape[1])
-    asked = replace(memories, memories=kept_Nkd)
-    return model.decode(asked, question, counts=counts_N, scheme="none").text
+def answers_kept(
+    model: Tempo, memories: SegmentMemories, kept: Sequence[torch.Tensor], question: str
+) -> list[str]:
+    """The greedy answers from each of ``kept`` (N, k, d) in place of the memories."""
+    cuts = []
+    for kept_Nkd in kept:
+        counts_N = torch.full((len(kept_Nkd),), kept_Nkd.shape[1])
+        cuts.append(Cut(replace(memories, memories=kept_Nkd), counts_N, "none"))
+    return decode_many(model, question, cuts)
 
 
 def question_row(suite: Suite, video: SuiteVideo, question: SuiteQuestion) -> dict[str, Any]:

@@ -103,6 +103,9 @@ def base_curves(losses: Mapping[str, pd.DataFrame], preset: str | None = None) -
         for row, (part, table) in zip(grid, losses.items(), strict=True):
             for ax, phase in zip(row, phases, strict=True):
                 found = table[table["phase"] == phase]
+                if found.empty and not table.empty:  # a phase that this part goes without
+                    ax.set_axis_off()
+                    continue
                 sentences.append(_curve(ax, found, f"{part.replace('_', ' ')}: {phase}"))
         title = f"Training losses of the models that look{made_by(preset)}"
         fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
