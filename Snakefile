@@ -172,7 +172,7 @@ for notebook in flow.notebooks:
             [update(file) for file in flow.published(notebook)],
         params:
             name=notebook.name,
-            batch=repr(notebook.batch_parameters(flow.preset.name, flow.num_questions)),
+            batch=repr(flow.parameters(notebook)),
         benchmark:
             flow.benchmark(notebook.name)
         threads: 1

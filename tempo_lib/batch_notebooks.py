@@ -44,8 +44,9 @@ class Notebook:
         return 0 if 0 in numbers else max(numbers)
 
     @property
-    def is_lesson(self) -> bool:
-        return self.name.startswith(LESSONS)
+    def is_slow(self) -> bool:
+        """A lesson about a suite: asked whole, its experiments take minutes a checkpoint."""
+        return self.name.startswith(LESSONS) and "suite" in self.parameters
 
     @property
     def short_names(self) -> set[str]:
@@ -53,14 +54,16 @@ class Notebook:
         number, _, rest = self.name.partition("_")
         return {self.name, number, rest, rest.split("_")[0]}
 
-    def batch_parameters(self, preset: str, num_questions: int = 0) -> dict[str, Any]:
+    def batch_parameters(
+        self, preset: str, num_questions: int = 0, by_name: bool = False
+    ) -> dict[str, Any]:
         """What the batch run gives it; ``num_questions`` of each suite, 0 for all of them.
 
-        A lesson keeps its own small numbers: it shows how, and its whole suite takes long. None
-        gets fewer questions than it has by default: some pick their examples from those.
+        A slow one keeps its own small numbers unless it was asked for ``by_name``. None gets fewer
+        questions than it has by default: some pick their examples from those.
         """
         wanted: dict[str, Any] = {"preset": preset}
-        if not self.is_lesson:
+        if by_name or not self.is_slow:
             wanted |= {**BATCH_PARAMETERS, "num_questions": self._enough(num_questions)}
         return {name: value for name, value in wanted.items() if name in self.parameters}
 
@@ -119,8 +122,8 @@ def pick_notebook(root: Path, wanted: str) -> Notebook:
 
 
 def suites_of(notebook: Notebook) -> list[str]:
-    """Suites whose records a notebook reads in the batch run; a lesson asks for itself."""
-    if notebook.is_lesson:
+    """Suites whose records a notebook reads in the batch run; a slow one asks for itself."""
+    if notebook.is_slow:
         return []
     if "suites" in notebook.parameters:
         return list(BATCH_PARAMETERS["suites"])

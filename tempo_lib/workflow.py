@@ -77,6 +77,7 @@ class Workflow:
         """How a rule calls a job of this preset."""
         call = [sys.executable, "-m", "tempo_lib.workflow_jobs", "--preset", self.preset.name]
         call += ["--num-questions", str(self.num_questions)]
+        call += [] if self.only is None else ["--only", self.only]
         return shlex.join([*call, "--publish"] if self.publish else call)
 
     @cached_property
@@ -100,9 +101,18 @@ class Workflow:
         """Snakemake's own measurement of a job: seconds and memory."""
         return self.shown(self.folder / "benchmarks" / f"{job}.tsv")
 
+    def parameters(self, notebook: Notebook) -> dict[str, Any]:
+        """What a notebook is given in this run."""
+        by_name = self.only is not None
+        return notebook.batch_parameters(self.preset.name, self.num_questions, by_name)
+
+    def shows(self, notebook: Notebook) -> bool:
+        """Whether its results go to ``figures``; those of a slow one do by name alone."""
+        return self.publishes and (self.only is not None or not notebook.is_slow)
+
     def published(self, notebook: Notebook) -> list[str]:
         """Provenance files that a notebook leaves in ``figures/``, one a result."""
-        if not self.publishes:
+        if not self.shows(notebook):
             return []
         folder = self.root / "figures" / self.preset.name
         return [self.shown(folder / f"{name}.json") for name in notebook.results]

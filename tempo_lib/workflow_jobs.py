@@ -123,9 +123,9 @@ def run_one(flow: Workflow, name: str) -> dict[str, Any]:
     from tempo_lib.notebooks import run_notebook
 
     notebook = pick_notebook(flow.root, name)
-    parameters = notebook.batch_parameters(flow.preset.name, flow.num_questions)
+    parameters = flow.parameters(notebook)
     copies = flow.folder / "notebooks"
-    copy = run_notebook(notebook.path, parameters, copies, publish=flow.publishes)
+    copy = run_notebook(notebook.path, parameters, copies, publish=flow.shows(notebook))
     made = {"executed_copy": flow.shown(copy), "published": flow.published(notebook)}
     return {"parameters": parameters, **made}
 
@@ -220,11 +220,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--name", default="", help="which suite, stage, notebook..")
     parser.add_argument("--num-questions", type=int, default=0, help="of each suite; 0: all")
+    parser.add_argument("--only", help="the one notebook that the run was asked for")
     parser.add_argument("--publish", action="store_true", help="also a part of the questions")
     chosen = parser.parse_args(arguments)
     flow = Workflow(
         preset=load_preset(chosen.preset),
         root=project_root(),
+        only=chosen.only,
         num_questions=chosen.num_questions,
         publish=chosen.publish,
     )

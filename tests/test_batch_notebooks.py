@@ -42,9 +42,17 @@ def test_the_batch_run_gives_whole_suites_where_they_are_parameters(tmp_path):
         expected = {"preset": "tiny", "num_questions": taken}
         assert notebook.batch_parameters("tiny", given) == expected
     assert suites_of(notebook) == []
-    lesson = read_notebook(write_notebook(tmp_path, "40_a", parameters=text))
-    assert lesson.batch_parameters("tiny") == {"preset": "tiny"}
-    assert suites_of(lesson) == []
+
+
+def test_a_lesson_about_a_suite_is_whole_only_where_it_is_asked_for_by_name(tmp_path):
+    text = 'preset: str = "6b"  # preset\nnum_questions: int = 8  # 0: all'
+    lesson = read_notebook(write_notebook(tmp_path, "41_a", parameters=text))
+    assert lesson.batch_parameters("tiny") == {"preset": "tiny", "num_questions": 0}
+    text += '\nsuite: str = "mini-mlvu"  # which'
+    slow = read_notebook(write_notebook(tmp_path, "40_a", parameters=text))
+    assert slow.batch_parameters("tiny") == {"preset": "tiny"}
+    whole = {"preset": "tiny", "num_questions": 0}
+    assert slow.batch_parameters("tiny", by_name=True) == whole
 
 
 def test_a_notebook_about_one_suite_needs_no_other(tmp_path):

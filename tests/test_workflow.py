@@ -113,3 +113,13 @@ def test_a_part_of_the_questions_keeps_apart_from_whole_suites(tmp_path):
     assert shown.published(shown.notebooks[0]) == ["figures/tiny/a.json"]
     assert shown.command.endswith("--num-questions 60 --publish")
     assert Workflow.from_config({"num_questions": "60"}).num_questions == 60
+
+
+def test_a_slow_lesson_is_published_where_it_is_asked_for_by_name(tmp_path):
+    text = 'preset: str = "6b"  # preset\nsuite: str = "mini-mlvu"  # which'
+    write_notebook(tmp_path, "40_a", 'start_run("a")', parameters=text)
+    every = Workflow(preset=load_preset("tiny"), root=tmp_path)
+    named = replace(every, only="40_a")
+    assert every.published(every.notebooks[0]) == []
+    assert named.published(named.notebooks[0]) == ["figures/tiny/a.json"]
+    assert named.command.endswith("--only 40_a")
