@@ -64,7 +64,9 @@ def head_against_tail(
             ours, theirs = fig.subplots(2, 1, height_ratios=(1.35, 1))
             _published(theirs, paper)
         _measured(ours, table)
-        where = "" if suite is None else f" on {suite}"
+        names = [] if suite is None else suite.split(", ")
+        # all four do not fit on a line, and together they are all there are
+        where = f" on {suite}" if 0 < len(names) < 3 else f" on {len(names)} suites" * bool(names)
         ours.set_title(f"Measured{where}{made_by(preset)}; bars: 95 % intervals")
         handles, labels = ours.get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=3, columnspacing=1.5)
