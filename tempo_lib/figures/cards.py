@@ -218,7 +218,8 @@ def _curve(ax: Axes, records: pd.DataFrame, title: str) -> str:
     ax.plot(records["step"], records["loss"], color=SKY, linewidth=0.8)
     ax.plot(records["step"], mean, color=BLUE, linewidth=2.2)
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    is_wide = records["loss"].max() > 1000 * records["loss"].min()  # no room for more labels
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
