@@ -8,6 +8,7 @@ import pytest
 from tempo_lib.analysis import condition_summary
 from tempo_lib.analysis.condition_summary import (
     finished_runs,
+    index_by_step,
     leads,
     publish_summary,
     read_summary,
@@ -121,3 +122,11 @@ def test_the_published_table_is_read_back_with_its_provenance(tmp_path, records,
     ]
     with pytest.raises(ValueError, match="snakemake --cores 2 conditions"):
         read_summary(tmp_path / "absent.csv")
+
+
+def test_a_run_has_an_index_at_every_step(tmp_path):
+    record = write_record(tmp_path, "baseline", 0, head=0.8, tail=0.2)
+    answers = pd.read_csv(record / "answers.csv")
+    table = index_by_step(answers, seed=0).set_index("step")
+    assert table.index.tolist() == sorted(answers["step"].unique())
+    assert table.loc[4, "head"] > table.loc[4, "tail"] and table.loc[4, "index"] > 0

@@ -61,6 +61,13 @@ def test_an_effect_is_what_every_seed_shows(changes, p, whole, expected):
     assert found.loc["baseline", "end"] == LEADS
 
 
+def test_what_a_seed_learned_is_held_against_its_own_baseline():
+    frame = measured(row("truncated", 0, change=-0.2, p=1e-4, whole=0.4))
+    frame.loc[(frame["condition"] == "baseline") & (frame["seed"] == 1), "whole"] = 0.1
+    found = compare(frame).set_index("condition")
+    assert found.loc["truncated", "effect"] == TOO_LITTLE
+
+
 @pytest.mark.parametrize(
     ("rows", "baseline", "expected"),
     [

@@ -56,6 +56,16 @@ def summarise(records: Sequence[Path]) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def index_by_step(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
+    """One row a step of a run's answers: step and the fields of ``FrontLoading``."""
+    import pandas as pd
+
+    steps = answers.groupby("step")
+    return pd.DataFrame(
+        [{"step": step, **vars(front_loading_index(part, seed))} for step, part in steps]
+    )
+
+
 def publish_summary(preset: Preset, folder: Path | None = None) -> Path:
     """Write ``data_manifests/measurements/conditions.csv`` and its provenance; return its path."""
     folder = folder or runs_folder(preset)

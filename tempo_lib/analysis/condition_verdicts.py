@@ -61,7 +61,8 @@ def compare(summary: "pd.DataFrame") -> "pd.DataFrame":
         paired = part[part["change"].notna()]
         low, high = over_seeds(paired["change"].tolist())
         facts |= {"change": paired["change"].mean(), "change_low": low, "change_high": high}
-        effect = "" if name == BASELINE else _effect(paired, float(baseline["whole"].mean()))
+        own = baseline[baseline["seed"].isin(paired["seed"])]  # what the same seeds learned
+        effect = "" if name == BASELINE else _effect(paired, float(own["whole"].mean()))
         found.append({**facts, "p_holm": paired["p_holm"].max(), "effect": effect})
     return pd.DataFrame(found)
 
