@@ -6,7 +6,15 @@ from pydantic import TypeAdapter
 from tempo_lib.commands.errors import InputError
 from tempo_lib.commands.train import TrainOptions, check, check_seed
 from tempo_lib.presets import load_preset
-from tempo_lib.training.miniature import BASES, RERANKER, Miniature, take_bases, with_window
+from tempo_lib.training.miniature import (
+    ALLOCATOR,
+    BASES,
+    RERANKER,
+    Miniature,
+    take_bases,
+    train_miniature,
+    with_window,
+)
 from tempo_lib.world.corpus_specs import CorpusSpec
 
 TINY = load_preset("tiny")
@@ -28,6 +36,16 @@ def test_base_models_of_another_run_are_taken_over_and_never_overwritten(tmp_pat
     take_bases(mini, tmp_path / "first")
     assert (mini.folder(BASES[1]) / "model.safetensors").read_bytes() == BASES[1].encode()
     assert (own / "card.json").read_text() == '{"seed": 9}'
+
+
+def test_finished_parts_are_kept_by_the_helpers_too(tmp_path, monkeypatch):
+    """The helpers are processes of their own: what they are given must reach them."""
+    for name, value in ALLOCATOR.items():
+        monkeypatch.setenv(name, value)  # so that it is gone after the test
+    finished_bases(tmp_path)
+    before = sorted((path, path.read_bytes()) for path in tmp_path.rglob("*.*"))
+    assert train_miniature(Miniature(TINY, tmp_path, seed=0), stages=()) == {}
+    assert sorted((path, path.read_bytes()) for path in tmp_path.rglob("*.*")) == before
 
 
 def test_an_unfinished_base_model_is_named(tmp_path):
