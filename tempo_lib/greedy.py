@@ -4,7 +4,11 @@
 attention over all of it twice as dear. Padded on the right, a causal prompt needs none: nothing
 before the padding can see it. Only the few tokens that are generated afterwards are masked.
 
-Shape suffixes: B prompts, L tokens of the longest one, D width.
+Answers to one question are much alike. So each batch reads an answer of the batch before it along
+with its prompts, and keeps as much of it as greedy decoding would have said itself (Leviathan et
+al., 2023, arXiv:2211.17192, without its sampling): the same tokens in fewer steps.
+
+Shape suffixes: B prompts, L tokens of the longest one, G tokens of a draft, D width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,10 +69,14 @@ def greedy_answers(
     last bits, as any other kernel can.
     """
     answers: list[list[int]] = [[] for _ in prompts_LD]
+    draft: list[int] = []
     for batch in batches_by_length([len(prompt) for prompt in prompts_LD]):
-        found = _answer_batch(decoder, [prompts_LD[i] for i in batch], max_new_tokens, end_id)
+        chosen = [prompts_LD[i] for i in batch]
+        found = _answer_batch(decoder, chosen, draft, max_new_tokens, end_id)
         for index, ids in zip(batch, found, strict=True):
             answers[index] = ids
+        draft = found[0][: max_new_tokens - 1]
+        draft = draft[:-1] if draft[-1:] == [end_id] else draft
     return answers
 
 
@@ -87,35 +95,48 @@ def batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _answer_batch(
-    decoder: PreTrainedModel, prompts_LD: list[torch.Tensor], max_new_tokens: int, end_id: int
+    decoder: PreTrainedModel,
+    prompts_LD: list[torch.Tensor],
+    draft: list[int],
+    max_new_tokens: int,
+    end_id: int,
 ) -> list[list[int]]:
     device = prompts_LD[0].device
+    draft_G = torch.tensor(draft, dtype=torch.long, device=device)
+    draft_GD = decoder.get_input_embeddings()(draft_G).to(prompts_LD[0].dtype)
     length_B = torch.tensor([len(prompt) for prompt in prompts_LD], device=device)
-    embeds_BLD = pad_sequence(prompts_LD, batch_first=True)
-    mask_BL = (torch.arange(embeds_BLD.shape[1], device=device) < length_B[:, None]).long()
+    embeds_BLD = pad_sequence([torch.cat([one, draft_GD]) for one in prompts_LD], batch_first=True)
     cache = DynamicCache(config=decoder.config)
     hidden_BLD = decoder.model(
         inputs_embeds=embeds_BLD, past_key_values=cache, use_cache=True
     ).last_hidden_state
-    hidden_BD = hidden_BLD[torch.arange(len(length_B), device=device), length_B - 1]
-    columns: list[torch.Tensor] = []
-    is_over_B = torch.zeros_like(length_B, dtype=torch.bool)
-    for step in range(max_new_tokens):
-        token_B = decoder.lm_head(hidden_BD).argmax(-1)
-        columns.append(token_B)
-        is_over_B |= token_B == end_id
-        if bool(is_over_B.all()) or step == max_new_tokens - 1:
-            break
+    rows_B = torch.arange(len(length_B), device=device)
+    places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
+    said_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).argmax(-1)
+    agreed_B = (said_BG[:, :-1] == draft_G).cumprod(1).sum(1)
+    token_B = said_BG[rows_B, agreed_B]
+    answers = [
+        [*draft[:agreed], token]
+        for agreed, token in zip(agreed_B.tolist(), token_B.tolist(), strict=True)
+    ]
+    length_B = length_B + agreed_B
+    # what was not agreed to stays in the cache, as padding does, and nothing sees it
+    mask_BL = (torch.arange(embeds_BLD.shape[1], device=device) < length_B[:, None]).long()
+    while not all(_is_over(ids, max_new_tokens, end_id) for ids in answers):
         mask_BL = torch.cat([mask_BL, torch.ones_like(mask_BL[:, :1])], dim=1)
         hidden_BD = decoder.model(
             input_ids=token_B[:, None],
             attention_mask=mask_BL,
-            position_ids=(length_B + step)[:, None],
+            position_ids=length_B[:, None],
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-    return [_until(end_id, row) for row in torch.stack(columns, dim=1).tolist()]
+        token_B, length_B = decoder.lm_head(hidden_BD).argmax(-1), length_B + 1
+        for ids, token in zip(answers, token_B.tolist(), strict=True):
+            if not _is_over(ids, max_new_tokens, end_id):
+                ids.append(token)
+    return answers
 
 
-def _until(end_id: int, ids: list[int]) -> list[int]:
-    return ids[: ids.index(end_id) + 1] if end_id in ids else ids
+def _is_over(ids: list[int], max_new_tokens: int, end_id: int) -> bool:
+    return ids[-1] == end_id or len(ids) == max_new_tokens
