@@ -22,11 +22,11 @@ from tempo_lib.evaluation.metrics import (
     ALL_KINDS,
     ASKED,
     CONFIDENCE,
-    NUM_DRAWS,
     Difference,
     clusters,
     holm,
     paired_difference,
+    video_draws,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def front_loading_index(answers: "pd.DataFrame", seed: int) -> FrontLoading:
     if np.isnan(index):
         low = high = np.nan
     elif len(names) > 1:
-        even_V = np.full(len(names), 1 / len(names))
-        weight_RV = np.random.default_rng(seed).multinomial(len(names), even_V, size=NUM_DRAWS)
+        weight_RV, _ = video_draws(seed, len(names))
         rest = (1 - CONFIDENCE) / 2
         drawn_R = _index(weight_RV @ head_V, weight_RV @ tail_V)
         low, high = np.nanquantile(drawn_R, [rest, 1 - rest])

@@ -6,7 +6,7 @@ really used. Effects are accuracies in 0..1, first minus second, paired by quest
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +46,12 @@ def findings(
     import pandas as pd
 
     claims = paper_claims() if claims is None else claims
+    parts = dict(iter(frame.groupby("variant", sort=False)))
     rows = []
     for family in (ALL_KINDS, *sorted(frame["suite"].unique())):
         for compared in (AS_PAPER, TOKEN_MATCHED):
             judged = [
-                {"family": family, **_judged(frame, claim, compared, claim.suite or family, seed)}
+                {"family": family, **_judged(parts, claim, compared, claim.suite or family, seed)}
                 for claim in claims
                 if (compared == AS_PAPER or claim.twins is not None)
                 and (family == ALL_KINDS or claim.suite is None)
@@ -95,9 +96,11 @@ def alike_p(measured: Difference, margin: float, num_videos: int) -> float:
 
 
 def _judged(
-    frame: "pd.DataFrame", claim: Claim, compared: str, suite: str, seed: int
+    by_variant: Mapping[str, "pd.DataFrame"], claim: Claim, compared: str, suite: str, seed: int
 ) -> dict[str, Any]:
     """One row without its verdict; without numbers where a variant has no records."""
+    import pandas as pd
+
     first, second = claim.first, claim.second
     if compared == TOKEN_MATCHED and claim.twins is not None:
         first, second = claim.twins
@@ -110,11 +113,10 @@ def _judged(
         "first": first,
         "second": second,
     }
-    frame = _on_common_suites(frame, first, second, suite)
-    if frame.empty:
+    parts = _on_common_suites(by_variant, first, second, suite)
+    if not parts:
         return {**row, "n": 0, "p": math.nan}
-    parts = [frame[frame["variant"] == name] for name in (first, second)]
-    measured = compare(frame, first, second, seed)
+    measured = compare(pd.concat(parts), first, second, seed)
     p_value = measured.p_value
     if claim.expects == "alike":
         p_value = alike_p(measured, claim.margin, len(set(clusters(parts[0]))))
@@ -132,13 +134,17 @@ def _judged(
     }
 
 
-def _on_common_suites(frame: "pd.DataFrame", first: str, second: str, suite: str) -> "pd.DataFrame":
-    """Rows of the two variants in ``suite``, or in every suite that both were asked."""
-    asked = [set(frame.loc[frame["variant"] == name, "suite"]) for name in (first, second)]
-    wanted = asked[0] & asked[1]
+def _on_common_suites(
+    by_variant: Mapping[str, "pd.DataFrame"], first: str, second: str, suite: str
+) -> list["pd.DataFrame"]:
+    """The two variants' rows in ``suite``, or in every suite that both were asked; [] for none."""
+    if not {first, second} <= by_variant.keys():
+        return []
+    parts = [by_variant[first], by_variant[second]]
+    wanted = set(parts[0]["suite"]) & set(parts[1]["suite"])
     if suite != ALL_KINDS:
         wanted &= {suite}
-    return frame[frame["variant"].isin([first, second]) & frame["suite"].isin(wanted)]
+    return [part[part["suite"].isin(wanted)] for part in parts] if wanted else []
 
 
 def _effect_of_each_seed(parts: Sequence["pd.DataFrame"]) -> dict[int, float]:

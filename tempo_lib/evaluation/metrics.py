@@ -7,6 +7,7 @@ as the unit. Shape suffixes: Q questions, V videos, R draws.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,7 @@ def paired_difference(
         raise ValueError(f"paired answers differ in number: {len(first_Q)} and {len(second_Q)}")
     gain_Q = np.asarray(first_Q, dtype=float) - np.asarray(second_Q, dtype=float)
     gain_V, size_V = _by_video(gain_Q, video_Q)
-    rng = np.random.default_rng(seed)
-    num_videos = len(gain_V)
-    weight_RV = rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=NUM_DRAWS)
+    weight_RV, sign_RV = video_draws(seed, len(gain_V))
     mean_R = (weight_RV @ gain_V) / (weight_RV @ size_V)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(mean_R, [tail, 1 - tail])
@@ -94,8 +93,20 @@ def paired_difference(
         difference=float(gain_V.sum() / size_V.sum()),
         low=float(low),
         high=float(high),
-        p_value=_sign_flip_p(gain_V, rng),
+        p_value=_sign_flip_p(gain_V, sign_RV),
     )
+
+
+@lru_cache(maxsize=4)  # a table compares dozens of pairs on the same videos
+def video_draws(seed: int, num_videos: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each bootstrap draws each video, and the signs of flips: both (R, V), read only."""
+    rng = np.random.default_rng(seed)
+    weight_RV = rng.multinomial(num_videos, np.full(num_videos, 1 / num_videos), size=NUM_DRAWS)
+    sign_RV = rng.integers(0, 2, (NUM_DRAWS, num_videos)) * 2 - 1
+    draws = weight_RV.astype(float), sign_RV.astype(float)  # matrix products of integers are slow
+    for draw_RV in draws:
+        draw_RV.flags.writeable = False
+    return draws
 
 
 def auc(scores: Sequence[float] | np.ndarray, relevant: Sequence[int]) -> float | None:
@@ -252,15 +263,14 @@ def _wilson(share: float, n: float, critical: float) -> tuple[float, float]:
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
-def _sign_flip_p(gain_V: np.ndarray, rng: np.random.Generator) -> float:
+def _sign_flip_p(gain_V: np.ndarray, sign_RV: np.ndarray) -> float:
     """Share of sign patterns whose total is at least as far from 0 as the one observed."""
-    gain_V = gain_V[gain_V != 0]  # a flip does not change the others
-    num_videos = len(gain_V)
+    differs_V = gain_V != 0  # a flip does not change the others
+    num_videos = int(differs_V.sum())
     observed = abs(gain_V.sum()) - 1e-9  # gains are whole numbers: only guards rounding
     if num_videos <= MOST_EXACT_FLIPS:
         pattern_RV = np.arange(2**num_videos)[:, None] >> np.arange(num_videos) & 1
-        return float((abs((2 * pattern_RV - 1) @ gain_V) >= observed).mean())
-    sign_RV = rng.integers(0, 2, (NUM_DRAWS, num_videos)) * 2 - 1
+        return float((abs((2 * pattern_RV - 1) @ gain_V[differs_V]) >= observed).mean())
     as_far = int((abs(sign_RV @ gain_V) >= observed).sum())
     return (1 + as_far) / (1 + NUM_DRAWS)
 

@@ -6,7 +6,7 @@ compressor, prompt and frames. Only allocation, reduction and decoding run once 
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,8 +99,8 @@ def frame_of(records: Iterable[Record]) -> "pd.DataFrame":
     """Table of records without their lists; ``auc`` is NaN where it is unknown."""
     import pandas as pd
 
-    frame = pd.DataFrame([asdict(record) for record in records])
-    frame = frame.reindex(columns=list(COLUMNS))
+    rows = [[getattr(record, name) for name in COLUMNS] for record in records]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     for name in ("auc", "matched_tokens"):
         frame[name] = frame[name].astype(float)
     return frame
