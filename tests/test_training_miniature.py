@@ -1,8 +1,10 @@
 import dataclasses
 
 import pytest
+import torch
 from pydantic import TypeAdapter
 
+from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.commands.errors import InputError
 from tempo_lib.commands.train import TrainOptions, check, check_seed
 from tempo_lib.presets import load_preset
@@ -11,6 +13,7 @@ from tempo_lib.training.miniature import (
     BASES,
     RERANKER,
     Miniature,
+    starting_model,
     take_bases,
     train_miniature,
     with_window,
@@ -81,3 +84,26 @@ def test_paper_windows_keep_the_number_of_segments_and_leave_other_sources_alone
         for name in ("min_frames", "max_frames"):
             segments = dataclasses.asdict(before)[name] // before.window
             assert dataclasses.asdict(after)[name] == 4 * segments
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has one attention for all lengths")
+def test_a_decoder_of_long_clips_attends_fused_and_learns_the_same():
+    """In stages 2 and 3 alone; the loss and its gradient are those of eager attention."""
+    mini = Miniature(TINY, find_checkpoint("tiny", "stage1").parent, seed=0)
+    eager, fused = starting_model(mini, 1, None), starting_model(mini, 2, None)
+    names = [model.decoder.config._attn_implementation for model in (eager, fused)]
+    assert names == ["eager", "sdpa"]
+    assert fused.compressor.vlm.language_model.config._attn_implementation == "eager"
+    eager.load_state_dict(fused.state_dict())
+    ids = torch.randint(0, 100, (2, 300), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[1, 250:] = 0
+    labels = ids.masked_fill(mask == 0, -100)
+    losses, gradients = [], []
+    for model in (eager, fused):
+        loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.decoder.parameters()]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)

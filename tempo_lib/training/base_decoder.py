@@ -33,6 +33,7 @@ from tempo_lib.training.base_decoder_config import BaseDecoderConfig, Curriculum
 from tempo_lib.training.base_decoder_data import draw_batch
 from tempo_lib.training.base_decoder_eval import as_table, evaluate_base_decoder
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.optimiser import miniature_init, muon_and_adamw
 from tempo_lib.world.tokenizer import build_tokenizer
 from tempo_lib.world.transcripts import BLOCK_KINDS, IGNORE, Batch, Encoder
 
@@ -115,28 +116,26 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM._from_config(qwen, attn_implementation=attention)
-        torch.nn.init.normal_(model.model.embed_tokens.weight, std=config.embedding_std)
-    for layer in model.model.layers:
-        torch.nn.init.constant_(layer.self_attn.q_norm.weight, config.qk_gain)
-        torch.nn.init.constant_(layer.self_attn.k_norm.weight, config.qk_gain)
+        miniature_init(model, config.qk_gain, config.embedding_std)
     return model
 
 
 def build_optimizers(
     model: Qwen3ForCausalLM, config: BaseDecoderConfig
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings and norms."""
-    matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
-    taken = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in taken]
-    momentum, decay = config.matrix_momentum, config.matrix_decay
-    muon = torch.optim.Muon(matrices, lr=config.matrix_lr, momentum=momentum, weight_decay=decay)
-    betas = (0.9, config.beta2)
-    adam = torch.optim.AdamW(others, lr=config.other_lr, betas=betas, weight_decay=0.0)
-    for optimizer in (muon, adam):
+    """Muon and AdamW at the config's numbers; each group remembers its full rate."""
+    optimizers = muon_and_adamw(
+        model,
+        config.matrix_lr,
+        config.other_lr,
+        config.matrix_momentum,
+        config.matrix_decay,
+        config.beta2,
+    )
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["full_lr"] = group["lr"]
-    return [muon, adam]
+    return optimizers
 
 
 def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:

@@ -18,18 +18,30 @@ def miniature_init(
     nn.init.normal_(model.get_input_embeddings().weight, std=embedding_std)
 
 
-def make_optimiser(
-    model: nn.Module, matrix_rate: float, rate: float, steps: int, decay_share: float
-) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LambdaLR]]:
-    """Muon on the matrices of the layers, AdamW on the rest; linear decay over the last share."""
+def muon_and_adamw(
+    model: nn.Module,
+    matrix_rate: float,
+    rate: float,
+    momentum: float = 0.95,
+    matrix_decay: float = 0.0,
+    beta2: float = 0.98,
+) -> list[torch.optim.Optimizer]:
+    """Muon on the matrices of the layers, AdamW on embeddings, norms and all the rest."""
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
-    optimisers = [
-        torch.optim.Muon(matrices, lr=matrix_rate, momentum=0.95, weight_decay=0.0),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
+    return [
+        torch.optim.Muon(matrices, lr=matrix_rate, momentum=momentum, weight_decay=matrix_decay),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, beta2), weight_decay=0.0),
     ]
+
+
+def make_optimiser(
+    model: nn.Module, matrix_rate: float, rate: float, steps: int, decay_share: float
+) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LambdaLR]]:
+    """``muon_and_adamw`` with a short warmup and a linear decay over the last share."""
+    optimisers = muon_and_adamw(model, matrix_rate, rate)
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / 20)
