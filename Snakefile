@@ -3,7 +3,7 @@
     tempo reproduce                     wraps it: a plan with times, and what failed at the end
     snakemake --cores 2                 the same jobs without the plan
     snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule
-    snakemake --cores 2 conditions      trainings with one thing changed (lesson 43): an hour or two
+    snakemake --cores 2 conditions      trainings with one thing changed (lesson 43): some two hours
 
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
 """
@@ -15,6 +15,7 @@ from tempo_lib.workflow import (
     CLIPS,
     CONDITION_DATA,
     GALLERY,
+    MEMORY,
     RERANKER,
     Workflow,
 )
@@ -23,7 +24,7 @@ flow = Workflow.from_config(config)
 job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
 
 # One thread a job: tiny kernels gain nothing from two, and a second core runs a second job.
-shell.prefix("export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg; ")
+shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {MEMORY}; ")
 
 
 localrules:
@@ -95,8 +96,8 @@ if flow.from_scratch:
                 runtime=600,
             params:
                 name=stage,
-            shell:
-                f"{job} stage --name {{params.name}}"
+            shell:  # of ever other sizes, kept memory would grow to many times what a step needs
+                f"unset GLIBC_TUNABLES; {job} stage --name {{params.name}}"
 
 
 for rank, suite in enumerate(flow.suites):
