@@ -8,6 +8,7 @@
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
 """
 
+from tempo_lib.memory import KEPT_MEMORY
 from tempo_lib.training.stages import STAGES
 from tempo_lib.workflow import (
     ALL_CONDITIONS,
@@ -15,7 +16,6 @@ from tempo_lib.workflow import (
     CLIPS,
     CONDITION_DATA,
     GALLERY,
-    MEMORY,
     RERANKER,
     Workflow,
 )
@@ -24,7 +24,8 @@ flow = Workflow.from_config(config)
 job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
 
 # One thread a job: tiny kernels gain nothing from two, and a second core runs a second job.
-shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {MEMORY}; ")
+memory = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
+shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {memory}; ")
 
 
 localrules:
@@ -96,8 +97,8 @@ if flow.from_scratch:
                 runtime=600,
             params:
                 name=stage,
-            shell:  # of ever other sizes, kept memory would grow to many times what a step needs
-                f"unset GLIBC_TUNABLES; {job} stage --name {{params.name}}"
+            shell:
+                f"{job} stage --name {{params.name}}"
 
 
 for rank, suite in enumerate(flow.suites):

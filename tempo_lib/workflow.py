@@ -32,17 +32,6 @@ MANIFESTS = ("paper", "suites", "training")  # measurements are written by runs,
 CLIPS, GALLERY = "clips", "gallery"
 CONDITION_DATA, ALL_CONDITIONS = "condition-data", "conditions"
 CONDITION_SEEDS = (0, 1, 2)  # each condition is trained once a seed
-# Freed memory stays with a process, in pages of 2 MB: an evaluation on a CPU otherwise spends a
-# fifth of its time on getting fresh ones. Names of glibc 2.35 and later; others ignore them.
-MEMORY = "GLIBC_TUNABLES=" + ":".join(
-    f"glibc.malloc.{name}={value}"
-    for name, value in {
-        "hugetlb": 1,
-        "mmap_threshold": 2**30,
-        "trim_threshold": 2**33,
-        "top_pad": 2**28,
-    }.items()
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.commands.errors import InputError
 from tempo_lib.commands.train import TrainOptions, check, check_seed
+from tempo_lib.memory import KEPT_MEMORY
 from tempo_lib.presets import load_preset
 from tempo_lib.training.miniature import (
-    ALLOCATOR,
     BASES,
     RERANKER,
     Miniature,
@@ -43,7 +43,7 @@ def test_base_models_of_another_run_are_taken_over_and_never_overwritten(tmp_pat
 
 def test_finished_parts_are_kept_by_the_helpers_too(tmp_path, monkeypatch):
     """The helpers are processes of their own: what they are given must reach them."""
-    for name, value in ALLOCATOR.items():
+    for name, value in KEPT_MEMORY.items():
         monkeypatch.setenv(name, value)  # so that it is gone after the test
     finished_bases(tmp_path)
     before = sorted((path, path.read_bytes()) for path in tmp_path.rglob("*.*"))

@@ -19,6 +19,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
 from tempo_lib.fresh import fresh_tempo
+from tempo_lib.memory import KEPT_MEMORY
 from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset
 from tempo_lib.runs import manifest_path as find_manifest
@@ -39,13 +40,6 @@ RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no dra
 # Their decoder reads a thousand tokens and more: fused attention then takes a third of the time of
 # eager attention, forward and backward, and none of the memory of its scores.
 LONG_STAGES = (2, 3)
-# Freed memory stays with the process: a batch's buffers are as large as the last one's, so handing
-# them back to the system between batches only costs time. The price is memory that never shrinks.
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "8589934592",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
-}
 
 
 @dataclass(frozen=True)
@@ -81,13 +75,16 @@ class Miniature:
 def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[int, Path]:
     """Make everything that is missing, then the stages; returns their checkpoint folders.
 
-    Two helpers make base models and corpora. The stages begin once their two base models are
-    there; the reranker, which only an evaluation needs, is made beside them.
+    Two helpers make base models and corpora, one more trains a stage: what they free stays with
+    them. The stages begin once their two base models are there; the reranker, which only an
+    evaluation needs, is made beside them.
     """
     if mini.bases is not None:
         take_bases(mini, mini.bases)
-    os.environ.update(ALLOCATOR)  # read when a process starts
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    os.environ.update(KEPT_MEMORY)  # read when a process starts
+    spawn = get_context("spawn")
+    trainer = ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1)
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool, trainer:
         try:
             bases = [pool.submit(make_base, mini, name) for name in BASES]
             corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
@@ -96,7 +93,7 @@ def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[i
                 base.result()
             for stage in stages:
                 corpora[stage].result()
-                make_stage(mini, stage)
+                trainer.submit(make_stage, mini, stage).result()
             judge.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)  # what has not begun would be made for nothing
