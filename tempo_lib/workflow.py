@@ -152,8 +152,8 @@ class Workflow:
         ]
 
     def records_inputs(self, suite: str) -> list[str]:
-        """Code that answers depend on, the claims that name variants, the suite's manifest."""
-        code = ("evaluation.runner", "evaluation.suites", "evaluation.claims")
+        """Code that answers depend on, what names variants, the suite's manifest."""
+        code = ("evaluation.runner", "evaluation.suites", "evaluation.claims", "analysis.stages")
         manifest = self.shown(manifest_path(f"suites/{suite}.yaml"))
         return [manifest, *self.code(*(f"tempo_lib.{name}" for name in code))]
 

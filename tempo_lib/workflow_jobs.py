@@ -102,20 +102,21 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     """Ask a suite under every variant that a table, figure or claim needs: compressed once."""
     from tempo_lib.analysis import claims_table as claims
     from tempo_lib.analysis.scaling import point_names
+    from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.evaluation.runner import evaluate_records
     from tempo_lib.evaluation.suites import load_suite
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 
     models = claims.load_models(flow.preset, [MODEL_SEED])
     chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
-    rows = [name for name, row in VARIANTS.items() if row.paper_row is not None]
-    for row in (*rows, *map(matched_name, rows), *point_names()):
-        if row not in chosen and claims.missing_part(get_variant(row), models.values()) is None:
-            chosen.append(row)
+    tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
+    names = (*chosen, *tables, *map(matched_name, tables), *point_names())
+    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants())}
+    can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
     suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
-    evaluate_records(models[MODEL_SEED], suite, chosen, progress=False)
-    asked = {"questions": suite.num_questions, "variants": chosen, "left_out": left_out}
-    return {**asked, "data_hash": suite.data_hash}
+    evaluate_records(models[MODEL_SEED], suite, can_run, progress=False)
+    asked = {"questions": suite.num_questions, "variants": [row.name for row in can_run]}
+    return {**asked, "left_out": left_out, "data_hash": suite.data_hash}
 
 
 def run_one(flow: Workflow, name: str) -> dict[str, Any]:

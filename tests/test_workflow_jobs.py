@@ -84,7 +84,7 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
         suites, "load_suite", lambda _, name, **__: asked.update(suite=name) or suite
     )
     monkeypatch.setattr(
-        runner, "evaluate_records", lambda model, suite, names, progress: asked.update(names=names)
+        runner, "evaluate_records", lambda model, suite, rows, progress: asked.update(rows=rows)
     )
     facts = workflow_jobs.make_records(flow, "mini-mlvu")
     wanted = {row.name for row in VARIANTS.values() if row.paper_row is not None}
@@ -92,8 +92,10 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
     wanted |= set(variants_of_claims(claims_table.all_claims()))
     grid = Scaling()
     wanted |= {f"ata-f{frames}-b{budget}" for frames in grid.frames for budget in grid.budgets}
+    wanted |= {"stage0", "stage1"}  # the later stages are rows of Table 2 A
     missing = {"prior-reranker", "prior-reranker-matched"}
-    assert set(asked["names"]) == wanted - missing
-    assert len(asked["names"]) == len(set(asked["names"]))
+    names = [row.name for row in asked["rows"]]
+    assert set(names) == wanted - missing and facts["variants"] == names
+    assert len(names) == len(set(names))
     assert set(facts["left_out"]) == missing
     assert (asked["suite"], facts["questions"]) == ("mini-mlvu", 7)
