@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from tempo_lib import prompts
+from tempo_lib.world import corpora
 from tempo_lib.world.choices import right_option
 from tempo_lib.world.corpora import build_corpus, build_suite
 from tempo_lib.world.corpus_specs import (
@@ -195,6 +196,13 @@ def test_a_finished_corpus_that_lost_a_clip_is_completed(tmp_path):
     (tmp_path / "videos" / "clips-000000.mp4").unlink()
     build_corpus(tmp_path, spec, seed=1)
     assert (tmp_path / "videos" / "clips-000000.mp4").is_file()
+
+
+def test_a_finished_corpus_is_only_read(tmp_path, monkeypatch):
+    """Jobs side by side read one corpus: two that write its marker would trip each other."""
+    made = build_corpus(tmp_path, SPEC, seed=0)
+    monkeypatch.setattr(corpora, "_write_text", lambda path, _: pytest.fail(f"wrote {path}"))
+    assert build_corpus(tmp_path, SPEC, seed=0) == made
 
 
 def test_a_folder_of_another_spec_or_seed_is_refused(corpus):

@@ -201,7 +201,8 @@ def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
         )
     for folder in ("images", "videos"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    _write_text(marker, spec_sha256 + "\n")
+    if not marker.exists():  # two jobs that read one corpus must not both write
+        _write_text(marker, spec_sha256 + "\n")
     return spec_sha256
 
 
