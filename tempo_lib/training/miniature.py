@@ -37,8 +37,8 @@ from tempo_lib.world.tokenizer import build_tokenizer
 BASES = ("base_decoder", "base_compressor")  # the slower one first
 RERANKER = "reranker"
 RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
-# Their decoder reads hundreds of tokens and more: fused attention is then the faster one, forward and
-# backward together, and keeps no scores.
+# Their decoder reads hundreds of tokens and more: fused attention is then the faster one, forward
+# and backward together, and keeps no scores.
 LONG_STAGES = (2, 3)
 
 
