@@ -1,20 +1,17 @@
-"""Checkpoints on disk: where they are, and which may be loaded."""
+"""Which checkpoints may be loaded. Where they are, ``checkpoint_folders`` knows."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tempo_lib.checkpoint_folders import CheckpointError, checkpoint_digest, find_checkpoint
 from tempo_lib.config import TempoConfig
-from tempo_lib.presets import Preset, load_preset
 from tempo_lib.released import RELEASED_TYPE, read_released
-from tempo_lib.runs import project_root, sha256_of_file
-from tempo_lib.weights import CheckpointError, local_folder, model_type, stored_tensors
+from tempo_lib.weights import local_folder, model_type, stored_tensors
 
 __all__ = [
     "CheckpointError",
@@ -96,31 +93,3 @@ def check_complete(name: object, report: dict[str, Any]) -> None:
     listed = [f"{what}: {', '.join(keys)}" for what, keys in found.items() if keys]
     if listed:
         raise CheckpointError(f"{name} does not fit its config; {'; '.join(listed)}")
-
-
-def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
-    """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
-
-    ``name``: stage0..stage3, base_compressor or base_decoder. CheckpointError when neither
-    exists, with the command that makes it.
-    """
-    numbers = load_preset(preset) if isinstance(preset, str) else preset
-    if numbers.miniature is None:
-        return numbers.weights.checkpoint
-    own = project_root() / "runs" / numbers.name / "train" / name
-    shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
-    for folder in (own, shipped):
-        if (folder / "card.json").is_file():
-            return folder
-    raise CheckpointError(
-        f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
-        "one; make it with `tempo train --preset tiny --from-scratch`"
-    )
-
-
-def checkpoint_digest(folder: Path | str) -> str:
-    """sha256 over the weights of a local checkpoint; the name itself for a hub id."""
-    files = sorted(Path(folder).glob("*.safetensors"))
-    if not files:
-        return str(folder)
-    return hashlib.sha256("".join(sha256_of_file(file) for file in files).encode()).hexdigest()

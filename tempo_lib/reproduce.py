@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from tempo_lib.batch_notebooks import pick_notebook, suites_of
-from tempo_lib.checkpoints import find_checkpoint
+from tempo_lib.checkpoint_folders import find_checkpoint
 from tempo_lib.evaluation.suite_manifests import load_manifest
 from tempo_lib.gallery import expected_seconds
 from tempo_lib.presets import Preset, load_preset

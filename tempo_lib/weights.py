@@ -18,15 +18,13 @@ from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3Config
 
+from tempo_lib.checkpoint_folders import CheckpointError
+
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # tensors that a layout has no place for; beside the weights, where no loader of that layout looks
 EXTRAS = "tempo_extras.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import tempo_lib
-from tempo_lib.analysis.conditions import CONDITIONS
+from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.batch_notebooks import Notebook, find_notebooks, suites_of
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
+from tempo_lib.checkpoint_folders import CheckpointError, find_checkpoint
 from tempo_lib.presets import PRESETS, Preset, load_preset
 from tempo_lib.runs import manifest_path, project_root
 from tempo_lib.training.stages import STAGES

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tempo_lib.batch_notebooks import pick_notebook
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
+from tempo_lib.checkpoint_folders import CheckpointError, find_checkpoint
 from tempo_lib.commands.errors import InputError, bad_input
 from tempo_lib.presets import load_preset
 from tempo_lib.runs import project_root
@@ -111,7 +111,7 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*chosen, *tables, *map(matched_name, tables), *point_names())
-    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants())}
+    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(name))}
     can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
     suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
     evaluate_records(models[MODEL_SEED], suite, can_run, progress=False)

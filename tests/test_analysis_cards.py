@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tempo_lib import checkpoints
+from tempo_lib import checkpoint_folders
 from tempo_lib.analysis import cards
 from tempo_lib.checkpoints import CheckpointError
 
@@ -45,7 +45,7 @@ def home(tmp_path, monkeypatch):
     losses = [{"phase": 0, "step": 0, "loss": 3.0}, {"phase": 1, "step": 0, "loss": 2.0}]
     (train / "base_compressor" / "losses.json").write_text(json.dumps(losses))
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
-    monkeypatch.setattr(checkpoints.resources, "files", lambda _: tmp_path / "nothing")
+    monkeypatch.setattr(checkpoint_folders.resources, "files", lambda _: tmp_path / "nothing")
     return tmp_path
 
 

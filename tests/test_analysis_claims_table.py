@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from evaluation_samples import BUDGET, brief, small_suite
 
-from tempo_lib import checkpoints
+from tempo_lib import checkpoint_folders
 from tempo_lib.analysis import claims_table as claims
 from tempo_lib.analysis.allocation_claims import allocation_claims, skewness, variants_of_claims
 from tempo_lib.checkpoints import CheckpointError
@@ -180,7 +180,7 @@ def test_all_variants_are_those_that_claims_need_and_whose_parts_are_here(
     tiny_tempo, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
-    monkeypatch.setattr(checkpoints.resources, "files", lambda _: tmp_path / "nothing")
+    monkeypatch.setattr(checkpoint_folders.resources, "files", lambda _: tmp_path / "nothing")
     monkeypatch.setattr(tiny_tempo, "name_or_path", str(tmp_path / "stage3"))
     chosen, missing = claims.choose_variants(["all"], {0: tiny_tempo})
     needed = variants_of_claims(claims.all_claims())

@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState
 from tempo_lib import Tempo
 from tempo_lib.analysis import condition_runs
 from tempo_lib.analysis.condition_data import is_caption, make_data
+from tempo_lib.analysis.condition_list import get_condition
 from tempo_lib.analysis.condition_runs import (
     ConditionRun,
     exact_answers,
@@ -19,7 +20,7 @@ from tempo_lib.analysis.condition_runs import (
     sizes,
     slice_answers,
 )
-from tempo_lib.analysis.conditions import applied, get_condition
+from tempo_lib.analysis.conditions import applied
 from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.presets import load_preset
 from tempo_lib.processing import segment_pixels

@@ -3,12 +3,11 @@
 import pytest
 import torch
 
+from tempo_lib.analysis.condition_list import CONDITIONS, get_condition
 from tempo_lib.analysis.conditions import (
-    CONDITIONS,
     applied,
     both_ways_mask,
     drawn_order,
-    get_condition,
     keep_slots,
     prepared,
 )

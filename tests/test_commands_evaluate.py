@@ -7,7 +7,7 @@ import pytest
 from evaluation_samples import brief, small_suite
 from transformers import Qwen3VLForConditionalGeneration
 
-from tempo_lib import checkpoints, prompts
+from tempo_lib import checkpoint_folders, prompts
 from tempo_lib.cli import run
 from tempo_lib.commands import evaluate as command
 from tempo_lib.evaluation import runner
@@ -38,9 +38,11 @@ def small(tmp_path, tmp_path_factory, monkeypatch):
     suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
     monkeypatch.setattr(command, "load_suite", lambda *_: suite)
     monkeypatch.setattr(command, "learned_k_min", lambda preset: None)
-    for module in (runner, checkpoints):
+    for module in (runner, checkpoint_folders):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(checkpoints, "resources", SimpleNamespace(files=lambda name: tmp_path))
+    monkeypatch.setattr(
+        checkpoint_folders, "resources", SimpleNamespace(files=lambda name: tmp_path)
+    )
 
 
 def evaluate(*arguments, work):

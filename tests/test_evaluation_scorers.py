@@ -8,7 +8,7 @@ import torch
 from evaluation_samples import brief, first_video, judges, run, small_suite, without_memory
 from transformers import Qwen3VLForConditionalGeneration
 
-from tempo_lib import checkpoints, prompts
+from tempo_lib import checkpoint_folders, prompts
 from tempo_lib.checkpoints import CheckpointError
 from tempo_lib.evaluation.scorers import Scorer, load_scorer, scorer_folder
 from tempo_lib.model import Tempo
@@ -117,8 +117,10 @@ def test_a_judge_of_other_words_is_refused(work, tmp_path):
 
 def test_a_missing_judge_names_the_command_that_makes_it(work, monkeypatch, tmp_path):
     model = Tempo.from_pretrained(work / "stage3", device="cpu")
-    monkeypatch.setattr(checkpoints, "project_root", lambda: tmp_path)
-    monkeypatch.setattr(checkpoints, "resources", SimpleNamespace(files=lambda name: tmp_path))
+    monkeypatch.setattr(checkpoint_folders, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(
+        checkpoint_folders, "resources", SimpleNamespace(files=lambda name: tmp_path)
+    )
     with pytest.raises(CheckpointError, match=r"no checkpoint reranker.*tempo train --preset tiny"):
         scorer_folder("reranker", model)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tempo_lib.analysis.conditions import CONDITIONS
+from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.figures.conditions import front_loading_over_steps, index_by_condition
 
 STEPS = (0, 4, 8)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from batch_samples import write_notebook, write_project
 
-from tempo_lib import checkpoints
+from tempo_lib import checkpoint_folders
 from tempo_lib import reproduce as module
 from tempo_lib.cli import run
 from tempo_lib.presets import load_preset
@@ -95,7 +95,7 @@ def test_what_is_there_is_not_called_missing(project):
 
 
 def test_without_a_checkpoint_the_run_ends_in_one_line(capsys, project, monkeypatch):
-    monkeypatch.setattr(checkpoints.resources, "files", lambda _: project)
+    monkeypatch.setattr(checkpoint_folders.resources, "files", lambda _: project)
     assert run(["reproduce", "--only", "01"]) == 2
     assert "no checkpoint stage3" in capsys.readouterr().err.splitlines()[-1]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tempo_lib import workflow_jobs
-from tempo_lib.analysis.conditions import CONDITIONS
+from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.presets import load_preset
 from tempo_lib.workflow import CONDITION_SEEDS, Workflow
 

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tempo_lib.analysis.condition_data import ConditionData, HeldOut
-from tempo_lib.analysis.conditions import Condition, applied, get_condition, keep_slots, prepared
+from tempo_lib.analysis.condition_list import Condition, get_condition
+from tempo_lib.analysis.conditions import applied, keep_slots, prepared
 from tempo_lib.analysis.front_loading import HEAD, TAIL
 from tempo_lib.checkpoints import checkpoint_digest, find_checkpoint
 from tempo_lib.evaluation.records import code_facts, digest

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS
 from tempo_lib.analysis.condition_runs import ANSWERS, FACTS, runs_folder
-from tempo_lib.analysis.conditions import BASELINE, CONDITIONS
 from tempo_lib.analysis.front_loading import HEAD, TAIL, front_loading_index
 from tempo_lib.evaluation.metrics import ALL_KINDS, paired_difference
 from tempo_lib.presets import Preset

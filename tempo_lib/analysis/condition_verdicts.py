@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempo_lib.analysis.conditions import BASELINE, CONDITIONS, get_condition
+from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.front_loading import MEAGRE
 from tempo_lib.evaluation.findings import ALPHA
 from tempo_lib.evaluation.metrics import ALL_KINDS, holm, student_t

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.condition_verdicts import last_rows
-from tempo_lib.analysis.conditions import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.front_loading import MEAGRE
 from tempo_lib.evaluation.metrics import ALL_KINDS
 from tempo_lib.figures.style import (

@@ -19,13 +19,13 @@ from tempo_lib.figures.style import (
 )
 from tempo_lib.presets import Preset, StageNumbers
 from tempo_lib.published import load_published
+from tempo_lib.training.stages import STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from tempo_lib.training.data import Source
 
 NONE = "-"
 UNSTATED = ""  # the paper or the preset says nothing
-STAGES = (0, 1, 2, 3)
 SAME = "#DCEBF5"  # behind a cell in which both agree
 LABEL_INCHES, ROW_INCHES, HEAD_INCHES = 2.5, 0.52, 0.36
 LABEL_CHARACTERS = 24
@@ -158,8 +158,6 @@ def _column(stage: int) -> tuple[float, float]:
 
 
 def _head(ax: Axes) -> None:
-    from tempo_lib.training.stages import STAGE_NAMES  # torch comes with it
-
     for stage, name in zip(STAGES, STAGE_NAMES, strict=True):
         left, width = _column(stage)
         text = f"Stage {stage}\n{name[0].upper()}{name[1:]}"

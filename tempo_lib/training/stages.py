@@ -4,10 +4,14 @@ Stage 0 follows Table A (projector and memory tokens); section 4.1's text names 
 alone. See DIFFERENCES.md.
 """
 
-from torch import nn
+from typing import TYPE_CHECKING
 
-from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset, StageNumbers
+
+if TYPE_CHECKING:  # who asks for a column alone need not wait for torch
+    from torch import nn
+
+    from tempo_lib.model import Tempo
 
 STAGES = (0, 1, 2, 3)
 STAGE_NAMES = ("alignment", "pre-training", "broad SFT", "long-context SFT")
@@ -25,7 +29,7 @@ def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
     return preset.training.stages[stage]
 
 
-def parts(model: Tempo) -> dict[str, list[nn.Parameter]]:
+def parts(model: "Tempo") -> "dict[str, list[nn.Parameter]]":
     """The four modules that Table A freezes or trains, with their parameters."""
     return {
         "compressor": list(model.compressor.vlm.parameters()),
@@ -35,14 +39,14 @@ def parts(model: Tempo) -> dict[str, list[nn.Parameter]]:
     }
 
 
-def set_trainable(model: Tempo, numbers: StageNumbers) -> None:
+def set_trainable(model: "Tempo", numbers: StageNumbers) -> None:
     """Freeze everything but the stage's modules."""
     for name, parameters in parts(model).items():
         for parameter in parameters:
             parameter.requires_grad_(name in numbers.trainable)
 
 
-def parameter_groups(model: Tempo, numbers: StageNumbers) -> list[dict[str, object]]:
+def parameter_groups(model: "Tempo", numbers: StageNumbers) -> list[dict[str, object]]:
     """Optimiser groups: the compressor has a learning rate of its own (Table A)."""
     groups = []
     for name, parameters in parts(model).items():
