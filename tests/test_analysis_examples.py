@@ -107,6 +107,14 @@ def test_every_stage_is_asked_with_whole_memories(brief_tempo, built):
         assert record.counts == [brief_tempo.config.k_max] * record.num_segments
 
 
+def test_stages_that_read_two_segments_are_asked_about_the_shortest_videos_alone():
+    assert [row.checkpoint for row in stage_variants("mini-longvideobench")] == [
+        f"stage{stage}" for stage in STAGES
+    ]
+    for name in ("mini-mlvu", "mini-videomme", "mini-lvbench"):
+        assert [row.checkpoint for row in stage_variants(name)] == ["stage2", "stage3"]
+
+
 def test_time_tags_alone_never_look_at_the_video(brief_tempo, built, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("the compressor was asked")

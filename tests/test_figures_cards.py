@@ -99,6 +99,17 @@ def test_accuracy_by_stage_draws_every_accuracy_its_interval_and_the_floor():
     assert "stage4 0.60 (0.50 to 0.70)" in fig.alt_text
 
 
+def test_a_stage_looks_the_same_where_another_is_missing():
+    table, names = stages_of(), [f"stage{stage}" for stage in range(5)]
+    part = table[~table["variant"].isin(names[:2])]
+    looks = []
+    for shown in (table, part):
+        lines = figures.accuracy_by_stage(shown, "mini-mlvu", variants=names).axes[0].lines
+        line = next(line for line in lines if line.get_label() == "stage3")
+        looks.append((line.get_marker(), line.get_markeredgecolor(), line.get_xdata().tolist()))
+    assert looks[0] == looks[1]
+
+
 def test_accuracy_by_stage_refuses_more_variants_than_it_can_tell_apart():
     with pytest.raises(ValueError, match="at most 5"):
         figures.accuracy_by_stage(stages_of(6), "mini-mlvu")

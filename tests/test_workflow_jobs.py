@@ -86,7 +86,7 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
     monkeypatch.setattr(
         runner, "evaluate_records", lambda model, suite, rows, progress: asked.update(rows=rows)
     )
-    facts = workflow_jobs.make_records(flow, "mini-mlvu")
+    facts = workflow_jobs.make_records(flow, "mini-longvideobench")
     wanted = {row.name for row in VARIANTS.values() if row.paper_row is not None}
     wanted |= {f"{name}-matched" for name in wanted if f"{name}-matched" in VARIANTS}
     wanted |= set(variants_of_claims(claims_table.all_claims()))
@@ -98,4 +98,4 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
     assert set(names) == wanted - missing and facts["variants"] == names
     assert len(names) == len(set(names))
     assert set(facts["left_out"]) == missing
-    assert (asked["suite"], facts["questions"]) == ("mini-mlvu", 7)
+    assert (asked["suite"], facts["questions"]) == ("mini-longvideobench", 7)

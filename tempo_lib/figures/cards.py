@@ -3,7 +3,7 @@
 Colours and dashes of a kind are the same in all pictures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -152,22 +152,30 @@ def accuracy_by_length(table: pd.DataFrame, preset: str | None = None) -> Descri
 
 
 def accuracy_by_stage(
-    table: pd.DataFrame, suite: str, preset: str | None = None
+    table: pd.DataFrame,
+    suite: str,
+    preset: str | None = None,
+    variants: Sequence[str] | None = None,
 ) -> DescribedFigure:
     """Accuracy with 95 % intervals after every stage, over all questions and by kind.
 
     ``table``: columns variant, kind, n, accuracy, low, high, floor; kind "all" is the suite.
-    Grey ticks: always the commonest answer. ValueError for more variants than there are looks.
+    ``variants`` are those that have a look, also where the table lacks some (None: the table's),
+    so that one means the same in pictures of several suites. Dots: always the commonest answer.
+    ValueError for more variants than there are looks.
     """
-    names = list(dict.fromkeys(table["variant"]))
-    if len(names) > len(STAGE_LOOKS):
-        raise ValueError(f"at most {len(STAGE_LOOKS)} variants fit, got {', '.join(names)}")
+    asked = list(dict.fromkeys(table["variant"]))
+    places = list(asked if variants is None else variants)
+    if len(places) > len(STAGE_LOOKS):
+        raise ValueError(f"at most {len(STAGE_LOOKS)} variants fit, got {', '.join(places)}")
+    names = [name for name in places if name in asked]
     kinds = [OVERALL, *(kind for kind in KIND_LOOKS if kind in set(table["kind"]))]
     with new_figure(5.4) as fig:
         ax = fig.subplots()
         x = np.arange(len(kinds))
-        for place, name in enumerate(names):
-            _points(ax, table[table["variant"] == name].set_index("kind").reindex(kinds), x, place)
+        for name in names:
+            rows = table[table["variant"] == name].set_index("kind").reindex(kinds)
+            _points(ax, rows, x, places.index(name))
         floors = table.groupby("kind")["floor"].max().reindex(kinds)
         dotted: dict[str, Any] = {
             "color": BLACK,
