@@ -17,15 +17,25 @@ if TYPE_CHECKING:
 
 
 class VideoSession:
-    """Holds one encoded video. ``keep_prefix=False`` saves memory where one question is asked."""
+    """Holds one encoded video. ``keep_prefix=False`` saves memory where one question is asked.
 
-    def __init__(self, model: "Tempo", video: Video, keep_prefix: bool = True) -> None:
+    ``is_sized``: the frames come from ``resize_frames`` under the model's rules.
+    """
+
+    def __init__(
+        self, model: "Tempo", video: Video, keep_prefix: bool = True, is_sized: bool = False
+    ) -> None:
         numbers = model.config.video_numbers
         self.model = model
         self.is_image = video.is_image
         self.keep_prefix = keep_prefix
         self.segments = segment_pixels(
-            video, model.config.pixel_rules, model.patch_shape, numbers.window, numbers.stride
+            video,
+            model.config.pixel_rules,
+            model.patch_shape,
+            numbers.window,
+            numbers.stride,
+            is_sized,
         )
         self._vision: list[VisionFeatures] = []
         self._prefixes: dict[str, list[Prefix]] = {}

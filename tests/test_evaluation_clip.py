@@ -8,7 +8,9 @@ from evaluation_samples import brief, first_video, judges, run, small_suite
 
 from tempo_lib.compressor import Compressor
 from tempo_lib.evaluation import clip as clip_module
-from tempo_lib.evaluation.clip import SharedClip
+from tempo_lib.evaluation import frames as frames_module
+from tempo_lib.evaluation.frames import SharedFrames
+from tempo_lib.processing import segment_pixels
 from tempo_lib.session import VideoSession
 from tempo_lib.video import load_video
 
@@ -54,9 +56,9 @@ def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
     brief_tempo, one_video, scorers, monkeypatch
 ):
     read, seen = [], []
-    real_read, real_vision = clip_module.load_video, Compressor.encode_vision
+    real_read, real_vision = frames_module.load_video, Compressor.encode_vision
     monkeypatch.setattr(
-        clip_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
+        frames_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
     )
     monkeypatch.setattr(
         Compressor, "encode_vision", lambda self, *a: seen.append(self) or real_vision(self, *a)
@@ -69,12 +71,31 @@ def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
     assert [path for path in read if isinstance(path, Path)] == [one_video.videos[0].path] * 2
 
 
+def test_two_compressors_read_the_file_once(brief_tempo, one_video, make_tiny_tempo, monkeypatch):
+    read, opened = [], []
+    real_read, real_open = frames_module.load_video, VideoSession.__init__
+    monkeypatch.setattr(
+        frames_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
+    )
+    monkeypatch.setattr(
+        VideoSession, "__init__", lambda self, *a, **k: opened.append(a) or real_open(self, *a, **k)
+    )
+    other = brief(make_tiny_tempo(1))
+    run(brief_tempo, one_video, ["no-ata", "without-stage3"], models={"stage2": other})
+    assert len(opened) == 2
+    assert read == [one_video.videos[0].path]
+
+
 def test_fewer_frames_of_the_decoded_clip_are_those_that_the_file_gives(brief_tempo, one_video):
-    clip = SharedClip(brief_tempo, one_video.videos[0], {})
+    shared = SharedFrames(one_video.videos[0])
+    rules, shape = brief_tempo.config.pixel_rules, brief_tempo.patch_shape
     for num_frames in (8, 24):
-        ours = clip._frames(num_frames)
+        ours = shared.at(brief_tempo, num_frames)
         theirs = load_video(one_video.videos[0].path, max_frames=num_frames)
-        assert (ours.frames == theirs.frames).all()
+        cut = segment_pixels(ours, rules, shape, 8, 8, is_sized=True)
+        assert torch.equal(
+            cut.pixel_rows_PC, segment_pixels(theirs, rules, shape, 8, 8).pixel_rows_PC
+        )
         assert ours.seconds.tolist() == pytest.approx(theirs.seconds.tolist(), abs=1e-9)
         assert ours.fps == pytest.approx(theirs.fps)
 

@@ -23,6 +23,7 @@ from tempo_lib.analysis.front_loading import BASE
 from tempo_lib.checkpoints import checkpoint_digest, find_checkpoint
 from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.clip import SharedClip
+from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy, clusters
 from tempo_lib.evaluation.records import code_facts, digest
 from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
@@ -214,7 +215,7 @@ def asked_memories(
     """Every question of a suite with its memories: a video is read once, a question once."""
     videos: Iterable[SuiteVideo] = suite.videos
     for video in tqdm(videos, desc=suite.name, unit="video", disable=None if progress else True):
-        clip = SharedClip(model, video, {})
+        clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
             yield video, question, clip.memories(question.asked.text, prompt, clip.num_frames)
             clip.forget_question()

@@ -1,6 +1,6 @@
 """One video under one compressor, shared by all variants: nothing about it is computed twice.
 
-Decoded once; one session a number of frames; one compression a question, prompt and number of
+One session a number of frames; one compression a question, prompt and number of
 frames; one answer for variants whose counts come out alike, and all answers to a question in
 batches.
 """
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 
 from tempo_lib.compressor import SegmentMemories
+from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
 from tempo_lib.evaluation.suites import SuiteVideo
 from tempo_lib.evaluation.variants import ScoreSource
 from tempo_lib.greedy import Cut, decode_many
 from tempo_lib.model import Tempo
 from tempo_lib.session import VideoSession
-from tempo_lib.video import Video, load_video
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +33,14 @@ class Request:
 
 
 class SharedClip:
-    """``model``: any of the models that share this compressor. What a question needs is kept
-    until ``forget_question``, what the video needs as long as the clip."""
+    """``model``: any of the models that share this compressor; ``frames``: what all compressors
+    share. What a question needs is kept until ``forget_question``, what the video needs as long
+    as the clip."""
 
-    def __init__(self, model: Tempo, video: SuiteVideo, scorers: Mapping[str, Scorer]) -> None:
+    def __init__(self, model: Tempo, frames: SharedFrames, scorers: Mapping[str, Scorer]) -> None:
         self.model = model
-        self.video = video
+        self.frames = frames
         self.scorers = scorers
-        self._decoded: Video | None = None
         self._sessions: dict[int, VideoSession] = {}
         self._judges: dict[tuple[int, str], ScoredVideo] = {}
         self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
@@ -48,9 +48,13 @@ class SharedClip:
         self._texts: dict[tuple[object, ...], str] = {}
 
     @property
+    def video(self) -> SuiteVideo:
+        return self.frames.video
+
+    @property
     def num_frames(self) -> int:
         """Frames of the video, up to the cap of the model."""
-        return min(self.video.story.num_frames, self.model.config.video_numbers.max_frames)
+        return self.frames.num_frames(self.model)
 
     def memories(self, question: str, prompt: str, num_frames: int) -> SegmentMemories:
         """Memories of all segments for one question."""
@@ -111,35 +115,6 @@ class SharedClip:
 
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:
-            self._sessions[num_frames] = self.model.open(self._frames(num_frames))
+            video = self.frames.at(self.model, num_frames)
+            self._sessions[num_frames] = VideoSession(self.model, video, is_sized=True)
         return self._sessions[num_frames]
-
-    def _frames(self, num_frames: int) -> Video:
-        """The clip at ``num_frames`` evenly spread frames, as sampling the file gives them."""
-        whole = self._whole()
-        if num_frames == whole.num_frames:
-            return whole
-        if whole.num_frames == self.video.story.num_frames:  # nothing of the file is missing
-            return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
-        return self._read(num_frames)
-
-    def _whole(self) -> Video:
-        if self._decoded is None:
-            self._decoded = self._read(self.num_frames)
-        return self._decoded
-
-    def _read(self, num_frames: int) -> Video:
-        numbers, rules = self.model.config.video_numbers, self.model.config.pixel_rules
-        clip = load_video(
-            self.video.path,
-            fps=numbers.fps,
-            max_frames=num_frames,
-            min_frames=min(numbers.min_frames, num_frames),
-            max_edge=rules.max_edge,
-        )
-        if clip.num_frames != num_frames:
-            raise ValueError(
-                f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "
-                "delete the suite's folder to build it again"
-            )
-        return clip

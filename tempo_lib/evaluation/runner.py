@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from tempo_lib.evaluation.clip import Request, SharedClip
+from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
 from tempo_lib.evaluation.metrics import auc
 from tempo_lib.evaluation.records import COLUMNS, Record
@@ -108,8 +109,9 @@ def frame_of(records: Iterable[Record]) -> "pd.DataFrame":
 
 def _run_video(video: SuiteVideo, setting: Setting, jobs: Sequence[Job]) -> None:
     """Answer what no record answers yet, and keep it once the whole video is done."""
+    frames = SharedFrames(video)
     clips = {
-        each.compression: SharedClip(each.model, video, setting.scorers)
+        each.compression: SharedClip(each.model, frames, setting.scorers)
         for job in jobs
         for each in (job, job.reference)
         if each is not None
