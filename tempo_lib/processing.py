@@ -56,6 +56,17 @@ class SegmentPixels:
     def __len__(self) -> int:
         return len(self.pair_seconds)
 
+    def pick(self, places: list[int]) -> "SegmentPixels":
+        """The segments at ``places``, at least one (a copy)."""
+        parts = [self.part(place, place + 1) for place in places]
+        return SegmentPixels(
+            torch.cat([part.pixel_rows_PC for part in parts]),
+            torch.cat([part.grid_thw_N3 for part in parts]),
+            [part.pair_seconds[0] for part in parts],
+            torch.cat([part.seconds_N for part in parts]),
+            self.is_image,
+        )
+
     def part(self, start: int, stop: int) -> "SegmentPixels":
         """Segments ``start:stop`` (views, no copy)."""
         first, last = (sum(self.patches_per_segment[:i]) for i in (start, stop))
@@ -195,10 +206,21 @@ def _later(
 
 
 def segment_pixels(
-    video: Video, rules: PixelRules, shape: PatchShape, window: int, stride: int
+    video: Video,
+    rules: PixelRules,
+    shape: PatchShape,
+    window: int,
+    stride: int,
+    is_sized: bool = False,
 ) -> SegmentPixels:
-    """Cut a clip into windows and turn it into patch rows, the whole clip at once."""
-    frames_T3HW = resize_frames(video.frames, rules, shape.factor, video.is_image)
+    """Cut a clip into windows and turn it into patch rows, the whole clip at once.
+
+    ``is_sized``: its frames come from ``resize_frames``; the rules would change some once more.
+    """
+    if is_sized:
+        frames_T3HW = torch.from_numpy(video.frames).permute(0, 3, 1, 2)
+    else:
+        frames_T3HW = resize_frames(video.frames, rules, shape.factor, video.is_image)
     cut = cut_windows(video.seconds, video.fps, window, stride, shape.temporal)
     grid = torch.tensor([side // shape.patch for side in frames_T3HW.shape[2:]])
     whole = len(cut.index_F) == len(frames_T3HW) and stride == window  # nothing repeated

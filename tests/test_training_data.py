@@ -1,12 +1,17 @@
 import json
 from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tempo_lib.presets import load_preset
+from tempo_lib.processing import segment_pixels
 from tempo_lib.sequence import IGNORE, MEMORY_SLOT
 from tempo_lib.training.data import FrameStore, LengthBatches, load_manifest, load_samples
+from tempo_lib.video import load_video
+from tempo_lib.world.clips import write_clip
 from tests.training_samples import collator, world_samples, write_corpus
 
 STAGE_2 = load_preset("tiny").training.stages[2]
@@ -29,6 +34,30 @@ def test_a_batch_joins_images_clips_and_text(tiny_tempo, tmp_path):
     assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
     loss = tiny_tempo(**batch).loss
     assert torch.isfinite(loss)
+
+
+def test_told_segments_are_read_in_words_and_never_compressed(tiny_tempo, tmp_path):
+    seen = world_samples(tmp_path, 2)[2]  # three segments of 8 frames
+    told = replace(seen, told=("red star", None, "blue circle"))
+    collate = collator(tiny_tempo, tmp_path, STAGE_2)
+    assert (collate.num_segments(seen), collate.num_segments(told)) == (3, 1)
+    whole, batch = collate([seen]), collate([told])
+    tokens = tiny_tempo.config.num_memory_tokens
+    assert int((batch["input_ids"] == MEMORY_SLOT).sum()) == tokens
+    words = tiny_tempo.encoder.tokenizer.decode(batch["input_ids"][0].clamp(min=0))
+    assert "> red star<" in words
+    assert "> blue circle\nWho?" in words
+    assert torch.equal(batch["compressor_ids"][0], whole["compressor_ids"][1])
+    pairs = len(whole["pixel_rows"]) // 10  # of 20 frames; the second segment has the middle 8
+    assert len(batch["grid_thw"]) == 1
+    assert torch.isfinite(tiny_tempo(**batch).loss)
+    assert torch.equal(batch["pixel_rows"], whole["pixel_rows"][4 * pairs : 8 * pairs])
+
+
+def test_words_for_another_number_of_segments_are_refused(tiny_tempo, tmp_path):
+    sample = replace(world_samples(tmp_path, 2)[2], told=("red star", None))
+    with pytest.raises(ValueError, match=r"b:0 tells of 2 segments, its video has 3 of 8 frames"):
+        collator(tiny_tempo, tmp_path, STAGE_2)([sample])
 
 
 def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):
@@ -69,6 +98,18 @@ def test_media_are_decoded_once(tiny_tempo, tmp_path, monkeypatch):
     monkeypatch.setattr(again, "_decode", lambda path: pytest.fail("decoded twice"))
     assert (again.get(sample.media).frames == first.frames).all()
     assert first.frames.shape == (8, 32, 32, 3)
+
+
+def test_frames_of_a_store_are_resized_once(tiny_tempo, tmp_path, monkeypatch):
+    """The release's rules give another size the second time."""
+    rules = load_preset("6b").pixels
+    monkeypatch.setattr(type(tiny_tempo.config), "pixel_rules", rules)
+    write_clip(tmp_path / "wide.mp4", np.zeros((8, 240, 320, 3), dtype=np.uint8))
+    store = FrameStore(tiny_tempo, tiny_tempo.config.video_numbers, 8, tmp_path / "frames")
+    clip, whole = store.get(tmp_path / "wide.mp4"), load_video(tmp_path / "wide.mp4")
+    shape = tiny_tempo.patch_shape
+    stored = segment_pixels(clip, rules, shape, 8, 8, is_sized=True)
+    assert torch.equal(stored.grid_thw_N3, segment_pixels(whole, rules, shape, 8, 8).grid_thw_N3)
 
 
 def test_batches_hold_every_sample_once_within_their_limits():

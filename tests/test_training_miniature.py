@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tempo_lib.training.miniature import (
     BASES,
     RERANKER,
     Miniature,
+    corpus_spec,
     starting_model,
     take_bases,
     train_miniature,
@@ -84,6 +86,39 @@ def test_paper_windows_keep_the_number_of_segments_and_leave_other_sources_alone
         for name in ("min_frames", "max_frames"):
             segments = dataclasses.asdict(before)[name] // before.window
             assert dataclasses.asdict(after)[name] == 4 * segments
+
+
+def test_paper_segments_tell_of_none_and_change_nothing_else():
+    usual, paper = (
+        corpus_spec(Miniature(TINY, Path(), 0, paper_segments=switch), 2)
+        for switch in (False, True)
+    )
+    told = [source.name for source in usual.sources if source.most_seen]
+    assert told == ["told-clips"]
+    for before, after in zip(usual.sources, paper.sources, strict=True):
+        assert after == dataclasses.replace(before, most_seen=0)
+
+
+def test_a_longer_run_has_more_stories_in_the_long_stages_alone():
+    numbers = [
+        [
+            sum(source.num_stories for source in corpus_spec(mini, stage).sources)
+            for stage in (0, 1, 2, 3)
+        ]
+        for mini in (Miniature(TINY, Path(), 0), Miniature(TINY, Path(), 0, longer=2.0))
+    ]
+    assert numbers[1] == [*numbers[0][:2], *(2 * number for number in numbers[0][2:])]
+
+
+def test_a_card_tells_which_switches_were_not_as_usual():
+    assert Miniature(TINY, Path(), 3, bases=Path()).switches == {}
+    changed = Miniature(TINY, Path(), 0, paper_prompt=True, longer=2.0)
+    assert changed.switches == {"paper_prompt": True, "longer": 2.0}
+
+
+def test_a_run_cannot_be_longer_by_nothing():
+    with pytest.raises(InputError, match="--longer is a factor above 0, got 0"):
+        check(TrainOptions(preset="tiny", stage=2, longer=0.0))
 
 
 def test_a_decoder_of_long_clips_attends_fused_and_learns_the_same(monkeypatch):

@@ -46,6 +46,8 @@ class TrainOptions:
     bases: Path | None = None
     paper_windows: bool = False
     paper_prompt: bool = False
+    paper_segments: bool = False
+    longer: float = 1.0
 
 
 def run(options: TrainOptions) -> int:
@@ -62,6 +64,8 @@ def run(options: TrainOptions) -> int:
             options.bases,
             options.paper_windows,
             options.paper_prompt,
+            options.paper_segments,
+            options.longer,
         )
         if options.manifest is None:
             _ = mini.numbers
@@ -99,6 +103,8 @@ def check(options: TrainOptions) -> None:
         raise InputError(
             "--bases goes with --from-scratch: it stands for the base models' training"
         )
+    if options.longer <= 0:
+        raise InputError(f"--longer is a factor above 0, got {options.longer:g}")
     if given and len(given) < len(own):
         missing = [name for name in own if name not in given]
         raise InputError(f"{given[0]} (own data) needs {' and '.join(missing)} too")

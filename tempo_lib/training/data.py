@@ -54,7 +54,10 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Sample:
-    """One question and its answer; ``window`` overrides the stage's frames a segment."""
+    """One question and its answer; ``window`` overrides the stage's frames a segment.
+
+    ``told``: of each segment, the words that the decoder reads in its place, or None.
+    """
 
     id: str
     media: Path | None
@@ -62,6 +65,7 @@ class Sample:
     question: str
     answer: str
     window: int | None
+    told: tuple[str | None, ...] = ()
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -114,6 +118,7 @@ def read_record(record: dict, source: Source, path: Path, number: int) -> Iterat
             question=question.strip("\n"),
             answer=turns[index + 1]["value"],
             window=record.get("window"),
+            told=tuple(record.get("told", ())),
         )
 
 
@@ -204,6 +209,9 @@ class Collator:
         self.varied_prompt_share, self.seed = varied_prompt_share, seed
 
     def num_segments(self, sample: Sample) -> int:
+        """Segments that are compressed: those that are told are not."""
+        if sample.told:
+            return sample.told.count(None)
         if sample.media is None:
             return 0
         clip = self.store.get(sample.media)
@@ -235,20 +243,36 @@ class Collator:
     def _encode(self, sample: Sample) -> Encoded:
         """One sample's segments, compressor rows, decoder ids and labels."""
         segments, rows, seconds = None, [], []
+        told = list(sample.told) or None
         if sample.media is not None:
             clip, window = self.store.get(sample.media), sample.window or self.window
-            segments = segment_pixels(clip, self.rules, self.shape, window, window)
-            query = self.text.ids(prompts.query_parts(sample.question))
-            system = self._system_prompt(sample)
-            prefixes = prefix_ids(self.text, system, segments, self.shape.merge)
-            rows = [prefix + query for prefix in prefixes]
+            segments = segment_pixels(clip, self.rules, self.shape, window, window, True)
             seconds = segments.seconds_N.tolist()
+            if told is not None:
+                segments = self._seen(sample, segments)
+            rows = self._rows(sample, segments)
         is_image = segments is not None and segments.is_image
         counts = [self.tokens] * len(seconds)
-        turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
+        turn = Turn(seconds, counts, sample.question, sample.answer, is_image, told)
         ids, labels = training_ids(self.text, self.decoder_system, turn)
         self._check_length(sample, len(ids))
         return Encoded(segments, rows, ids, labels)
+
+    def _rows(self, sample: Sample, segments: SegmentPixels) -> list[list[int]]:
+        """What the compressor reads of each segment: prompt, video, question."""
+        query = self.text.ids(prompts.query_parts(sample.question))
+        system = self._system_prompt(sample)
+        prefixes = prefix_ids(self.text, system, segments, self.shape.merge)
+        return [prefix + query for prefix in prefixes]
+
+    def _seen(self, sample: Sample, segments: SegmentPixels) -> SegmentPixels:
+        """The segments that no words stand for."""
+        if len(sample.told) != len(segments):
+            raise ValueError(
+                f"sample {sample.id} tells of {len(sample.told)} segments, its video has "
+                f"{len(segments)} of {sample.window or self.window} frames"
+            )
+        return segments.pick([i for i, words in enumerate(sample.told) if words is None])
 
     def _system_prompt(self, sample: Sample) -> str:
         """The standard prompt, or for the stage's share of samples another wording.

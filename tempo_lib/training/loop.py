@@ -6,7 +6,7 @@ below names a device.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,16 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
 
 
 def train_with_card(
-    model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
+    model: Tempo,
+    samples: list[Sample],
+    run: StageRun,
+    manifest: Path,
+    switches: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``train_stage``, then ``card.json``: the sign of a finished checkpoint."""
+    """``train_stage``, then ``card.json``: the sign of a finished checkpoint.
+
+    ``switches``: what the caller changed of the preset's recipe; the card tells it.
+    """
     started = time.perf_counter()
     records = train_stage(model, samples, run)
     tail = records[-max(1, len(records) // 20) :]
@@ -98,6 +105,7 @@ def train_with_card(
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
         "manifest_sha256": sha256_of_file(manifest),
+        "switches": dict(switches or {}),
     }
     (run.out_dir / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     return card

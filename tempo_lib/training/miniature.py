@@ -7,7 +7,7 @@ interrupted run goes on where it stopped. Two cores are kept busy: what can be m
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ BASES = ("base_decoder", "base_compressor")  # the slower one first
 RERANKER = "reranker"
 RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
 # Their decoder reads hundreds of tokens and more: fused attention is then the faster one, forward
-# and backward together, and keeps no scores.
+# and backward together, and keeps no scores. They are also those that gain from a longer run.
 LONG_STAGES = (2, 3)
 
 
@@ -50,6 +50,8 @@ class Miniature:
     stages start from given models; None pre-trains them with ``seed``. ``paper_windows``: all
     training clips are cut into the stage's 4 frames, as in the paper, none into inference's 8.
     ``paper_prompt``: all segments are read under the standard prompt, as in the paper.
+    ``paper_segments``: of long clips, too, all segments are memories, as in the paper, none words.
+    ``longer``: times the preset's stories that stages 2 and 3 learn from, so times their steps.
     """
 
     preset: Preset
@@ -58,12 +60,21 @@ class Miniature:
     bases: Path | None = None
     paper_windows: bool = False
     paper_prompt: bool = False
+    paper_segments: bool = False
+    longer: float = 1.0
 
     @property
     def numbers(self) -> dict[str, Any]:
         if self.preset.miniature is None:
             raise ValueError(f"preset {self.preset.name} is no miniature; train with --preset tiny")
         return self.preset.miniature
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The switches of ``tempo train`` that are not as usual."""
+        usual = {f.name: f.default for f in fields(self) if f.default is not MISSING}
+        del usual["bases"]
+        return {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
 
     def folder(self, name: str) -> Path:
         return self.work / name
@@ -153,11 +164,23 @@ def compressor_config(preset: Preset, tokenizer: PreTrainedTokenizerBase) -> Qwe
 def make_corpus(mini: Miniature, stage: int, workers: int = 2) -> Path:
     """Write a stage's images, clips and question files."""
     folder = mini.folder("corpora") / f"stage{stage}"
+    build_corpus(folder, corpus_spec(mini, stage), mini.seed, workers)
+    return folder
+
+
+def corpus_spec(mini: Miniature, stage: int) -> CorpusSpec:
+    """What a stage learns from: the preset's spec, changed as the run's switches say."""
     spec = TypeAdapter(CorpusSpec).validate_python(mini.numbers["corpora"][f"stage{stage}"])
     if mini.paper_windows:
         spec = with_window(spec, stage_numbers(mini.preset, stage).window)
-    build_corpus(folder, spec, mini.seed, workers)
-    return folder
+    if mini.paper_segments:
+        spec = replace(spec, sources=tuple(replace(one, most_seen=0) for one in spec.sources))
+    if mini.longer != 1.0 and stage in LONG_STAGES:
+        sources = (
+            replace(one, num_stories=round(mini.longer * one.num_stories)) for one in spec.sources
+        )
+        spec = replace(spec, sources=tuple(sources))
+    return spec
 
 
 def with_window(spec: CorpusSpec, window: int) -> CorpusSpec:
@@ -197,7 +220,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
     )
-    train_with_card(model, samples, run, manifest_path)
+    train_with_card(model, samples, run, manifest_path, mini.switches)
     return out
 
 
