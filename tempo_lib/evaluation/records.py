@@ -26,8 +26,8 @@ CODE = (
     *("allocation", "allocation_policies", "attention", "compressor", "config", "greedy", "model"),
     *("numerics", "processing", "prompts", "reader_decord", "reader_pyav", "readers"),
     *("reduction", "sampling", "sequence", "session", "video"),
-    *("evaluation/clip", "evaluation/jobs", "evaluation/records", "evaluation/runner"),
-    *("evaluation/scorers", "evaluation/spending"),
+    *("evaluation/clip", "evaluation/frames", "evaluation/jobs", "evaluation/records"),
+    *("evaluation/runner", "evaluation/scorers", "evaluation/spending"),
     *("world/language", "world/questions", "world/scenes"),
 )
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
