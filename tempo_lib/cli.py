@@ -106,6 +106,7 @@ def train(
     Examples:
 
     * tempo train --preset tiny --from-scratch
+    * tempo train --preset tiny --from-scratch --longer 2
     * tempo train --from-scratch --seed 1 --work runs/tiny/train-seed1 --bases runs/tiny/train
     """
     with needs_extra("train"):

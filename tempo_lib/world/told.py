@@ -1,7 +1,7 @@
 """Which segments of a training video the decoder is told in words, and which it must see.
 
-A decoder that answers from transcripts learns to read memories sooner where they stand among
-words: what it looks for, or where it starts from, is then already in a language it knows.
+The base decoder answers from transcripts. Among words, a memory is to be read where the rest of
+the way is known; and long contexts cost little, as what is told is not compressed.
 """
 
 import numpy as np
