@@ -246,7 +246,7 @@ class Collator:
         told = list(sample.told) or None
         if sample.media is not None:
             clip, window = self.store.get(sample.media), sample.window or self.window
-            segments = segment_pixels(clip, self.rules, self.shape, window, window, True)
+            segments = segment_pixels(clip, self.rules, self.shape, window, window, is_sized=True)
             seconds = segments.seconds_N.tolist()
             if told is not None:
                 segments = self._seen(sample, segments)
