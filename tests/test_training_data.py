@@ -60,6 +60,12 @@ def test_words_for_another_number_of_segments_are_refused(tiny_tempo, tmp_path):
         collator(tiny_tempo, tmp_path, STAGE_2)([sample])
 
 
+def test_a_video_of_which_all_is_told_is_refused(tiny_tempo, tmp_path):
+    sample = replace(world_samples(tmp_path, 2)[2], told=("red star",) * 3)
+    with pytest.raises(ValueError, match=r"b:0 tells of every segment; leave one to be seen"):
+        collator(tiny_tempo, tmp_path, STAGE_2)([sample])
+
+
 def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):
     batch = collator(tiny_tempo, tmp_path, STAGE_2)(world_samples(tmp_path, 2))
     text = tiny_tempo.encoder.tokenizer.batch_decode(batch["compressor_ids"])

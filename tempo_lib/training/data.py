@@ -272,7 +272,10 @@ class Collator:
                 f"sample {sample.id} tells of {len(sample.told)} segments, its video has "
                 f"{len(segments)} of {sample.window or self.window} frames"
             )
-        return segments.pick([i for i, words in enumerate(sample.told) if words is None])
+        seen = [place for place, words in enumerate(sample.told) if words is None]
+        if not seen:
+            raise ValueError(f"sample {sample.id} tells of every segment; leave one to be seen")
+        return segments.pick(seen)
 
     def _system_prompt(self, sample: Sample) -> str:
         """The standard prompt, or for the stage's share of samples another wording.
