@@ -95,7 +95,6 @@ def train(
     bases: o.BasesOption = None,
     paper_windows: o.PaperWindowsOption = False,
     paper_prompt: o.PaperPromptOption = False,
-    paper_segments: o.PaperSegmentsOption = False,
     longer: o.LongerOption = 1.0,
 ) -> int:
     """Train one of the four stages, or with --from-scratch everything from nothing.
@@ -127,7 +126,6 @@ def train(
             bases=bases,
             paper_windows=paper_windows,
             paper_prompt=paper_prompt,
-            paper_segments=paper_segments,
             longer=longer,
         )
     )

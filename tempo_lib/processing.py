@@ -56,17 +56,6 @@ class SegmentPixels:
     def __len__(self) -> int:
         return len(self.pair_seconds)
 
-    def pick(self, places: list[int]) -> "SegmentPixels":
-        """The segments at ``places``, at least one (a copy)."""
-        parts = [self.part(place, place + 1) for place in places]
-        return SegmentPixels(
-            torch.cat([part.pixel_rows_PC for part in parts]),
-            torch.cat([part.grid_thw_N3 for part in parts]),
-            [part.pair_seconds[0] for part in parts],
-            torch.cat([part.seconds_N for part in parts]),
-            self.is_image,
-        )
-
     def part(self, start: int, stop: int) -> "SegmentPixels":
         """Segments ``start:stop`` (views, no copy)."""
         first, last = (sum(self.patches_per_segment[:i]) for i in (start, stop))

@@ -18,7 +18,6 @@ class Turn:
     """One question on one video: seconds and token count of each segment, question, answer.
 
     A segment that keeps no token leaves no time tag either. ``is_image``: no time tags at all.
-    ``told``: of each segment, words that stand in the place of its memories, or None.
     """
 
     seconds: list[float]
@@ -26,7 +25,6 @@ class Turn:
     question: str
     answer: str | None = None
     is_image: bool = False
-    told: list[str | None] | None = None
 
 
 def decoder_ids(text: TextEncoder, system: str, turn: Turn) -> list[int]:
@@ -34,12 +32,11 @@ def decoder_ids(text: TextEncoder, system: str, turn: Turn) -> list[int]:
     if len(turn.seconds) != len(turn.counts):
         raise ValueError(f"{len(turn.seconds)} segment times but {len(turn.counts)} token counts")
     ids = text.ids(prompts.system_parts(system))
-    told = turn.told or [None] * len(turn.counts)
-    for seconds, count, words in zip(turn.seconds, turn.counts, told, strict=True):
-        if count == 0 and words is None:
+    for seconds, count in zip(turn.seconds, turn.counts, strict=True):
+        if count == 0:
             continue
         ids += [] if turn.is_image else text.words(prompts.timestamp(seconds))
-        ids += [MEMORY_SLOT] * count if words is None else text.words(f" {words}")
+        ids += [MEMORY_SLOT] * count
     return ids + text.ids(prompts.question_parts(turn.question))
 
 

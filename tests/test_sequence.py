@@ -26,13 +26,6 @@ def test_a_pruned_segment_leaves_no_time_tag(text):
     assert ids.count(MEMORY_SLOT) == 2
 
 
-def test_words_stand_in_the_place_of_a_told_segment(text):
-    turn = Turn([2.0, 6.0, 10.0], [2, 0, 1], "Who?", told=[None, "red star 4 7 beach", None])
-    assert "<2.0 seconds>@@<6.0 seconds> red star 4 7 beach<10.0 seconds>@\nWho?" in readable(
-        text, decoder_ids(text, "", turn)
-    )
-
-
 def test_an_image_has_no_time_tag(text):
     ids = decoder_ids(text, "", Turn([0.0], [2], "Who?", is_image=True))
     assert "seconds" not in readable(text, ids)

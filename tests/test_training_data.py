@@ -1,6 +1,5 @@
 import json
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,36 +33,6 @@ def test_a_batch_joins_images_clips_and_text(tiny_tempo, tmp_path):
     assert (batch["labels"][batch["attention_mask"] == 0] == IGNORE).all()
     loss = tiny_tempo(**batch).loss
     assert torch.isfinite(loss)
-
-
-def test_told_segments_are_read_in_words_and_never_compressed(tiny_tempo, tmp_path):
-    seen = world_samples(tmp_path, 2)[2]  # three segments of 8 frames
-    told = replace(seen, told=("red star", None, "blue circle"))
-    collate = collator(tiny_tempo, tmp_path, STAGE_2)
-    assert (collate.num_segments(seen), collate.num_segments(told)) == (3, 1)
-    whole, batch = collate([seen]), collate([told])
-    tokens = tiny_tempo.config.num_memory_tokens
-    assert int((batch["input_ids"] == MEMORY_SLOT).sum()) == tokens
-    words = tiny_tempo.encoder.tokenizer.decode(batch["input_ids"][0].clamp(min=0))
-    assert "> red star<" in words
-    assert "> blue circle\nWho?" in words
-    assert torch.equal(batch["compressor_ids"][0], whole["compressor_ids"][1])
-    pairs = len(whole["pixel_rows"]) // 10  # of 20 frames; the second segment has the middle 8
-    assert len(batch["grid_thw"]) == 1
-    assert torch.isfinite(tiny_tempo(**batch).loss)
-    assert torch.equal(batch["pixel_rows"], whole["pixel_rows"][4 * pairs : 8 * pairs])
-
-
-def test_words_for_another_number_of_segments_are_refused(tiny_tempo, tmp_path):
-    sample = replace(world_samples(tmp_path, 2)[2], told=("red star", None))
-    with pytest.raises(ValueError, match=r"b:0 tells of 2 segments, its video has 3 of 8 frames"):
-        collator(tiny_tempo, tmp_path, STAGE_2)([sample])
-
-
-def test_a_video_of_which_all_is_told_is_refused(tiny_tempo, tmp_path):
-    sample = replace(world_samples(tmp_path, 2)[2], told=("red star",) * 3)
-    with pytest.raises(ValueError, match=r"b:0 tells of every segment; leave one to be seen"):
-        collator(tiny_tempo, tmp_path, STAGE_2)([sample])
 
 
 def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):

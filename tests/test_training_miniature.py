@@ -88,17 +88,6 @@ def test_paper_windows_keep_the_number_of_segments_and_leave_other_sources_alone
             assert dataclasses.asdict(after)[name] == 4 * segments
 
 
-def test_paper_segments_tell_of_none_and_change_nothing_else():
-    usual, paper = (
-        corpus_spec(Miniature(TINY, Path(), 0, paper_segments=switch), 2)
-        for switch in (False, True)
-    )
-    told = [source.name for source in usual.sources if source.most_seen]
-    assert told == ["told-clips"]
-    for before, after in zip(usual.sources, paper.sources, strict=True):
-        assert after == dataclasses.replace(before, most_seen=0)
-
-
 def test_a_longer_run_has_more_stories_in_the_long_stages_alone():
     numbers = [
         [

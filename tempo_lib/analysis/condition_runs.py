@@ -1,6 +1,6 @@
 """Train the miniature under one condition and one seed, and measure its front-loading on the way.
 
-A run starts from the base models: stage 0 of the recipe, then a shortened stage 1 at higher rates,
+A run starts from the base models: stage 0 of the recipe, then a shortened stage 1,
 both under the condition. At some steps, heads and tails answer the same questions about clips that
 no run has seen. All runs of a preset read one corpus; the seed draws memory tokens, projector and
 batches.
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUM_STEPS = 240  # of stage 1; about half of the recipe's
-# Times the recipe's rates in stage 1: codes then come within some 150 steps instead of 450.
-RATE = 2.0
 STAGE0_STEPS = 96  # as many as the recipe's four epochs give
 MOMENTS = (0.0, 0.125, 0.25, 0.5, 1.0)  # shares of the steps at which heads and tails are asked
 BASES = ("base_compressor", "base_decoder")
@@ -260,9 +258,6 @@ def _stage(run: ConditionRun, stage: int) -> StageNumbers:
     numbers = stage_numbers(run.preset, stage)
     steps = (run.stage0_steps, run.num_steps)[stage]
     changed: dict[str, Any] = {"max_steps": steps, "epochs": float(EVER)}
-    if stage == 1 and numbers.compressor_learning_rate is not None:
-        changed["learning_rate"] = RATE * numbers.learning_rate
-        changed["compressor_learning_rate"] = RATE * numbers.compressor_learning_rate
     if run.condition.is_decoder_frozen:
         changed["trainable"] = tuple(part for part in numbers.trainable if part != "decoder")
     return numbers.model_copy(update=changed)

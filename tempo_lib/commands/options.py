@@ -148,12 +148,6 @@ PaperPromptOption = Annotated[
     bool,
     typer.Option("--paper-prompt", help="Train under the standard prompt only, as the paper does."),
 ]
-PaperSegmentsOption = Annotated[
-    bool,
-    typer.Option(
-        "--paper-segments", help="Compress every training segment, as the paper does; tell none."
-    ),
-]
 LongerOption = Annotated[
     float,
     typer.Option(metavar="X", help="Times the stories, and steps, of stages 2 and 3."),

@@ -46,7 +46,6 @@ class TrainOptions:
     bases: Path | None = None
     paper_windows: bool = False
     paper_prompt: bool = False
-    paper_segments: bool = False
     longer: float = 1.0
 
 
@@ -64,7 +63,6 @@ def run(options: TrainOptions) -> int:
             options.bases,
             options.paper_windows,
             options.paper_prompt,
-            options.paper_segments,
             options.longer,
         )
         if options.manifest is None:

@@ -54,10 +54,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Sample:
-    """One question and its answer; ``window`` overrides the stage's frames a segment.
-
-    ``told``: of each segment, the words that the decoder reads in its place, or None.
-    """
+    """One question and its answer; ``window`` overrides the stage's frames a segment."""
 
     id: str
     media: Path | None
@@ -65,7 +62,6 @@ class Sample:
     question: str
     answer: str
     window: int | None
-    told: tuple[str | None, ...] = ()
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -118,7 +114,6 @@ def read_record(record: dict, source: Source, path: Path, number: int) -> Iterat
             question=question.strip("\n"),
             answer=turns[index + 1]["value"],
             window=record.get("window"),
-            told=tuple(record.get("told", ())),
         )
 
 
@@ -209,9 +204,6 @@ class Collator:
         self.varied_prompt_share, self.seed = varied_prompt_share, seed
 
     def num_segments(self, sample: Sample) -> int:
-        """Segments that are compressed: those that are told are not."""
-        if sample.told:
-            return sample.told.count(None)
         if sample.media is None:
             return 0
         clip = self.store.get(sample.media)
@@ -243,17 +235,14 @@ class Collator:
     def _encode(self, sample: Sample) -> Encoded:
         """One sample's segments, compressor rows, decoder ids and labels."""
         segments, rows, seconds = None, [], []
-        told = list(sample.told) or None
         if sample.media is not None:
             clip, window = self.store.get(sample.media), sample.window or self.window
             segments = segment_pixels(clip, self.rules, self.shape, window, window, is_sized=True)
             seconds = segments.seconds_N.tolist()
-            if told is not None:
-                segments = self._seen(sample, segments)
             rows = self._rows(sample, segments)
         is_image = segments is not None and segments.is_image
         counts = [self.tokens] * len(seconds)
-        turn = Turn(seconds, counts, sample.question, sample.answer, is_image, told)
+        turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
         ids, labels = training_ids(self.text, self.decoder_system, turn)
         self._check_length(sample, len(ids))
         return Encoded(segments, rows, ids, labels)
@@ -264,18 +253,6 @@ class Collator:
         system = self._system_prompt(sample)
         prefixes = prefix_ids(self.text, system, segments, self.shape.merge)
         return [prefix + query for prefix in prefixes]
-
-    def _seen(self, sample: Sample, segments: SegmentPixels) -> SegmentPixels:
-        """The segments that no words stand for."""
-        if len(sample.told) != len(segments):
-            raise ValueError(
-                f"sample {sample.id} tells of {len(sample.told)} segments, its video has "
-                f"{len(segments)} of {sample.window or self.window} frames"
-            )
-        seen = [place for place, words in enumerate(sample.told) if words is None]
-        if not seen:
-            raise ValueError(f"sample {sample.id} tells of every segment; leave one to be seen")
-        return segments.pick(seen)
 
     def _system_prompt(self, sample: Sample) -> str:
         """The standard prompt, or for the stage's share of samples another wording.

@@ -50,7 +50,6 @@ class Miniature:
     stages start from given models; None pre-trains them with ``seed``. ``paper_windows``: all
     training clips are cut into the stage's 4 frames, as in the paper, none into inference's 8.
     ``paper_prompt``: all segments are read under the standard prompt, as in the paper.
-    ``paper_segments``: of long clips, too, all segments are memories, as in the paper, none words.
     ``longer``: times the preset's stories that stages 2 and 3 learn from, so times their steps.
     """
 
@@ -60,7 +59,6 @@ class Miniature:
     bases: Path | None = None
     paper_windows: bool = False
     paper_prompt: bool = False
-    paper_segments: bool = False
     longer: float = 1.0
 
     @property
@@ -173,8 +171,6 @@ def corpus_spec(mini: Miniature, stage: int) -> CorpusSpec:
     spec = TypeAdapter(CorpusSpec).validate_python(mini.numbers["corpora"][f"stage{stage}"])
     if mini.paper_windows:
         spec = with_window(spec, stage_numbers(mini.preset, stage).window)
-    if mini.paper_segments:
-        spec = replace(spec, sources=tuple(replace(one, most_seen=0) for one in spec.sources))
     if mini.longer != 1.0 and stage in LONG_STAGES:
         sources = (
             replace(one, num_stories=round(mini.longer * one.num_stories)) for one in spec.sources

@@ -34,7 +34,6 @@ from tempo_lib.world.language import (
 from tempo_lib.world.questions import Question
 from tempo_lib.world.rendering import render
 from tempo_lib.world.scenes import Story
-from tempo_lib.world.told import told_segments
 
 FORMAT = 2  # raise when stories, pictures or files change for an unchanged spec
 
@@ -104,7 +103,7 @@ def build_corpus(out_dir: str | Path, spec: CorpusSpec, seed: int, workers: int 
         "name": spec.name,
         "seed": seed,
         "format": FORMAT,
-        "spec": _plain(spec),
+        "spec": asdict(spec),
         "spec_sha256": spec_sha256,
         "counts": _counts(spec, built),
         "files": files,
@@ -156,10 +155,6 @@ def _write_media(item: _Item, story: Story, seed: int) -> tuple[int, str]:
 def _records(item: _Item, story: Story, asked: list[Question]) -> list[Record]:
     """Samples of one story in the LLaVA conversation format."""
     records = [_record(item, story, q.kind, q.text, q.answer, q) for q in asked]
-    if item.source.most_seen:
-        rng = generator(item.corpus.name, item.source.name, item.seed, item.index, "told")
-        for record, about in zip(records, asked, strict=True):
-            record["told"] = told_segments(rng, story, about, item.source)
     if item.source.captions:
         answer = caption(story, 0, story.num_frames)
         records.append(_record(item, story, "caption", CAPTION_QUESTION, answer, None))
@@ -194,19 +189,9 @@ def _record(
     return record
 
 
-def _plain(spec: CorpusSpec) -> Record:
-    """The spec as JSON holds it; without ``most_seen`` where nothing is told, so that such a
-    corpus is the one it was before there was that choice."""
-    plain = asdict(spec)
-    for source in plain["sources"]:
-        if not source["most_seen"]:
-            del source["most_seen"]
-    return plain
-
-
 def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
     """Make the folder and mark it with the hash of what is built there; return the hash."""
-    wanted = json.dumps({"format": FORMAT, "seed": seed, "spec": _plain(spec)}, sort_keys=True)
+    wanted = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
     spec_sha256 = hashlib.sha256(wanted.encode()).hexdigest()
     marker = out_dir / "spec.sha256"
     if marker.exists() and marker.read_text(encoding="utf-8").strip() != spec_sha256:

@@ -40,7 +40,6 @@ class SourceSpec:
     kinds: tuple[str, ...] = KINDS  # a kind named twice is asked twice as often
     details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
     choice_share: float = 0.0  # of the questions, those that list four options
-    most_seen: int = 0  # segments a question sees at most, the others are told; 0: it sees all
     mix: QuestionMix | None = None  # takes the place of questions_per_story (then 0) and kinds
 
     def __post_init__(self) -> None:
@@ -49,11 +48,6 @@ class SourceSpec:
         if not 0.0 <= self.choice_share <= 1.0:
             raise ValueError(
                 f"source {self.name}: choice_share must lie in 0..1, got {self.choice_share}"
-            )
-        if self.most_seen < 0 or (self.most_seen and self.modality != "video"):
-            raise ValueError(
-                f"source {self.name}: most_seen is a number of a video's segments, "
-                f"got {self.most_seen} for {self.modality}"
             )
         if self.mix is not None and (self.modality == "image" or self.questions_per_story):
             raise ValueError(

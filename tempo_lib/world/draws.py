@@ -16,7 +16,7 @@ from tempo_lib.world.questions import Question, sample_questions
 from tempo_lib.world.scenes import Story, make_story
 
 IMAGE_STORY_FRAMES = 24  # an image is one frame of such a story, so that empty places occur
-_STREAMS = {"story": 0, "questions": 1, "pictures": 2, "choices": 3, "told": 4}
+_STREAMS = {"story": 0, "questions": 1, "pictures": 2, "choices": 3}
 
 
 def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
