@@ -5,6 +5,8 @@ beside each published picture.
 """
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 TIMES = "reproduce"  # name of the published table of times
 TIMES_MANIFEST = "measurements/reproduce_times.json"
+STARTED = "TEMPO_REPRODUCE_STARTED"  # in the environment of the jobs: when the whole run began
 # Columns of Snakemake's measurement and what they are called here.
 MEASURED = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "memory_mb"}
 
@@ -40,8 +43,22 @@ def publish_times(flow: Workflow) -> int:
     flow.folder.mkdir(parents=True, exist_ok=True)
     (flow.folder / "times.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     run.record("alt_text", "Seconds, processor seconds and memory of each job, last time it ran.")
+    run.record("whole_run", whole_run(flow))
     run.save(None, table, publish=flow.publishes)
     return len(table)
+
+
+def whole_run(flow: Workflow) -> dict[str, float] | None:
+    """Seconds on the clock since ``tempo reproduce`` began, and how many jobs ended in them.
+
+    None where a job is asked for by itself, or runs on a machine that was not told the start.
+    """
+    if STARTED not in os.environ:
+        return None
+    started = float(os.environ[STARTED])
+    measured = (flow.folder / "benchmarks").glob("*.tsv")
+    jobs = sum(path.stat().st_mtime >= started for path in measured)
+    return {"seconds": round(time.time() - started, 1), "jobs": jobs}
 
 
 def expected_seconds(flow: Workflow) -> dict[str, float]:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from tempo_lib.batch_notebooks import pick_notebook, suites_of
 from tempo_lib.checkpoint_folders import find_checkpoint
 from tempo_lib.evaluation.suite_manifests import load_manifest
-from tempo_lib.gallery import expected_seconds
+from tempo_lib.gallery import STARTED, expected_seconds
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import PAPER_PRESET, project_root
 from tempo_lib.training.stages import STAGES
@@ -176,7 +177,9 @@ def reproduce(batch: Batch, dry_run: bool) -> int:
         for old in flow.folder.glob("failures/*.json"):
             old.unlink()
         command = snakemake_command(batch, dry_run)
-        code = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()]).returncode
+        known = {**os.environ, STARTED: str(time.time())}
+        run = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()], env=known)
+        code = run.returncode
     if code == 0:
         if not dry_run:
             figures = flow.root / "figures" / flow.preset.name

@@ -1,6 +1,7 @@
 """What is shown of a batch run: times, the gallery from provenance files, one page of HTML."""
 
 import json
+import os
 
 import matplotlib
 import pytest
@@ -71,6 +72,20 @@ def test_times_of_all_jobs_are_published_with_provenance(flow):
     ]
     assert json.loads((folder / "reproduce.json").read_text())["name"] == "reproduce"
     assert gallery.expected_seconds(flow) == {"clips": 12.5, "20_claims": 90.0}
+
+
+def test_the_time_of_a_whole_run_counts_the_jobs_that_ended_in_it(flow, monkeypatch):
+    measure(flow, "clips", 12.5)
+    os.utime(flow.folder / "benchmarks" / "clips.tsv", (1000, 1000))
+    monkeypatch.setattr(gallery.time, "time", lambda: 2060.0)
+    assert gallery.whole_run(flow) is None
+    monkeypatch.setenv(gallery.STARTED, "2000")
+    assert gallery.whole_run(flow) == {"seconds": 60.0, "jobs": 0}
+    measure(flow, "20_claims", 90.0)
+    assert gallery.whole_run(flow) == {"seconds": 60.0, "jobs": 1}
+    gallery.publish_times(flow)
+    provenance = json.loads((flow.root / "figures" / "tiny" / "reproduce.json").read_text())
+    assert provenance["whole_run"] == {"seconds": 60.0, "jobs": 1}
 
 
 def test_times_come_from_the_manifest_of_the_preset_until_measured_here(flow):
