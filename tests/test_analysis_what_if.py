@@ -39,6 +39,14 @@ def test_sharing_the_recorded_scores_again_gives_the_recorded_counts(records):
     assert kept["tokens"].tolist() == [k for record in records for k in record.counts]
 
 
+def test_scores_all_near_one_are_shared_as_float32(records):
+    """Their decimals as they stand would give the second segment one token less."""
+    lists = {"scores": [0.99994516, 0.99993145, 0.99991775], "counts": [16, 9, 2]}
+    lists |= {"seconds": [2.0, 6.0, 10.0], "relevant": [1, 0, 0]}
+    record = replace(records[0], **lists, budget=100, k_min=2)
+    assert what_if.reallocate([record], K_MAX)["tokens"].tolist() == [16, 9, 2]
+
+
 @pytest.mark.parametrize("variant", ["prune", "prior-tempo-std", "ata-f64-b24", "tail-dynamic"])
 def test_every_variant_that_shares_by_scores_can_be_shared_again(model, suite, variant):
     found = run(model, suite, [variant])

@@ -120,9 +120,11 @@ def reallocate(
         )
         for record in records
     ]
+    # As float32 again: where all scores are near 1, their decimals alone can give a token more.
+    scores = [np.array(record.scores, dtype=np.float32) for record in records]
     counts = [
-        allocate(record.scores, bound.budget, bound.k_min, bound.k_max).tolist()
-        for record, bound in zip(records, limits, strict=True)
+        allocate(scores_N, bound.budget, bound.k_min, bound.k_max).tolist()
+        for scores_N, bound in zip(scores, limits, strict=True)
     ]
     return _segments(records, counts, limits, model_seed)
 
