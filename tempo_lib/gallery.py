@@ -63,12 +63,13 @@ def whole_run(flow: Workflow) -> dict[str, float] | None:
 
 def expected_seconds(flow: Workflow) -> dict[str, float]:
     """Job -> seconds: as measured here last time, else as the manifest of this preset tells."""
-    for path in (flow.folder / "times.json", manifest_path(TIMES_MANIFEST)):
+    known: dict[str, float] = {}
+    for path in (manifest_path(TIMES_MANIFEST), flow.folder / "times.json"):
         if path.is_file():
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["preset"] == flow.preset.name:
-                return dict(content["seconds"])
-    return {}
+                known |= content["seconds"]
+    return known
 
 
 def write_gallery(path: Path) -> None:

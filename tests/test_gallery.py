@@ -71,7 +71,7 @@ def test_times_of_all_jobs_are_published_with_provenance(flow):
         "clips,12.5,60.25,512.5",
     ]
     assert json.loads((folder / "reproduce.json").read_text())["name"] == "reproduce"
-    assert gallery.expected_seconds(flow) == {"clips": 12.5, "20_claims": 90.0}
+    assert gallery.expected_seconds(flow).items() >= {"clips": 12.5, "20_claims": 90.0}.items()
 
 
 def test_the_time_of_a_whole_run_counts_the_jobs_that_ended_in_it(flow, monkeypatch):
@@ -93,8 +93,8 @@ def test_times_come_from_the_manifest_of_the_preset_until_measured_here(flow):
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"preset": "6b", "seconds": {"clips": 1.0}}')
     assert gallery.expected_seconds(flow) == {}
-    manifest.write_text('{"preset": "tiny", "seconds": {"clips": 3.0}}')
-    assert gallery.expected_seconds(flow) == {"clips": 3.0}
+    manifest.write_text('{"preset": "tiny", "seconds": {"clips": 3.0, "stage0": 70.0}}')
+    assert gallery.expected_seconds(flow) == {"clips": 3.0, "stage0": 70.0}
     measure(flow, "clips", 4.0)
     gallery.publish_times(flow)
-    assert gallery.expected_seconds(flow) == {"clips": 4.0}
+    assert gallery.expected_seconds(flow) == {"clips": 4.0, "stage0": 70.0}
