@@ -71,7 +71,10 @@ def test_times_of_all_jobs_are_published_with_provenance(flow):
         "clips,12.5,60.25,512.5",
     ]
     assert json.loads((folder / "reproduce.json").read_text())["name"] == "reproduce"
-    assert gallery.expected_seconds(flow).items() >= {"clips": 12.5, "20_claims": 90.0}.items()
+    manifest = flow.root / "data_manifests" / gallery.TIMES_MANIFEST
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"preset": "tiny", "seconds": {}}')
+    assert gallery.expected_seconds(flow) == {"clips": 12.5, "20_claims": 90.0}
 
 
 def test_the_time_of_a_whole_run_counts_the_jobs_that_ended_in_it(flow, monkeypatch):

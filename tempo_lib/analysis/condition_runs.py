@@ -1,9 +1,8 @@
 """Train the miniature under one condition and one seed, and measure its front-loading on the way.
 
-A run starts from the base models: stage 0 of the recipe, then a shortened stage 1,
-both under the condition. At some steps, heads and tails answer the same questions about clips that
-no run has seen. All runs of a preset read one corpus; the seed draws memory tokens, projector and
-batches.
+A run starts from the base models: stage 0 of the recipe, then a shortened stage 1, both under the
+condition. At some steps, heads and tails answer the same questions about clips that no run has
+seen. All runs of a preset read one corpus; the seed draws memory tokens, projector and batches.
 
 Shape suffixes: N segments, K memory tokens, S samples, L decoder tokens, D width.
 """
