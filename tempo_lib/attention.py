@@ -1,17 +1,22 @@
-"""Attention back-ends: which one to use, and a batched one for the vision tower on CPU.
+"""Attention back-ends: which one to use, and two for the CPU.
 
 Without flash-attn, transformers' vision tower calls attention once per frame pair. The miniature
 has hundreds of equally small frame pairs a step, so that loop costs more than the arithmetic.
-The back-end registered here (a public extension point of transformers) does equal lengths in one
-batched call and computes the same numbers.
+One back-end registered here (a public extension point of transformers) does equal lengths in one
+batched call and computes the same numbers. The other trains language models on a CPU: fused, in
+float32, whose backward pass there is up to four times as fast as that in bfloat16.
 """
 
 import importlib.util
+from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
+CPU_TRAINING = "sdpa_float32_backward"
 VISION_BATCHED = "equal_length_flash"  # "flash" in the name asks for packed inputs (cu_seq_lens)
 
 
@@ -27,6 +32,41 @@ def vision_attention(requested: str) -> str:
     """Back-end for the vision tower that goes with ``requested`` for the rest of the model."""
     resolved = resolve_attention(requested)
     return resolved if resolved == "flash_attention_2" else VISION_BATCHED
+
+
+def training_attention() -> str:
+    """What trains fastest: the best there is on a GPU, ``CPU_TRAINING`` on a CPU."""
+    return resolve_attention("auto") if torch.cuda.is_available() else CPU_TRAINING
+
+
+def float32_backward(
+    module: torch.nn.Module,
+    query_NHLD: torch.Tensor,
+    key_NHLD: torch.Tensor,
+    value_NHLD: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """transformers' SDPA, in float32 where a gradient will follow; (N, L, H, D) as it came."""
+    narrow = value_NHLD.dtype
+    if not value_NHLD.requires_grad:
+        rows = (query_NHLD.to(narrow), key_NHLD.to(narrow), value_NHLD)
+        return sdpa_attention_forward(module, *rows, attention_mask, **options)
+    if attention_mask is not None and attention_mask.is_floating_point():
+        attention_mask = attention_mask.float()
+    rows = (query_NHLD.float(), key_NHLD.float(), value_NHLD.float())
+    with torch.autocast(query_NHLD.device.type, enabled=False):
+        out_NLHD, _ = sdpa_attention_forward(module, *rows, attention_mask, **options)
+    return out_NLHD.to(narrow), None
+
+
+def mask_if_needed(mask_SL: torch.Tensor) -> torch.Tensor | None:
+    """None where the padding is on the right: causal attention never looks there.
+
+    Without a mask, fused attention skips the half of its work that causality leaves out.
+    """
+    is_right_padded = bool((mask_SL[:, :-1] >= mask_SL[:, 1:]).all())
+    return None if is_right_padded else mask_SL
 
 
 def equal_length_attention(
@@ -71,7 +111,7 @@ def _split(packed_1HTD: torch.Tensor, count: int, length: int) -> torch.Tensor:
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
 ) -> torch.Tensor:
-    if query.device.type == "cpu" and torch.is_grad_enabled():
+    if query.device.type == "cpu" and query.requires_grad:
         # SDPA's CPU backward is many times slower than plain products on short chunks
         weights = (query @ key.transpose(-1, -2) * scaling).softmax(-1, dtype=torch.float32)
         return weights.to(value.dtype) @ value
@@ -79,3 +119,5 @@ def _attend(
 
 
 AttentionInterface.register(VISION_BATCHED, equal_length_attention)
+AttentionInterface.register(CPU_TRAINING, float32_backward)
+AttentionMaskInterface.register(CPU_TRAINING, sdpa_mask)

@@ -2,7 +2,8 @@
 
 Training runs ``forward``: every segment keeps all its memory tokens. Inference runs
 ``compress -> allocate -> reduce_memories -> generate`` and each arrow is a short function.
-Shape suffixes: S samples, N segments of all samples together, L decoder tokens, D width.
+Shape suffixes: S samples, N segments of all samples together, L decoder tokens, A answer tokens,
+D width, W words of the vocabulary.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
@@ -21,14 +23,14 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from tempo_lib import prompts
 from tempo_lib.allocation import allocate
-from tempo_lib.attention import resolve_attention
+from tempo_lib.attention import mask_if_needed, resolve_attention
 from tempo_lib.checkpoints import check_complete, open_checkpoint
 from tempo_lib.compressor import Compressor, SegmentMemories
 from tempo_lib.config import TempoConfig
 from tempo_lib.numerics import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.processing import PatchShape, TextEncoder
 from tempo_lib.reduction import reduce_memories
-from tempo_lib.sequence import MEMORY_SLOT, Turn, decoder_ids
+from tempo_lib.sequence import IGNORE, MEMORY_SLOT, Turn, decoder_ids
 from tempo_lib.session import VideoSession
 from tempo_lib.video import Video
 from tempo_lib.weights import load_tokenizer
@@ -129,20 +131,29 @@ class Tempo(PreTrainedModel):
 
         input_ids hold -200 where a memory token goes; pixel_rows (P, C), grid_thw (N, 3) and
         compressor_ids, compressor_mask (N, L) are the segments in order, None for text alone.
-        labels (S, L) are -100 outside the answer, so the loss (Eq. 1) is on answer tokens only.
-        The whole computation is in here, because sharded training wraps this call.
+        labels (S, L) are -100 outside the answer, so the loss (Eq. 1) is on answer tokens only,
+        and so are the logits (A, W) then: a row for each answer token, in order. Without labels
+        they are (S, L, W). The whole computation is in here, because sharded training wraps
+        this call.
         """
         memories_MD = input_ids.new_zeros(0, self.projector.in_features, dtype=self.dtype)
         if pixel_rows is not None and grid_thw is not None:
             vision = self.compressor.encode_vision(pixel_rows, grid_thw)
             memories_NKD, _ = self.compressor(vision, compressor_ids, compressor_mask, grid_thw)
             memories_MD = memories_NKD.flatten(0, 1)
-        return self.decoder(
+        hidden_SLD = self.decoder.base_model(
             inputs_embeds=self.embed(input_ids, memories_MD),
-            attention_mask=attention_mask,
-            labels=labels,
+            attention_mask=mask_if_needed(attention_mask),
             use_cache=False,
-        )
+        ).last_hidden_state
+        head = self.decoder.get_output_embeddings()
+        if labels is None:
+            return CausalLMOutput(logits=head(hidden_SLD))
+        # the head reads what the loss asks for: a long row has few answer tokens
+        wanted_SL = labels[:, 1:] != IGNORE
+        logits_AW = head(hidden_SLD[:, :-1][wanted_SL])
+        loss = cross_entropy(logits_AW.float(), labels[:, 1:][wanted_SL])
+        return CausalLMOutput(loss=loss, logits=logits_AW)
 
     def embed(self, input_ids: torch.Tensor, memories_MD: torch.Tensor) -> torch.Tensor:
         """Decoder embeddings (S, L, D) with projected memories in the slots."""

@@ -95,11 +95,9 @@ def dense_mask(batch):
     return torch.zeros(allowed_BSS.shape).masked_fill(~allowed_BSS, -1e30)[:, None]
 
 
-@pytest.mark.parametrize("longest_eager", [0, 256])
 def test_block_attention_and_fast_norms_equal_a_dense_mask_in_values_and_gradients(
-    tokenizer, encoder, monkeypatch, longest_eager
+    tokenizer, encoder
 ):
-    monkeypatch.setattr(block_attention, "LONGEST_EAGER", longest_eager)
     batch = collate(make_samples(encoder, stretch=3), encoder.pad)
     fast = build_model(TINY, tokenizer, 0, block_attention.register())
     speed_up_norms(fast)

@@ -68,7 +68,9 @@ def test_the_loss_is_on_answer_tokens_alone(tiny_tempo):
     mask = torch.ones_like(ids)
     labels = torch.tensor([[IGNORE, IGNORE, 7, 8]])
     out = tiny_tempo(ids, mask, labels=labels)
-    log = out.logits[0].log_softmax(-1)
+    every = tiny_tempo(ids, mask).logits[0]
+    torch.testing.assert_close(out.logits, every[1:3])
+    log = every.log_softmax(-1)
     torch.testing.assert_close(out.loss, -(log[1, 7] + log[2, 8]) / 2)
 
 

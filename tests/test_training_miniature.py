@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from tempo_lib.attention import CPU_TRAINING, VISION_BATCHED
 from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.commands.errors import InputError
 from tempo_lib.commands.train import TrainOptions, check, check_seed
@@ -110,24 +111,10 @@ def test_a_run_cannot_be_longer_by_nothing():
         check(TrainOptions(preset="tiny", stage=2, longer=0.0))
 
 
-def test_a_decoder_of_long_clips_attends_fused_and_learns_the_same(monkeypatch):
-    """In stages 2 and 3 on a CPU alone; loss and gradient are those of eager attention."""
+def test_stages_attend_as_is_fastest_to_train_on_a_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     mini = Miniature(TINY, find_checkpoint("tiny", "stage1").parent, seed=0)
-    eager, fused = starting_model(mini, 1, None), starting_model(mini, 2, None)
-    names = [model.decoder.config._attn_implementation for model in (eager, fused)]
-    assert names == ["eager", "sdpa"]
-    assert fused.compressor.vlm.language_model.config._attn_implementation == "eager"
-    eager.load_state_dict(fused.state_dict())
-    ids = torch.randint(0, 100, (2, 300), generator=torch.Generator().manual_seed(0))
-    mask = torch.ones_like(ids)
-    mask[1, 250:] = 0
-    labels = ids.masked_fill(mask == 0, -100)
-    losses, gradients = [], []
-    for model in (eager, fused):
-        loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
-        loss.backward()
-        losses.append(loss.item())
-        gradients.append(torch.cat([p.grad.flatten() for p in model.decoder.parameters()]))
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4)
+    model = starting_model(mini, 2, None)
+    parts = (model.decoder, model.compressor.vlm.language_model)
+    assert [part.config._attn_implementation for part in parts] == [CPU_TRAINING] * 2
+    assert model.compressor.vlm.visual.config._attn_implementation == VISION_BATCHED

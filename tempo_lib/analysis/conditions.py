@@ -15,12 +15,13 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from tempo_lib.analysis.condition_list import Condition
+from tempo_lib.attention import CPU_TRAINING
 from tempo_lib.compressor import Compressor
 from tempo_lib.model import Tempo
 from tempo_lib.sequence import IGNORE, MEMORY_SLOT
 
 PADDING = {"input_ids": 0, "attention_mask": 0, "labels": IGNORE}
-MASKED_ATTENTION = ("eager", "sdpa")  # back-ends that take a mask of any shape
+MASKED_ATTENTION = ("eager", "sdpa", CPU_TRAINING)  # back-ends that take a mask of any shape
 ORDER_STREAM = 43  # keeps the drawn order of positions apart from other draws of the seed
 
 

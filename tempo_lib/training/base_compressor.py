@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
-from tempo_lib.attention import VISION_BATCHED
+from tempo_lib.attention import CPU_TRAINING, VISION_BATCHED
 from tempo_lib.compressor import mrope_positions, next_positions
 from tempo_lib.presets import PixelRules
 from tempo_lib.processing import PatchShape, TextEncoder, prefix_ids
@@ -33,6 +33,7 @@ from tempo_lib.training.base_compressor_data import (
     stack_segments,
 )
 from tempo_lib.training.blocks import BlockRow, block_mask, collate_blocks
+from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.training.optimiser import make_optimiser, miniature_init
 from tempo_lib.world.language import ACTORS, PLACES
 from tempo_lib.world.scenes import CODES, Story
@@ -51,9 +52,10 @@ def train_base_compressor(
     """Run all phases, save a Hugging Face folder with ``card.json``, return the card."""
     torch.manual_seed(seed)
     started = time.perf_counter()
-    model_config._attn_implementation = "eager"  # bf16 SDPA backward is slow on CPU
+    model_config._attn_implementation = CPU_TRAINING
     model = Qwen3VLForConditionalGeneration(model_config)
     model.model.visual.config._attn_implementation = VISION_BATCHED
+    speed_up_norms(model)
     miniature_init(model)
     shape = _patch_shape(model)
     pool = make_pool(config, rules, shape.factor, seed)

@@ -16,7 +16,6 @@ from torch import nn
 from transformers import AttentionInterface
 
 NAME = "tempo_blocks"
-LONGEST_EAGER = 256  # below, the fused kernel's backward is slower than plain matmuls on a CPU
 
 
 def register() -> str:
@@ -57,16 +56,11 @@ def block_attention(
 def _attend_context(
     query_BHLD: torch.Tensor, key_BHLD: torch.Tensor, value_BHLD: torch.Tensor
 ) -> torch.Tensor:
-    """Causal attention; the query is scaled already."""
-    length = query_BHLD.shape[2]
-    if length > LONGEST_EAGER:
-        return F.scaled_dot_product_attention(
-            query_BHLD, key_BHLD, value_BHLD, is_causal=True, scale=1.0
-        )
-    lowest = torch.finfo(query_BHLD.dtype).min
-    future_LL = torch.full((length, length), lowest, dtype=query_BHLD.dtype).triu(1)
-    score_BHLL = query_BHLD @ key_BHLD.transpose(-1, -2) + future_LL.to(query_BHLD.device)
-    return score_BHLL.softmax(dim=-1) @ value_BHLD
+    """Causal attention; the query is scaled already. Its backward is faster in float32 on a CPU."""
+    context_BHLD = F.scaled_dot_product_attention(
+        query_BHLD.float(), key_BHLD.float(), value_BHLD.float(), is_causal=True, scale=1.0
+    )
+    return context_BHLD.to(value_BHLD.dtype)
 
 
 def _attend_blocks(

@@ -18,6 +18,7 @@ from transformers import Qwen3VLConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
+from tempo_lib.attention import training_attention
 from tempo_lib.fresh import fresh_tempo
 from tempo_lib.memory import KEPT_MEMORY
 from tempo_lib.model import Tempo
@@ -37,9 +38,7 @@ from tempo_lib.world.tokenizer import build_tokenizer
 BASES = ("base_decoder", "base_compressor")  # the slower one first
 RERANKER = "reranker"
 RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
-# Their decoder reads hundreds of tokens and more: fused attention is then the faster one, forward
-# and backward together, and keeps no scores. They are also those that gain from a longer run.
-LONG_STAGES = (2, 3)
+LONG_STAGES = (2, 3)  # those that gain from a longer run
 
 
 @dataclass(frozen=True)
@@ -236,17 +235,9 @@ def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
             f"stage {stage} starts from {path}, which does not exist; "
             f"run `tempo train --stage {stage - 1}` first"
         )
-    model = Tempo.from_pretrained(
+    return Tempo.from_pretrained(
         path, dtype=torch.float32, device="cpu", attn_implementation=training_attention()
     )
-    if stage in LONG_STAGES and not torch.cuda.is_available():
-        model.decoder.set_attn_implementation("sdpa")
-    return model
-
-
-def training_attention() -> str:
-    """eager on CPU, where bf16 SDPA's backward is slower on short rows; the best on a GPU."""
-    return "auto" if torch.cuda.is_available() else "eager"
 
 
 def _manifest(preset: Preset) -> str:
