@@ -11,6 +11,7 @@ from tempo_lib import workflow_jobs
 from tempo_lib.analysis import training_seed_tables as tables
 from tempo_lib.analysis import training_seeds
 from tempo_lib.analysis.claims_table import claims_table, missing_part, seed_checkpoint
+from tempo_lib.analysis.measurements import train_command
 from tempo_lib.checkpoints import CheckpointError
 from tempo_lib.evaluation.variants import VARIANTS
 
@@ -137,7 +138,12 @@ def test_the_recorded_command_is_the_one_that_a_missing_seed_asks_for(tmp_path, 
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
     with pytest.raises(CheckpointError) as caught:
         seed_checkpoint("tiny", 3)
-    assert f"`{training_seeds.train_command('tiny', 3)}`" in str(caught.value)
+    assert f"`{train_command('tiny', 'train-seed3', 3, {})}`" in str(caught.value)
+
+
+def test_the_recorded_command_names_the_switches_of_the_card():
+    command = train_command("tiny", "train-seed3", 3, {"paper_prompt": True, "longer": 4.0})
+    assert "--seed 3 --paper-prompt --longer 4 --work runs/tiny/train-seed3 " in command
 
 
 def test_the_job_refuses_a_seed_that_is_not_trained(tmp_path, monkeypatch, capsys):
@@ -158,12 +164,13 @@ def without_judges(row, models):
 def measured(make_tiny_tempo, tmp_path_factory):
     """A home with two untrained seeds, of which the job measured six questions."""
     home = tmp_path_factory.mktemp("home")
+    card = {"steps": 5, "seconds": 1.5, "switches": {"longer": 2.0}}
     for seed, folder in zip(MODEL_SEEDS, ("train", "train-seed7"), strict=True):
         model = brief(make_tiny_tempo(seed))
         model.config.budget = BUDGET
         place = home / "runs" / "tiny" / folder / "stage3"
         model.save_pretrained(place)
-        (place / "card.json").write_text(json.dumps({"steps": 5, "seconds": 1.5, "seed": seed}))
+        (place / "card.json").write_text(json.dumps(card | {"seed": seed}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEMPO_HOME", str(home))
         patch.setattr(training_seeds, "SUITES", ("mini-longvideobench",))
@@ -193,7 +200,7 @@ def test_the_measurement_says_where_it_comes_from(measured):
     assert stage["sha256"] != facts["checkpoints"]["0"]["stage3"]["sha256"]
     assert list(facts["questions"].values()) == [6] and all(facts["data_hash"].values())
     assert facts["commands"] == [
-        training_seeds.train_command("tiny", 7),
+        train_command("tiny", "train-seed7", 7, {"longer": 2.0}),
         "python -m tempo_lib.workflow_jobs --preset tiny seeds --name 0,7",
     ]
     assert str(measured) not in (measured / "training_seeds.json").read_text()

@@ -17,6 +17,7 @@ from tempo_lib.analysis.allocation_claims import (
     skewness,
     variants_of_claims,
 )
+from tempo_lib.analysis.measurements import train_command
 from tempo_lib.checkpoints import CheckpointError, find_checkpoint
 from tempo_lib.evaluation.claims import Claim, beyond_claims, paper_claims
 from tempo_lib.evaluation.findings import NOT_MEASURED, findings
@@ -59,11 +60,8 @@ def seed_checkpoint(preset: Preset | str, seed: int) -> Path | str:
     folder = project_root() / "runs" / numbers.name / f"train-seed{seed}" / MAIN_CHECKPOINT
     if (folder / "card.json").is_file():
         return folder
-    work = f"runs/{numbers.name}"
-    raise CheckpointError(
-        f"no model of training seed {seed} at {folder}; make it with `tempo train --from-scratch "
-        f"--seed {seed} --work {work}/train-seed{seed} --bases {work}/train`"
-    )
+    command = train_command(numbers.name, f"train-seed{seed}", seed, {})
+    raise CheckpointError(f"no model of training seed {seed} at {folder}; make it with `{command}`")
 
 
 def load_models(preset: Preset | str, seeds: Sequence[int]) -> dict[int, Tempo]:

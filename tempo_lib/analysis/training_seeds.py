@@ -5,11 +5,9 @@ with the code, so that they can be read where only seed 0 is trained: accuracies
 that two variants of Table 2 decide, by seed and pooled. The points of Figure 3 are not asked.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,23 +16,24 @@ from tqdm import tqdm
 
 from tempo_lib.analysis.cards import read_card
 from tempo_lib.analysis.claims_table import answers_of_seeds, load_models, missing_part
+from tempo_lib.analysis.measurements import (
+    provenance,
+    read_measurement,
+    train_command,
+    write_measurement,
+)
 from tempo_lib.analysis.training_seed_tables import accuracy_by_seed, claims_by_seed
 from tempo_lib.checkpoints import checkpoint_digest
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
-from tempo_lib.evaluation.records import code_facts
-from tempo_lib.evaluation.suites import SUITES, Suite, load_suite
+from tempo_lib.evaluation.suites import SUITES, load_suite
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model import Tempo
 from tempo_lib.presets import Preset, load_preset
-from tempo_lib.runs import CSV_FLOAT_FORMAT, git_state, manifest_path, project_root, sha256_of_file
-from tempo_lib.training.stages import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "training_seeds"
-MEASUREMENTS = "measurements"
-CARD_FACTS = ("seed", "steps", "seconds")
 TWO_PASS = "ata-two-pass"  # memories read under the training prompt; the paper does not have it
 
 
@@ -80,7 +79,9 @@ def measure(
     tables = accuracy_by_seed(answers), claims_by_seed(answers, seed)
     facts = {
         "preset": numbers.name,
-        **_provenance(numbers.name, models, loaded, num_questions),
+        "model_seeds": list(models),
+        **provenance(models, loaded),
+        "commands": commands(numbers.name, models, num_questions),
         "seed": seed,
         "variants_asked": variants,
         "variants_left_out": left_out,
@@ -129,82 +130,25 @@ def parse_seeds(text: str) -> list[int]:
 
 def write(measured: SeedMeasurement, folder: Path) -> Path:
     """Write both tables and, beside them, where they come from; returns the path of the latter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {}
-    for kind, table in (("accuracy", measured.accuracy), ("claims", measured.claims)):
-        path = folder / f"{NAME}_{kind}.csv"
-        table.to_csv(path, index=False, float_format=CSV_FLOAT_FORMAT, lineterminator="\n")
-        files[path.name] = sha256_of_file(path)
-    path = folder / f"{NAME}.json"
-    text = json.dumps({**measured.facts, "files": files}, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
+    tables = {"accuracy": measured.accuracy, "claims": measured.claims}
+    return write_measurement(NAME, tables, measured.facts, folder)
 
 
 def read(preset: str, folder: Path | None = None) -> SeedMeasurement:
-    """The measurement kept with the code, or that of ``folder``.
-
-    ValueError, with the command that makes it, where there is none of this preset, and where a
-    table is not the one that was written with its provenance.
-    """
-    import pandas as pd
-
-    folder = manifest_path(MEASUREMENTS) if folder is None else folder
-    path = folder / f"{NAME}.json"
-    facts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    remedy = f"make it with `{_measuring(preset, [0, 1, 2])}`"
-    if facts.get("preset") != preset:
-        raise ValueError(f"no {path.name} of preset {preset} among the measurements; {remedy}")
-    for name, sha256 in facts["files"].items():
-        if not (folder / name).is_file() or sha256_of_file(folder / name) != sha256:
-            raise ValueError(f"{name} is not the table that {path.name} tells of; {remedy}")
-    accuracy = pd.read_csv(folder / f"{NAME}_accuracy.csv")
-    claims = pd.read_csv(folder / f"{NAME}_claims.csv", dtype={"model_seed": str})
-    return SeedMeasurement(accuracy, claims, facts)
+    """The measurement kept with the code, or that of ``folder``; errors of ``read_measurement``."""
+    tables, facts = read_measurement(NAME, preset, _measuring(preset, [0, 1, 2]), folder)
+    accuracy = tables["accuracy"].astype({"model_seed": int})
+    return SeedMeasurement(accuracy, tables["claims"], facts)
 
 
-def _provenance(
-    preset: str, models: Mapping[int, Tempo], suites: Sequence[Suite], num_questions: int
-) -> dict[str, Any]:
-    """Checkpoints, data, code and commands."""
-    commit, dirty = git_state(project_root())
-    places = {seed: Path(model.name_or_path).parent for seed, model in models.items()}
-    return {
-        "model_seeds": list(models),
-        "checkpoints": {str(seed): _stages(place) for seed, place in places.items()},
-        "data_hash": {suite.name: suite.data_hash for suite in suites},
-        "questions": {suite.name: suite.num_questions for suite in suites},
-        "world_seeds": sorted({suite.world_seed for suite in suites}),
-        **code_facts(),
-        "commit": commit,
-        "dirty": dirty,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commands": [
-            *(train_command(preset, seed) for seed in models if seed),
-            _measuring(preset, list(models), num_questions),
-        ],
-    }
-
-
-def _stages(folder: Path) -> dict[str, dict[str, Any]]:
-    """Digest, steps and seconds of every stage that lies in a folder."""
-    found: dict[str, dict[str, Any]] = {}
-    for stage in STAGES:
-        place = folder / f"stage{stage}"
-        if (place / "card.json").is_file():
-            card = read_card(place)
-            own = {name: card.get(name) for name in CARD_FACTS}
-            found[place.name] = {"sha256": checkpoint_digest(place), **own}
-    return found
-
-
-def train_command(preset: str, seed: int) -> str:
-    """How the model of a training seed is made, as ``seed_checkpoint`` says where it is absent."""
-    work = f"runs/{preset}"
-    return (
-        f"tempo train --from-scratch --seed {seed} --work {work}/train-seed{seed} "
-        f"--bases {work}/train"
-    )
+def commands(preset: str, models: Mapping[int, Tempo], num_questions: int = 0) -> list[str]:
+    """How the models of all seeds but 0 were trained, by their cards, and how they were asked."""
+    trained = []
+    for seed, model in models.items():
+        if seed:
+            switches = read_card(Path(model.name_or_path)).get("switches") or {}
+            trained.append(train_command(preset, f"train-seed{seed}", seed, switches))
+    return [*trained, _measuring(preset, list(models), num_questions)]
 
 
 def _measuring(preset: str, seeds: Sequence[int], num_questions: int = 0) -> str:
