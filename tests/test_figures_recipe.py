@@ -38,6 +38,8 @@ def test_recipe_shows_the_presets_own_stages():
         assert float(rate) == pytest.approx(numbers.learning_rate)
         assert "0" not in rate.split("e")[1]  # 3e-3, not 3e-03
     assert cell(table, "LR (SVLM)", 0)["own"] == "-"
+    assert cell(table, "Optimizer", 2)["own"] == "AdamW"
+    assert cell(table, "Learning Rate Schedule", 2)["own"] == "Cosine"
     assert cell(table, "GPUs (NVIDIA H100)", 0)["own"] == ""
 
 

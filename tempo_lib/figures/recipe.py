@@ -19,7 +19,7 @@ from tempo_lib.figures.style import (
 )
 from tempo_lib.presets import Preset, StageNumbers
 from tempo_lib.published import load_published
-from tempo_lib.training.stages import STAGE_NAMES, STAGES
+from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:
     from tempo_lib.training.data import Source
@@ -137,6 +137,7 @@ OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
     "Global Decoder (LLM)": _trains("decoder"),
     "LR (LLM & Projector & Memory Token)": lambda _, s: _rate(s.learning_rate),
     "LR (SVLM)": lambda _, s: _rate(s.compressor_learning_rate),
+    "Learning Rate Schedule": lambda *_: SCHEDULE.capitalize(),
     "Warmup Ratio": lambda _, s: f"{100 * s.warmup_ratio:g}%",
     "Global Batch Size": lambda _, s: f"at most {s.batch_samples}",
     "Epochs": lambda _, s: f"{s.epochs:g}",
@@ -147,6 +148,7 @@ OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
     "Max Sampled Frames (fmax)": lambda _, s: _frames(s),
     "Segment Capacity (kmax)": lambda p, _: str(p.model.num_memory_tokens),
     "LLM Max Context Length": lambda _, s: str(s.max_context),
+    "Optimizer": lambda *_: OPTIMIZER,
     "Weight Decay": lambda _, s: f"{s.weight_decay:.1f}",
 }
 

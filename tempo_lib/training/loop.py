@@ -16,14 +16,14 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
-from transformers import get_cosine_schedule_with_warmup
+from transformers import get_scheduler
 
 from tempo_lib.model import Tempo
 from tempo_lib.presets import StageNumbers
 from tempo_lib.runs import sha256_of_file
 from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
 from tempo_lib.training.fast_norm import speed_up_norms
-from tempo_lib.training.stages import parameter_groups, set_trainable
+from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, parameter_groups, set_trainable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,13 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     if accelerator.device.type == "cpu":
         speed_up_norms(model)
     steps = total_steps(run.numbers, len(loader))
-    optimiser = torch.optim.AdamW(
+    optimiser = getattr(torch.optim, OPTIMIZER)(
         parameter_groups(model, run.numbers),
         betas=(0.9, run.numbers.adam_beta2),
         weight_decay=run.numbers.weight_decay,
     )
     warmup = round(run.numbers.warmup_ratio * steps)
-    schedule = get_cosine_schedule_with_warmup(optimiser, warmup, steps)
+    schedule = get_scheduler(SCHEDULE, optimiser, warmup, steps)
     model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
     done, records = load_progress(accelerator, run)
     bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step")

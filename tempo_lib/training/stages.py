@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # who asks for a column alone need not wait for torch
 
 STAGES = (0, 1, 2, 3)
 STAGE_NAMES = ("alignment", "pre-training", "broad SFT", "long-context SFT")
+OPTIMIZER = "AdamW"  # of torch.optim, in all stages
+SCHEDULE = "cosine"  # of transformers.get_scheduler, after a linear warmup
 
 
 def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
