@@ -4,7 +4,7 @@ Without flash-attn, transformers' vision tower calls attention once per frame pa
 has hundreds of equally small frame pairs a step, so that loop costs more than the arithmetic.
 One back-end registered here (a public extension point of transformers) does equal lengths in one
 batched call and computes the same numbers. The other trains language models on a CPU: fused, in
-float32, whose backward pass there is up to four times as fast as that in bfloat16.
+float32, whose backward pass is faster there than that in bfloat16.
 """
 
 import importlib.util
