@@ -57,7 +57,7 @@ def test_under_bfloat16_fused_attention_is_no_further_from_float32(fresh_tiny_te
         _, found = loss_and_gradients(use_attention(fresh_tiny_tempo, name), batch, torch.bfloat16)
         return sum(float((a - b).square().sum()) for a, b in zip(found, exact, strict=True)) ** 0.5
 
-    assert 0 < gap(CPU_TRAINING) < 1.1 * gap("eager")
+    assert 0 < gap(CPU_TRAINING) < gap("eager")
 
 
 def test_without_a_gradient_it_is_the_attention_of_inference(fresh_tiny_tempo, batch):
