@@ -36,12 +36,12 @@ def ship(work: Path, assets: Path) -> dict[str, object]:
     for name in names:
         if not (work / name / "card.json").is_file():
             raise FileNotFoundError(f"{work / name} is not finished; train it first")
+    commit, dirty = git_state(project_root())  # before the copies change the tree
     for name in names:
         _copy_weights(work / name, assets / name)
         for record in RECORDS:
             if (work / name / record).is_file():
                 shutil.copy(work / name / record, assets / name / record)
-    commit, dirty = git_state(project_root())
     manifest: dict[str, object] = {
         "commit": commit,
         "dirty": dirty,
