@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -153,7 +154,7 @@ class FrameStore:
                     bool(held["image"]),
                 )
         clip = self._decode(path)
-        part = cached.with_suffix(f".{hashlib.sha256(str(path).encode()).hexdigest()[:8]}.part.npz")
+        part = cached.with_suffix(f".{uuid4().hex}.part.npz")  # two ranks may write at once
         np.savez(part, frames=clip.frames, fps=clip.fps, seconds=clip.seconds, image=clip.is_image)
         part.replace(cached)  # an interrupted write never looks like a finished one
         return clip

@@ -1,10 +1,11 @@
 """One training loop for the four stages; a stage is data (Table A), not code.
 
-accelerate decides where it runs: one process here, ranks and FSDP2 by its configuration. Nothing
-below names a device.
+accelerate decides where it runs: one process, or ranks by its configuration, each with batches of
+its own. Nothing below names a device.
 """
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_scheduler
@@ -43,19 +44,26 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     """Train ``model`` on ``samples``; returns one record a step and writes ``out_dir``.
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
-    which an interrupted run goes on. ValueError when there is nothing to train on.
+    which an interrupted run goes on. ValueError when there is nothing to train on, for some rank.
     """
     if not samples:
         raise ValueError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
     precision = resolve_precision(run.mixed_precision)
-    accelerator = Accelerator(mixed_precision=precision, step_scheduler_with_optimizer=False)
-    loader, batches = make_loader(model, samples, run)
+    accelerator = make_accelerator(precision)
+    with accelerator.main_process_first():  # the others find its frames
+        loader, batches = make_loader(model, samples, run)
+    ranks = accelerator.num_processes
+    if len(loader) < ranks:
+        raise ValueError(
+            f"stage {run.stage} has {len(loader)} batches for {ranks} ranks; "
+            "train it on fewer ranks or on more samples"
+        )
     set_trainable(model, run.numbers)
     model.train()
     if accelerator.device.type == "cpu":
         speed_up_norms(model)
-    steps = total_steps(run.numbers, len(loader))
+    steps = total_steps(run.numbers, math.ceil(len(loader) / ranks))
     optimiser = getattr(torch.optim, OPTIMIZER)(
         parameter_groups(model, run.numbers),
         betas=(0.9, run.numbers.adam_beta2),
@@ -65,7 +73,8 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     schedule = get_scheduler(SCHEDULE, optimiser, warmup, steps)
     model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
     done, records = load_progress(accelerator, run)
-    bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step")
+    hidden = not accelerator.is_main_process
+    bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step", disable=hidden)
     for batch in endless(accelerator, loader, batches, done):
         if done >= steps:
             break
@@ -107,8 +116,21 @@ def train_with_card(
         "manifest_sha256": sha256_of_file(manifest),
         "switches": dict(switches or {}),
     }
-    (run.out_dir / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    if PartialState().is_main_process:
+        (run.out_dir / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    PartialState().wait_for_everyone()
     return card
+
+
+def make_accelerator(precision: str) -> Accelerator:
+    """Of one process or of several, whose batches differ in size and in what they train."""
+    return Accelerator(
+        mixed_precision=precision,
+        step_scheduler_with_optimizer=False,
+        dataloader_config=DataLoaderConfiguration(even_batches=False),
+        # a batch of texts leaves the compressor without gradients
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
 
 
 def make_loader(

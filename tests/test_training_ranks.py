@@ -1,0 +1,62 @@
+"""Several ranks share the batches of an epoch, as ``accelerate launch`` or ``torchrun`` start them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tempo_lib import Tempo
+from tempo_lib.training.data import MEDIA_TAGS
+from tests.training_samples import turn, write_corpus
+
+IMAGE_TAG = MEDIA_TAGS[0]
+
+
+@pytest.fixture
+def corpus(fresh_tiny_tempo, tmp_path):
+    """A stage 1, and 32 texts and 33 images: stage 2 makes a batch of texts, one of images, and one more image."""
+    manifest = write_corpus(tmp_path / "data")
+    images = [
+        {"id": f"i{n}", "image": "image.png", "conversations": turn(f"{IMAGE_TAG}\nA{n}?", "B.")}
+        for n in range(33)
+    ]
+    texts = [{"id": f"t{n}", "conversations": turn(f"What is {n}?", "Text.")} for n in range(32)]
+    (tmp_path / "data/images.json").write_text(json.dumps(images))
+    (tmp_path / "data/texts.json").write_text(json.dumps(texts))
+    sources = [source for source in manifest.stages["stage2"] if source.modality != "video"]
+    shown = manifest.model_copy(update={"stages": {"stage2": tuple(sources)}})
+    (tmp_path / "own.yaml").write_text(shown.model_dump_json())
+    fresh_tiny_tempo.save_pretrained(tmp_path / "work/stage1")
+    (tmp_path / "work/stage1/card.json").write_text('{"seed": 0}')
+    return tmp_path
+
+
+def train(ranks, folder):
+    """``tempo train`` on ``ranks`` processes of one thread."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(ranks), "-m", "tempo_lib.cli", "train", "--stage", "2"]
+    command += ["--work", str(folder / "work"), "--manifest", str(folder / "own.yaml")]
+    command += ["--data", str(folder / "data"), "--out", str(folder / "out")]
+    settings = {"ACCELERATE_USE_CPU": "yes", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=240
+    )
+
+
+def test_two_ranks_take_an_epoch_in_half_the_steps(fresh_tiny_tempo, corpus):
+    done = train(2, corpus)
+    assert done.returncode == 0, done.stderr[-2000:]
+    card = json.loads((corpus / "out/card.json").read_text())
+    assert (card["samples"], card["steps"]) == (65, 2)  # three batches, two at a time
+    trained = Tempo.from_pretrained(corpus / "out")
+    before, after = (model.compressor.memory_tokens for model in (fresh_tiny_tempo, trained))
+    assert not before.equal(after)
+
+
+def test_a_rank_without_a_batch_is_refused(corpus):
+    (corpus / "data/images.json").write_text("[]")
+    done = train(2, corpus)
+    assert done.returncode != 0
+    assert "stage 2 has 1 batches for 2 ranks; train it on fewer ranks" in done.stderr
