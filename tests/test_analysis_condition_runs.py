@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,7 +11,13 @@ from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
 from tempo_lib.analysis import condition_runs
-from tempo_lib.analysis.condition_data import is_caption, make_data
+from tempo_lib.analysis.condition_data import (
+    CORPUS_SEED,
+    STAGES,
+    is_caption,
+    make_data,
+    scaled_miniature,
+)
 from tempo_lib.analysis.condition_list import get_condition
 from tempo_lib.analysis.condition_runs import (
     ConditionRun,
@@ -25,6 +32,9 @@ from tempo_lib.checkpoints import find_checkpoint
 from tempo_lib.presets import load_preset
 from tempo_lib.processing import segment_pixels
 from tempo_lib.reduction import reduce_memories
+from tempo_lib.runs import manifest_path
+from tempo_lib.training.miniature import Miniature, corpus_spec
+from tempo_lib.world.corpora import spec_digest
 
 
 @pytest.fixture(autouse=True)
@@ -171,6 +181,13 @@ def test_a_frozen_decoder_stays_as_it_was(data, monkeypatch):
     assert losses == [1.0]
     assert trained_parts[1] == ("compressor", "memory_tokens", "projector")
     assert set(answers["condition"]) == {"frozen-decoder"}
+
+
+def test_the_kept_table_rests_on_the_corpora_that_are_made_today():
+    kept = json.loads(manifest_path("measurements/conditions.json").read_text())
+    mini = scaled_miniature(Miniature(load_preset("tiny"), Path(), CORPUS_SEED), 1.0)
+    today = [spec_digest(corpus_spec(mini, stage), CORPUS_SEED) for stage in STAGES]
+    assert kept["corpora"] == today
 
 
 def test_a_preset_without_a_miniature_has_no_data(tmp_path):

@@ -34,6 +34,7 @@ CORPUS_SEED = 0
 STAGES = (0, 1)
 HELD_OUT = "held-out"
 NUM_CLIPS = 80  # held out; four questions each
+STORIES = {"clips": 1300}  # of these sources: what the kept runs learned from, less than the recipe
 KINDS = ("needle", "attribute")  # what one scene can be asked; captions and descriptions join them
 BATCH = 64  # questions asked at once
 
@@ -127,11 +128,11 @@ def make_data(
 ) -> ConditionData:
     """Write what is missing of the corpora and the held-out clips.
 
-    ``share`` of the recipe's stories. ValueError for a preset that is no miniature, and where
+    ``share`` of the runs' stories. ValueError for a preset that is no miniature, and where
     ``folder`` holds corpora of another recipe.
     """
     mini = Miniature(preset, folder, CORPUS_SEED)
-    scaled = replace(mini, preset=_scaled(mini, share))
+    scaled = scaled_miniature(mini, share)
     for stage in STAGES:
         make_corpus(scaled, stage, workers)
     build_corpus(folder / HELD_OUT, _held_out_spec(mini, num_clips), CORPUS_SEED)
@@ -176,19 +177,20 @@ def _held_out_spec(mini: Miniature, num_clips: int) -> CorpusSpec:
     return CorpusSpec(name=name, size=corpus["size"], crf=corpus["crf"], sources=(source,))
 
 
-def _scaled(mini: Miniature, share: float) -> Preset:
-    """The preset with ``share`` of the stories in the stages' corpora, at least 2 a source."""
+def scaled_miniature(mini: Miniature, share: float) -> Miniature:
+    """With ``share`` of the runs' stories in the stages' corpora, at least 2 a source."""
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share must lie in 0..1, above 0, got {share}")
     corpora = dict(mini.numbers["corpora"])
     for stage in STAGES:
         corpus = corpora[f"stage{stage}"]
-        sources = [
-            {**source, "num_stories": max(2, round(share * source["num_stories"]))}
-            for source in corpus["sources"]
-        ]
+        sources = []
+        for source in corpus["sources"]:
+            whole = STORIES.get(source["name"], source["num_stories"])
+            sources.append({**source, "num_stories": max(2, round(share * whole))})
         corpora[f"stage{stage}"] = {**corpus, "sources": sources}
-    return mini.preset.model_copy(update={"miniature": {**mini.numbers, "corpora": corpora}})
+    numbers = {**mini.numbers, "corpora": corpora}
+    return replace(mini, preset=mini.preset.model_copy(update={"miniature": numbers}))
 
 
 def _training_manifest(preset: Preset) -> str:

@@ -189,10 +189,15 @@ def _record(
     return record
 
 
+def spec_digest(spec: CorpusSpec, seed: int) -> str:
+    """Hex SHA-256 of what a corpus is made from; the corpus's ``spec.sha256`` holds it."""
+    wanted = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
+    return hashlib.sha256(wanted.encode()).hexdigest()
+
+
 def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
     """Make the folder and mark it with the hash of what is built there; return the hash."""
-    wanted = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
-    spec_sha256 = hashlib.sha256(wanted.encode()).hexdigest()
+    spec_sha256 = spec_digest(spec, seed)
     marker = out_dir / "spec.sha256"
     if marker.exists() and marker.read_text(encoding="utf-8").strip() != spec_sha256:
         raise ValueError(
