@@ -1,4 +1,4 @@
-"""Several ranks share the batches of an epoch, as ``accelerate launch`` or ``torchrun`` start them."""
+"""Several ranks, started by ``accelerate launch`` or ``torchrun``, share an epoch's batches."""
 
 import json
 import os
@@ -16,7 +16,7 @@ IMAGE_TAG = MEDIA_TAGS[0]
 
 @pytest.fixture
 def corpus(fresh_tiny_tempo, tmp_path):
-    """A stage 1, and 32 texts and 33 images: stage 2 makes a batch of texts, one of images, and one more image."""
+    """A stage 1, 32 texts and 33 images: for stage 2 a batch of texts, one of images, one of one."""
     manifest = write_corpus(tmp_path / "data")
     images = [
         {"id": f"i{n}", "image": "image.png", "conversations": turn(f"{IMAGE_TAG}\nA{n}?", "B.")}
