@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import subprocess
@@ -282,3 +283,15 @@ def test_text_is_at_least_twelve_points_and_the_figure_ten_inches_wide():
 def test_figures_load_no_torch():
     code = "import sys, tempo_lib.figures; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_labels_of_a_wide_loss_axis_do_not_touch():
+    steps = pd.DataFrame({"step": range(60), "loss": np.geomspace(3, 2e-5, 60)})
+    fig = figures.loss_curves(dict.fromkeys(range(4), steps), load_preset("tiny"))
+    fig.draw_without_rendering()
+    for ax in fig.axes:
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in ax.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = [tick.label1.get_window_extent() for tick in ticks]
+        ends = sorted((box.y0, box.y1) for box in boxes)
+        assert len(ends) > 3 and all(a[1] < b[0] for a, b in itertools.pairwise(ends))

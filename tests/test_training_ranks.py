@@ -16,7 +16,7 @@ IMAGE_TAG = MEDIA_TAGS[0]
 
 @pytest.fixture
 def corpus(fresh_tiny_tempo, tmp_path):
-    """A stage 1, 32 texts and 33 images: stage 2 has a batch of texts, one of images, one of one."""
+    """A stage 1; 32 texts and 33 images: stage 2 gets a batch of texts, 32 images, one image."""
     manifest = write_corpus(tmp_path / "data")
     images = [
         {"id": f"i{n}", "image": "image.png", "conversations": turn(f"{IMAGE_TAG}\nA{n}?", "B.")}

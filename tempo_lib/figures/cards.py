@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from tempo_lib.figures.curves import smoothed
+from tempo_lib.figures.curves import loss_scale, smoothed
 from tempo_lib.figures.style import (
     BLACK,
     BLUE,
@@ -225,11 +225,7 @@ def _curve(ax: Axes, records: pd.DataFrame, title: str) -> str:
     mean = smoothed(records["loss"])
     ax.plot(records["step"], records["loss"], color=SKY, linewidth=0.8)
     ax.plot(records["step"], mean, color=BLUE, linewidth=2.2)
-    ax.set_yscale("log")
-    is_wide = records["loss"].max() > 1000 * records["loss"].min()  # no room for more labels
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    loss_scale(ax, records["loss"])
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     light_grid(ax)
     start, end = records["loss"].iloc[0], float(mean.iloc[-1])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tempo_lib.figures.style import (
     BLUE,
@@ -21,6 +21,7 @@ from tempo_lib.presets import Preset, StageNumbers
 
 NUM_PARTS = 4  # compressor, memory tokens, projector, decoder (rows of Table A)
 SMOOTHING_SHARE = 0.05  # of a stage's steps: wide enough to see a trend in noisy batches
+WIDE_RANGE = 1000  # of losses, largest to smallest: beyond it there is no room for more labels
 
 
 def loss_curves(losses_by_stage: Mapping[int, pd.DataFrame], preset: Preset) -> DescribedFigure:
@@ -52,6 +53,15 @@ def smoothed(losses: pd.Series) -> pd.Series:
     return losses.rolling(width, center=True, min_periods=1).mean()
 
 
+def loss_scale(ax: Axes, losses: pd.Series) -> None:
+    """A logarithmic axis whose labels do not touch: a label a decade where there are many."""
+    ax.set_yscale("log")
+    is_wide = losses.max() > WIDE_RANGE * losses.min()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _trains(numbers: StageNumbers) -> str:
     if len(numbers.trainable) == NUM_PARTS:
         return "trains all parts"
@@ -73,10 +83,7 @@ def _curve(ax: Axes, stage: int, records: pd.DataFrame | None) -> str:
     ax.set_xlabel(f"optimiser step (of {len(records)})")
     ax.plot(records["step"], records["loss"], color=SKY, linewidth=0.8, label="each step")
     ax.plot(records["step"], mean, color=BLUE, linewidth=2.2, label="running mean")
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    loss_scale(ax, records["loss"])
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     light_grid(ax)
     ax.annotate(
