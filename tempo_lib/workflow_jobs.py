@@ -190,6 +190,16 @@ def measure_seeds(flow: Workflow, names: str) -> dict[str, Any]:
     return {"model_seeds": seeds, "measurement": flow.shown(path)}
 
 
+def measure_switches(flow: Workflow, _: str) -> dict[str, Any]:
+    """Tables of the recipe and of the trainings that take a departure back."""
+    from tempo_lib.analysis import training_switches
+
+    with bad_input():
+        measured = training_switches.measure(flow.preset, flow.num_questions, progress=True)
+    path = training_switches.write(measured, measurements_folder(flow))
+    return {"trainings": list(training_switches.TRAININGS), "measurement": flow.shown(path)}
+
+
 def measurements_folder(flow: Workflow) -> Path:
     """Among the manifests when the run publishes, else in its own folder."""
     from tempo_lib.analysis.measurements import FOLDER
@@ -210,6 +220,7 @@ JOBS: dict[str, Callable[[Workflow, str], dict[str, Any]]] = {
     "condition": train_condition,
     ALL_CONDITIONS: sum_up_conditions,
     "seeds": measure_seeds,
+    "switches": measure_switches,
 }
 
 

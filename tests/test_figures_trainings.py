@@ -1,11 +1,11 @@
-"""Pictures of training seeds: every seed and the pool are where the tables say."""
+"""Pictures of several trainings: every seed and the pool are where the tables say."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from tempo_lib.figures.training_seeds import LOOKS, POOL, seeds_accuracy, seeds_forest
+from tempo_lib.figures.trainings import LOOKS, POOL, seeds_accuracy, seeds_forest
 
 
 def row(claim, seed, effect, verdict="not shown", **more):
@@ -76,7 +76,7 @@ def test_descriptions_tell_seeds_pools_and_scale():
     assert "preset tiny" in fig.get_suptitle()
     assert "0 +20.0 (shown), 1 -10.0 (reversed), pooled +5.0 (not shown)" in fig.alt_text
     told = seeds_accuracy(accuracies(), "mini-mlvu").alt_text
-    assert "ATA: seed 0 50.0 % (40.0 to 60.0), seed 2 80.0 %" in told
+    assert "ATA: training seed 0 50.0 % (40.0 to 60.0), training seed 2 80.0 %" in told
 
 
 def test_accuracies_have_a_panel_a_variant_and_kinds_in_the_worlds_order():
@@ -91,7 +91,7 @@ def test_no_two_seeds_look_alike_and_too_many_are_refused():
     assert len({look.colour for look in LOOKS}) == len({look.marker for look in LOOKS})
     assert len({look.colour for look in LOOKS}) == len(LOOKS)
     many = pd.DataFrame([row("uniform", str(seed), 0.1) for seed in range(len(LOOKS) + 1)])
-    with pytest.raises(ValueError, match="1 to 5 training seeds, got 6"):
+    with pytest.raises(ValueError, match="1 to 5 trainings, got 6"):
         seeds_forest(many)
 
 

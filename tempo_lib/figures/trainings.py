@@ -1,4 +1,4 @@
-"""Findings of several training seeds side by side: effects of the claims, and accuracies."""
+"""Several trainings of one miniature side by side: effects of the claims, and accuracies."""
 
 import textwrap
 from collections.abc import Sequence
@@ -36,12 +36,17 @@ HEAD_INCHES = 2.1  # title, headings, axis and legend
 POOL = "#CFE6F5"  # a pale sky, behind the seeds
 BAND = "#EAEAEA"  # where a difference counts as none
 PANELS = {AS_PAPER: "as the paper", TOKEN_MATCHED: "at equal tokens"}
+TRAINING_WORDS = {
+    "recipe": "recipe of the kit",
+    "paper-windows": "windows as in the paper",
+    "paper-prompt": "prompt as in the paper",
+}
 VARIANTS = {"ata": "ATA", "no-ata": "all tokens", "ata-two-pass": "ATA, two passes"}
 
 
 @dataclass(frozen=True)
 class Look:
-    """Colour and form of a training seed: no two share either."""
+    """Colour and form of a training: no two share either."""
 
     colour: str
     marker: str
@@ -97,34 +102,52 @@ def seeds_accuracy(table: pd.DataFrame, suite: str, preset: str | None = None) -
     ``table``: as ``analysis.training_seed_tables.accuracy_by_seed`` gives it; lines are 95 %
     intervals. ValueError where no variant of the figure was asked in the suite.
     """
+    seeds = dict.fromkeys(table["model_seed"].astype(str))
+    words = {seed: _seed_words(seed) for seed in seeds}
+    rows = table.assign(training=table["model_seed"].astype(str))
+    return _accuracies(rows, suite, words, "training seed", made_by(preset))
+
+
+def switches_accuracy(
+    table: pd.DataFrame, suite: str, preset: str | None = None
+) -> DescribedFigure:
+    """The same for trainings with one departure taken back, by ``training_switches`` of analysis."""
+    words = {name: TRAINING_WORDS.get(name, name) for name in dict.fromkeys(table["training"])}
+    return _accuracies(table, suite, words, "training", made_by(preset))
+
+
+def _accuracies(
+    table: pd.DataFrame, suite: str, words: dict[str, str], unit: str, made: str
+) -> DescribedFigure:
+    """``words``: what the legend says of each value of the column ``training``."""
     rows = table[(table["suite"] == suite) & table["variant"].isin(list(VARIANTS))]
     if rows.empty:
         known = ", ".join(dict.fromkeys(table["suite"]))
         raise ValueError(f"no accuracies of {', '.join(VARIANTS)} on {suite!r}; known: {known}")
     variants = [name for name in VARIANTS if name in set(rows["variant"])]
-    looks = _looks([str(seed) for seed in dict.fromkeys(rows["model_seed"])])
+    looks = _looks([name for name in words if name in set(rows["training"])])
     sizes = rows.groupby("kind")["n"].max()
     kinds = [kind for kind in (ALL, *KINDS) if kind in sizes.index]
     with new_figure(HEAD_INCHES + 0.55 * len(kinds)) as fig:
         axes = fig.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
         for ax, name in zip(axes, variants, strict=True):
-            _kinds(ax, rows[rows["variant"] == name], kinds, looks)
+            _kinds(ax, rows[rows["variant"] == name], kinds, looks, words)
             ax.set_title(VARIANTS[name])
             ax.set_xlabel("accuracy (%)")
         labels = [f"{'all kinds' if kind == ALL else kind}, n = {sizes[kind]}" for kind in kinds]
         axes[0].set_yticks(np.arange(len(kinds)), labels)
-        handles, words = axes[0].get_legend_handles_labels()
+        handles, shown = axes[0].get_legend_handles_labels()
         legend: dict[str, Any] = {"loc": "outside lower center", "ncols": len(handles)}
-        fig.legend(handles, words, title="95 % intervals; n: questions a seed", **legend)
-        title = f"Accuracy on {suite} by training seed{made_by(preset)}"
+        fig.legend(handles, shown, title=f"95 % intervals; n: questions a {unit}", **legend)
+        title = f"Accuracy on {suite} by {unit}{made}"
         fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
-        fig.alt_text = _describe_accuracy(rows, variants, suite)
+        fig.alt_text = _describe_accuracy(rows, variants, suite, unit, words)
     return fig
 
 
 def _looks(seeds: Sequence[str]) -> dict[str, Look]:
     if not 1 <= len(seeds) <= len(LOOKS):
-        raise ValueError(f"a figure shows 1 to {len(LOOKS)} training seeds, got {len(seeds)}")
+        raise ValueError(f"a figure shows 1 to {len(LOOKS)} trainings, got {len(seeds)}")
     return dict(zip(seeds, LOOKS, strict=False))
 
 
@@ -203,16 +226,18 @@ def _legend(looks: dict[str, Look], pooled: str) -> tuple[list[Any], list[str]]:
     return [*marks, bar], [*map(_seed_words, looks), pooled]
 
 
-def _kinds(ax: Axes, rows: pd.DataFrame, kinds: list[str], looks: dict[str, Look]) -> None:
+def _kinds(
+    ax: Axes, rows: pd.DataFrame, kinds: list[str], looks: dict[str, Look], words: dict[str, str]
+) -> None:
     ax.set_ylim(len(kinds) - 0.5, -0.5)
     for place in range(0, len(kinds), 2):
         ax.axhspan(place - 0.5, place + 0.5, color="#F6F6F6", zorder=0)
     for seed, offset in _offsets(looks, 0.24).items():
-        part = rows[rows["model_seed"].astype(str) == seed]
+        part = rows[rows["training"] == seed]
         y = np.array([kinds.index(kind) for kind in part["kind"]], dtype=float) + offset
         look = looks[seed]
         ax.hlines(y, 100 * part["low"], 100 * part["high"], color=look.colour, linewidth=1.5)
-        ax.plot(100 * part["accuracy"], y, label=_seed_words(seed), zorder=3, **_style(look))
+        ax.plot(100 * part["accuracy"], y, label=words[seed], zorder=3, **_style(look))
     ax.set(xlim=(-4, 104), xticks=(0, 25, 50, 75, 100))
     light_grid(ax, "x")
     ax.spines["left"].set_visible(False)
@@ -243,15 +268,17 @@ def _describe_claims(rows: pd.DataFrame, names: list[str], family: str) -> str:
     return f"Differences of accuracy in points by training seed, {where}. {' '.join(told)}"
 
 
-def _describe_accuracy(rows: pd.DataFrame, variants: list[str], suite: str) -> str:
+def _describe_accuracy(
+    rows: pd.DataFrame, variants: list[str], suite: str, unit: str, words: dict[str, str]
+) -> str:
     told = []
     for name in variants:
         whole = rows[(rows["variant"] == name) & (rows["kind"] == ALL)]
         shares = [
-            f"seed {row.model_seed} {100 * row.accuracy:.1f} % ({100 * row.low:.1f} to "
+            f"{words[row.training]} {100 * row.accuracy:.1f} % ({100 * row.low:.1f} to "
             f"{100 * row.high:.1f})"
             for row in whole.itertuples()
         ]
         told.append(f"{VARIANTS[name]}: {', '.join(shares)}.")
     kinds = rows["kind"].nunique() - 1
-    return f"Accuracy on {suite} by training seed, over {kinds} kinds. {' '.join(told)}"
+    return f"Accuracy on {suite} by {unit}, over {kinds} kinds. {' '.join(told)}"
