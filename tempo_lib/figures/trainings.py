@@ -111,7 +111,7 @@ def seeds_accuracy(table: pd.DataFrame, suite: str, preset: str | None = None) -
 def switches_accuracy(
     table: pd.DataFrame, suite: str, preset: str | None = None
 ) -> DescribedFigure:
-    """The same for trainings with one departure taken back, by ``training_switches`` of analysis."""
+    """The same for trainings with one departure taken back (``analysis.training_switches``)."""
     words = {name: TRAINING_WORDS.get(name, name) for name in dict.fromkeys(table["training"])}
     return _accuracies(table, suite, words, "training", made_by(preset))
 
