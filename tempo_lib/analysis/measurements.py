@@ -102,12 +102,17 @@ def train_command(preset: str, work: str, seed: int, switches: Mapping[str, Any]
 
     ``work``: its folder below ``runs/<preset>``; ``switches``: as cards tell them.
     """
+    home = f"runs/{preset}"
+    return (
+        f"tempo train --from-scratch --seed {seed}{flags(switches)} "
+        f"--work {home}/{work} --bases {home}/train"
+    )
+
+
+def flags(switches: Mapping[str, Any]) -> str:
+    """The options of ``tempo train`` for switches as cards tell them, a space before each."""
     options = ""
     for name, value in switches.items():
         flag = f" --{name.replace('_', '-')}"
         options += flag if value is True else f"{flag} {value:g}"
-    home = f"runs/{preset}"
-    return (
-        f"tempo train --from-scratch --seed {seed}{options} "
-        f"--work {home}/{work} --bases {home}/train"
-    )
+    return options
