@@ -66,9 +66,10 @@ def test_a_difference_is_that_of_the_accuracies(measured):
 
 def test_the_measurement_names_the_commands_that_make_it(measured):
     commands = measured.facts["commands"]
-    assert commands[0] == "tempo train --stage 2 --seed 0 --work runs/tiny/train-recipe"
-    assert commands[1] == commands[0].replace("stage 2", "stage 3")
-    assert "--stage 2 --seed 0 --paper-windows --work runs/tiny/train-paper-windows" in commands[2]
+    assert commands[0].startswith("tempo train --from-scratch --stage 1 --seed 0")
+    assert commands[1] == "tempo train --stage 2 --seed 0 --work runs/tiny/train-recipe"
+    assert commands[2] == commands[1].replace("stage 2", "stage 3")
+    assert "--stage 2 --seed 0 --paper-windows --work runs/tiny/train-paper-windows" in commands[4]
     assert commands[-1] == "python -m tempo_lib.workflow_jobs --preset tiny switches"
     stages = measured.facts["checkpoints"]["paper-prompt"]
     assert stages["stage3"]["switches"] == {"paper_prompt": True}
@@ -79,7 +80,7 @@ def test_a_missing_training_is_named_with_its_command(tmp_path, monkeypatch, cap
     with pytest.raises(CheckpointError, match=r"no training 'paper-prompt'.*--paper-prompt"):
         training_folder("tiny", "paper-prompt")
     assert workflow_jobs.main(["switches"]) == 2
-    assert "make it with `tempo train --stage 2 --seed 0" in capsys.readouterr().err
+    assert "make it with `tempo train --from-scratch --stage 1 --seed 0" in capsys.readouterr().err
 
 
 CARDS = [name.replace("-", "_") for name in TRAININGS]
