@@ -28,7 +28,7 @@ BASES = ("base_decoder", "base_compressor")
 RERANKER = "reranker"  # judges in an evaluation; no stage needs it
 PARTS = (*BASES, RERANKER, *(f"stage{stage}" for stage in STAGES))
 PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
-MANIFESTS = ("paper", "suites", "training")  # measurements are written by runs, so not among them
+MANIFESTS = ("paper", "suites", "training")
 CLIPS, GALLERY = "clips", "gallery"
 CONDITION_DATA, ALL_CONDITIONS = "condition-data", "conditions"
 CONDITION_SEEDS = (0, 1, 2)  # each condition is trained once a seed
@@ -168,11 +168,21 @@ class Workflow:
             for folder in MANIFESTS
             for file in sorted(manifest_path(folder).glob("*.*"))
         ]
-        inputs = [self.shown(notebook.path), *self.code(notebook.source), *manifests]
+        code = self.code(notebook.source)
+        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(code)]
         inputs += self.checkpoint
         if self.only is None or "variants" in notebook.parameters:
             inputs += [self.receipt(f"records-{name}") for name in suites_of(notebook)]
         return inputs
+
+    def measurements(self, code: Iterable[str]) -> list[str]:
+        """Measurements that code reads: they bear its module's name and list their tables' digests.
+
+        What a run itself writes, such as the times of its jobs, has no such module.
+        """
+        modules = {Path(file).stem for file in code}
+        found = sorted(manifest_path("measurements").glob("*.json"))
+        return [self.shown(file) for file in found if file.stem in modules]
 
     @property
     def condition_inputs(self) -> list[str]:

@@ -74,7 +74,21 @@ def test_every_notebook_depends_on_library_manifests_and_checkpoints(repo_root):
         assert "tempo_lib/runs.py" in inputs, notebook.name
         assert "data_manifests/suites/mini-mlvu.yaml" in inputs
         assert any(name.endswith("stage3/model.safetensors") for name in inputs)
-        assert not any(name.startswith("data_manifests/measurements") for name in inputs)
+
+
+def test_a_notebook_depends_on_the_measurements_that_it_reads(repo_root):
+    flow = Workflow(preset=load_preset("tiny"), root=repo_root)
+    read = {}
+    for notebook in find_notebooks(repo_root):
+        inputs = flow.notebook_inputs(notebook)
+        read[notebook.name] = [name for name in inputs if "measurements/" in name]
+    folder = "data_manifests/measurements"
+    assert {name: files for name, files in read.items() if files} == {
+        "23_training_seeds": [f"{folder}/training_seeds.json"],
+        "24_training_switches": [f"{folder}/training_switches.json"],
+        "40_semantic_front_loading": [f"{folder}/conditions.json"],
+        "43_train_your_own": [f"{folder}/conditions.json"],
+    }
 
 
 def test_the_shipped_parts_stand_in_for_those_not_trained_here(flow):
