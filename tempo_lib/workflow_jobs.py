@@ -197,7 +197,8 @@ def measure_switches(flow: Workflow, _: str) -> dict[str, Any]:
     with bad_input():
         measured = training_switches.measure(flow.preset, flow.num_questions, progress=True)
     path = training_switches.write(measured, measurements_folder(flow))
-    return {"trainings": list(training_switches.TRAININGS), "measurement": flow.shown(path)}
+    names = [training.name for training in training_switches.TRAININGS]
+    return {"trainings": names, "measurement": flow.shown(path)}
 
 
 def measurements_folder(flow: Workflow) -> Path:

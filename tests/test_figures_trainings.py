@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from tempo_lib.figures.trainings import LOOKS, POOL, seeds_accuracy, seeds_forest
+from tempo_lib.figures.trainings import (
+    LOOKS,
+    POOL,
+    seeds_accuracy,
+    seeds_forest,
+    switches_forest,
+)
 
 
 def row(claim, seed, effect, verdict="not shown", **more):
@@ -39,6 +45,19 @@ def accuracies():
         for seed, share in ((0, 0.5), (2, 0.8))
         for name in ("ata", "no-ata", "merge")
         for kind in ("all", "after", "needle")
+    ]
+    return pd.DataFrame(rows)
+
+
+def differences():
+    effects = (("0", 0.1), ("1", -0.08), ("pooled", 0.01))
+    rows = [
+        {"training": "paper-prompt", "longer": 4.0, "model_seed": seed, "suite": "all", "n": 12}
+        | {"variant": name, "kind": kind, "difference": value}
+        | {"low": value - 0.03, "high": value + 0.03}
+        for seed, value in effects
+        for name in ("ata", "no-ata")
+        for kind in ("all", "needle")
     ]
     return pd.DataFrame(rows)
 
@@ -87,6 +106,22 @@ def test_accuracies_have_a_panel_a_variant_and_kinds_in_the_worlds_order():
     np.testing.assert_allclose(marks(fig.axes[1])["training seed 2"].get_xdata(), [80] * 3)
 
 
+def test_trainings_minus_the_recipe_have_a_row_each_and_the_pool_is_a_bar():
+    fig = switches_forest(differences(), "tiny")
+    assert [ax.get_title(loc="left") for ax in fig.axes] == ["ATA", "all tokens"]
+    ax = fig.axes[0]
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[0] == "prompt as in the paper\n4 times as long, seed 0"
+    assert labels[2].endswith("all seeds")
+    drawn = [line for line in ax.lines if line.get_marker() == LOOKS[0].marker]
+    np.testing.assert_allclose(
+        [(*m.get_xdata(), *m.get_ydata()) for m in drawn], [(10, 0), (-8, 1)]
+    )
+    (bar,) = [c for c in ax.collections if to_rgba(POOL) in map(tuple, c.get_facecolor())]
+    assert sorted(set(np.round(bar.get_paths()[0].vertices[:, 0], 6))) == [-2.0, 4.0]
+    assert "seed 1 -8.0 (-11.0 to -5.0)" in fig.alt_text
+
+
 def test_no_two_seeds_look_alike_and_too_many_are_refused():
     assert len({look.colour for look in LOOKS}) == len({look.marker for look in LOOKS})
     assert len({look.colour for look in LOOKS}) == len(LOOKS)
@@ -100,10 +135,13 @@ def test_what_the_tables_do_not_hold_is_named():
         seeds_forest(claims(), family="mini")
     with pytest.raises(ValueError, match="'mini'; known: mini-mlvu"):
         seeds_accuracy(accuracies(), "mini")
+    with pytest.raises(ValueError, match="no differences of ata"):
+        switches_forest(differences().assign(suite="mini"))
 
 
 def test_letters_are_large_enough_and_nothing_is_cut_off():
-    for fig in (seeds_forest(claims()), seeds_accuracy(accuracies(), "mini-mlvu")):
+    drawn = (seeds_forest(claims()), seeds_accuracy(accuracies(), "mini-mlvu"))
+    for fig in (*drawn, switches_forest(differences())):
         sizes = [t.get_fontsize() for t in fig.findobj(lambda a: hasattr(a, "get_fontsize"))]
         assert fig.get_figwidth() == 10 and min(sizes) >= 12
         fig.draw_without_rendering()

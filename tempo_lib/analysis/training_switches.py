@@ -2,12 +2,12 @@
 
 The paper trains on windows of 4 frames under the standard prompt alone. The miniature's recipe
 departs from both in stages 2 and 3, and ``tempo train`` has a switch that takes each departure
-back. Three trainings of equal seed and length, begun from one stage 1, are asked the
-same questions.
+back. A training is compared with the recipe's of equal seed, length and base models; one seed at
+the preset's length, and the prompt also in all seeds at the length of the shipped weights.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from tempo_lib.analysis.cards import read_card
-from tempo_lib.analysis.claims_table import accuracies, answers_of_seeds
+from tempo_lib.analysis.claims_table import accuracies, answers_of_seeds, seed_checkpoint
 from tempo_lib.analysis.measurements import (
     flags,
     provenance,
     read_measurement,
+    train_command,
     write_measurement,
 )
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
+from tempo_lib.analysis.training_seed_tables import POOLED
+from tempo_lib.checkpoints import CheckpointError
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
 from tempo_lib.evaluation.metrics import ALL_KINDS, compare
 from tempo_lib.evaluation.suites import SUITES, load_suite
@@ -34,23 +36,54 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NAME = "training_switches"
-RECIPE = "recipe"
+RECIPE, WINDOWS, PROMPT = "recipe", "paper-windows", "paper-prompt"
 # what the cards of a training tell: the switches that are not as usual
-TRAININGS: dict[str, dict[str, Any]] = {
+SWITCHES: dict[str, dict[str, Any]] = {
     RECIPE: {},
-    "paper-windows": {"paper_windows": True},
-    "paper-prompt": {"paper_prompt": True},
+    WINDOWS: {"paper_windows": True},
+    PROMPT: {"paper_prompt": True},
 }
-VARIANTS = ("no-ata", "ata", "ata-two-pass")  # two-pass: memories read under the standard prompt
-SEED = 0
+USUAL, LONGER = 1.0, 4.0  # lengths: the preset's own, and that of the shipped weights
+SEEDS = (0, 1, 2)
 TOUCHED = (2, 3)  # the stages that a switch changes
-BEFORE = "stage1"
+VARIANTS = ("no-ata", "ata", "ata-two-pass")  # two-pass: memories read under the standard prompt
+COMPARED = ["training", "longer"]  # columns that name what is set against the recipe
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stages 0 to 3 with a name of ``SWITCHES``; ``longer`` and ``seed`` as in ``tempo train``."""
+
+    switch: str
+    longer: float = USUAL
+    seed: int = 0
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """As cards tell them."""
+        length = {} if self.longer == USUAL else {"longer": self.longer}
+        return {**SWITCHES[self.switch], **length}
+
+    @property
+    def name(self) -> str:
+        """Of its folder below ``runs/<preset>``, and in the facts of the measurement."""
+        if self.longer == USUAL:
+            return f"train-{self.switch}"
+        own = "" if self.switch == RECIPE else f"{self.switch}-"
+        return f"train-{own}seed{self.seed}"
+
+
+TRAININGS = (
+    *(Training(switch) for switch in SWITCHES),
+    *(Training(switch, LONGER, seed) for switch in (RECIPE, PROMPT) for seed in SEEDS),
+)
 
 
 @dataclass(frozen=True)
 class SwitchMeasurement:
-    """accuracy: rows (training, suite, variant, kind) with n, accuracy, low, high and tokens;
-    differences: rows (training, suite, variant, kind), a training minus the recipe."""
+    """accuracy: rows (training, longer, model_seed, suite, variant, kind) with n, accuracy, low,
+    high and tokens; differences: such rows of a training minus the recipe, ``POOLED`` for a seed
+    where there are several."""
 
     accuracy: "pd.DataFrame"
     differences: "pd.DataFrame"
@@ -70,24 +103,24 @@ def measure(
 
     started = time.monotonic()
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    places = {name: training_folder(numbers.name, name) for name in TRAININGS}
+    places = {training: training_folder(numbers, training) for training in TRAININGS}
     check_equal(places)
-    models = {name: Tempo.from_pretrained(place) for name, place in places.items()}
+    models = {training: Tempo.from_pretrained(place) for training, place in places.items()}
     suites = [load_suite(numbers, name, num_questions=num_questions) for name in SUITES]
     total = len(models) * sum(suite.num_questions for suite in suites)
     parts = []
     with tqdm(total=total, unit="question", disable=None if progress else True) as bar:
-        for name, model in models.items():
+        for training, model in models.items():
             for suite in suites:
-                bar.set_description(f"{name}, {suite.name}")
-                answers = answers_of_seeds({SEED: model}, [suite], VARIANTS, seed)
-                parts.append(answers.assign(training=name))
+                bar.set_description(f"{training.name}, {suite.name}")
+                answers = answers_of_seeds({training.seed: model}, [suite], VARIANTS, seed)
+                parts.append(answers.assign(training=training.switch, longer=training.longer))
                 bar.update(suite.num_questions)
     answers = pd.concat(parts, ignore_index=True)
     facts = {
         "preset": numbers.name,
-        **provenance(models, suites),
-        "commands": [*_training(numbers.name), _measuring(numbers.name)],
+        **provenance({training.name: model for training, model in models.items()}, suites),
+        "commands": [*_trained(numbers.name, TRAININGS), _measuring(numbers.name)],
         "seed": seed,
         "variants_asked": list(VARIANTS),
         "seconds": round(time.monotonic() - started, 1),
@@ -95,65 +128,75 @@ def measure(
     return SwitchMeasurement(accuracy_table(answers), differences(answers, seed), facts)
 
 
-def training_folder(preset: str, name: str) -> Path:
-    """Stage 3 of a training; CheckpointError, with the command that trains it, without one."""
-    folder = project_root() / "runs" / preset / f"train-{name}" / MAIN_CHECKPOINT
+def training_folder(preset: Preset, training: Training) -> Path:
+    """Stage 3 of a training; CheckpointError, with the commands that train it, without one."""
+    if training.switch == RECIPE and training.longer == LONGER:
+        return Path(seed_checkpoint(preset, training.seed))
+    folder = project_root() / "runs" / preset.name / training.name / MAIN_CHECKPOINT
     if not (folder / "card.json").is_file():
-        command = " && ".join(_commands(preset, name))
-        raise CheckpointError(f"no training {name!r} at {folder}; make it with `{command}`")
+        command = " && ".join(_commands(preset.name, training))
+        raise CheckpointError(f"no training at {folder}; make it with `{command}`")
     return folder
 
 
-def check_equal(places: Mapping[str, Path]) -> None:
-    """ValueError unless the cards differ in their own switch alone, and seeds not at all."""
-    cards = {name: read_card(place) for name, place in places.items()}
-    for name, card in cards.items():
-        switches = dict(card.get("switches") or {})
-        own = {key: switches.pop(key, None) for key in TRAININGS[name]}
-        shared = dict(cards[RECIPE].get("switches") or {})
-        if own != TRAININGS[name] or switches != shared or card["seed"] != cards[RECIPE]["seed"]:
+def check_equal(places: Mapping[Training, Path]) -> None:
+    """ValueError unless each card tells the switches, length and seed of its training."""
+    for training, place in places.items():
+        card = read_card(place)
+        found = dict(card.get("switches") or {})
+        if found != training.switches or card["seed"] != training.seed:
             raise ValueError(
-                f"{places[name]} was trained with seed {card['seed']} and "
-                f"{card.get('switches') or 'no switches'}; {name!r} must differ from the recipe "
-                f"(seed {cards[RECIPE]['seed']}, {shared or 'no switches'}) in "
-                f"{', '.join(TRAININGS[name]) or 'nothing'} alone"
+                f"{place} was trained with seed {card['seed']} and {found or 'no switches'}; "
+                f"{training.switch!r} is compared with its equals alone: seed {training.seed}, "
+                f"{training.switches or 'no switches'}"
             )
 
 
 def accuracy_table(answers: "pd.DataFrame") -> "pd.DataFrame":
-    """``accuracies`` of every training, with its name in front."""
+    """``accuracies`` of every training, with what it is in front."""
     import pandas as pd
 
     tables = []
-    for name, part in answers.groupby("training", sort=False):
+    for place, part in answers.groupby([*COMPARED, "model_seed"], sort=False):
         found = accuracies(part)
-        found.insert(0, "training", name)
+        for column, value in zip((*COMPARED, "model_seed"), place, strict=True):
+            found.insert(found.columns.get_loc("suite"), column, value)
         tables.append(found)
     return pd.concat(tables, ignore_index=True)
 
 
 def differences(answers: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
-    """Each training minus the recipe on the same questions: n, difference, low, high, p_value.
+    """Each training minus its equal on the same questions: n, difference, low, high, p_value.
 
-    Intervals of 95 % and sign-flip tests are clustered by video, as in ``metrics.compare``.
+    Intervals of 95 % and sign-flip tests are clustered by video, as in ``metrics.compare``; of
+    seeds pooled they speak of other videos under these models, not of other seeds.
     """
     import pandas as pd
 
-    rows = []
-    names = list(dict.fromkeys(answers["suite"]))
-    suites = [ALL_KINDS, *(names if len(names) > 1 else ())]
-    for name in list(TRAININGS)[1:]:
-        pair = answers[answers["training"].isin([RECIPE, name])]
-        for suite in suites:
-            of_suite = pair if suite == ALL_KINDS else pair[pair["suite"] == suite]
-            for variant, part in of_suite.groupby("variant", sort=False):
-                for kind in (ALL_KINDS, *dict.fromkeys(sorted(part["kind"]))):
-                    asked = part if kind == ALL_KINDS else part[part["kind"] == kind]
-                    asked = asked.assign(variant=asked["training"])
-                    found = compare(asked, name, RECIPE, seed)
-                    place = {"training": name, "suite": suite, "variant": variant, "kind": kind}
-                    rows.append({**place, **vars(found)})
-    return pd.DataFrame(rows)
+    tables = []
+    for (name, longer), part in answers.groupby(COMPARED, sort=False):
+        if name == RECIPE:
+            continue
+        equal = answers[(answers["training"] == RECIPE) & (answers["longer"] == longer)]
+        seeds = list(dict.fromkeys(part["model_seed"]))
+        for model_seed in (*seeds, *([POOLED] if len(seeds) > 1 else ())):
+            pair = pd.concat([equal, part])
+            pair = pair[pair["model_seed"].isin(seeds if model_seed == POOLED else [model_seed])]
+            place = {"training": name, "longer": longer, "model_seed": str(model_seed)}
+            tables += [{**place, **row} for row in _compared(pair, str(name), seed)]
+    return pd.DataFrame(tables)
+
+
+def _compared(pair: "pd.DataFrame", name: str, seed: int) -> Iterable[dict[str, Any]]:
+    """Rows (suite, variant, kind): a training minus the recipe, suites and kinds also as one."""
+    names = list(dict.fromkeys(pair["suite"]))
+    for suite in (ALL_KINDS, *(names if len(names) > 1 else ())):
+        of_suite = pair if suite == ALL_KINDS else pair[pair["suite"] == suite]
+        for variant, part in of_suite.groupby("variant", sort=False):
+            for kind in (ALL_KINDS, *dict.fromkeys(sorted(part["kind"]))):
+                asked = part if kind == ALL_KINDS else part[part["kind"] == kind]
+                found = compare(asked.assign(variant=asked["training"]), name, RECIPE, seed)
+                yield {"suite": suite, "variant": variant, "kind": kind, **vars(found)}
 
 
 def write(measured: SwitchMeasurement, folder: Path) -> Path:
@@ -168,18 +211,21 @@ def read(preset: str, folder: Path | None = None) -> SwitchMeasurement:
     return SwitchMeasurement(tables["accuracy"], tables["differences"], facts)
 
 
-def _commands(preset: str, name: str) -> list[str]:
-    """Stages 0 and 1 as the checkpoint at hand was trained, then those that a switch touches."""
-    work = f"--work runs/{preset}/train-{name}"
-    shared = flags(read_card(Path(find_checkpoint(preset, BEFORE)))["switches"])
-    first = f"tempo train --from-scratch --stage 1 --seed {SEED}{shared} {work}"
-    own = f"--seed {SEED}{flags(TRAININGS[name])} {work}"
+def _commands(preset: str, training: Training) -> list[str]:
+    """One for a long training. The others share its stages 0 and 1: no switch changes those."""
+    if training.longer == LONGER:
+        return [train_command(preset, training.name, training.seed, training.switches)]
+    seed, work = f"--seed {training.seed}", f"--work runs/{preset}/{training.name}"
+    first = f"tempo train --from-scratch --stage 1 {seed}{flags({'longer': LONGER})} {work}"
+    own = f"{seed}{flags(training.switches)} {work}"
     bases = f"--bases runs/{preset}/train"
     return [f"{first} {bases}", *(f"tempo train --stage {stage} {own}" for stage in TOUCHED)]
 
 
-def _training(preset: str) -> list[str]:
-    return [command for name in TRAININGS for command in _commands(preset, name)]
+def _trained(preset: str, trainings: Sequence[Training]) -> list[str]:
+    """How all of them were trained but the shipped weights, whose manifest tells it."""
+    made = [training for training in trainings if training != Training(RECIPE, LONGER, SEEDS[0])]
+    return [command for training in made for command in _commands(preset, training)]
 
 
 def _measuring(preset: str) -> str:

@@ -111,9 +111,76 @@ def seeds_accuracy(table: pd.DataFrame, suite: str, preset: str | None = None) -
 def switches_accuracy(
     table: pd.DataFrame, suite: str, preset: str | None = None
 ) -> DescribedFigure:
-    """The same for trainings with one departure taken back (``analysis.training_switches``)."""
+    """The same for trainings with one departure taken back, of one length and seed.
+
+    ``table``: accuracies as ``analysis.training_switches`` gives them.
+    """
     words = {name: TRAINING_WORDS.get(name, name) for name in dict.fromkeys(table["training"])}
     return _accuracies(table, suite, words, "training", made_by(preset))
+
+
+def switches_forest(table: pd.DataFrame, preset: str | None = None) -> DescribedFigure:
+    """A row a training, a panel a variant: its accuracy minus that of its equal by the recipe.
+
+    ``table``: differences as ``analysis.training_switches`` gives them, all suites and kinds
+    together; lines are 95 % intervals, seeds pooled are drawn as a bar. ValueError without rows.
+    """
+    rows = table[(table["suite"] == ALL) & (table["kind"] == ALL)]
+    variants = [name for name in VARIANTS if name in set(rows["variant"])]
+    if not variants:
+        raise ValueError(f"no differences of {', '.join(VARIANTS)} over all suites and kinds")
+    rows = rows.assign(label=[_training_words(row) for row in rows.itertuples()])
+    names = list(dict.fromkeys(rows["label"]))
+    with new_figure(HEAD_INCHES + ROW_INCHES * len(names)) as fig:
+        axes = fig.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
+        for ax, variant in zip(axes, variants, strict=True):
+            _minus_recipe(ax, rows[rows["variant"] == variant], names)
+            ax.set_title(VARIANTS[variant])
+            ax.set_xlabel("minus the recipe (points)")
+        axes[0].set_yticks(np.arange(len(names)), names)
+        n = sorted(set(rows.loc[rows["model_seed"] != POOLED, "n"]))
+        asked = f"95 % intervals; n = {' to '.join(map(str, n))} questions a training"
+        fig.legend([], [], title=asked, loc="outside lower center")
+        title = f"Trainings minus the recipe of equal length and seed{made_by(preset)}"
+        fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
+        fig.alt_text = _describe_differences(rows, variants)
+    return fig
+
+
+def _minus_recipe(ax: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.axvline(0, color=BLACK, linewidth=1)
+    for row in rows.itertuples():
+        y = names.index(row.label)
+        low, middle, high = (100 * value for value in (row.low, row.difference, row.high))
+        if row.model_seed == POOLED:
+            ax.fill_betweenx([y - 0.34, y + 0.34], low, high, color=POOL, zorder=1)
+            ax.vlines(middle, y - 0.34, y + 0.34, color=SKY, linewidth=3, zorder=2)
+        else:
+            ax.hlines(y, low, high, color=VERMILLION, linewidth=1.5)
+            ax.plot(middle, y, zorder=3, **_style(LOOKS[0]))
+    light_grid(ax, "x")
+    ax.spines["left"].set_visible(False)
+
+
+def _training_words(row: Any) -> str:
+    """Two lines: the departure taken back, then length and seed."""
+    switch = TRAINING_WORDS.get(row.training, row.training)
+    length = "preset's length" if row.longer == 1 else f"{row.longer:g} times as long"
+    which = "all seeds" if row.model_seed == POOLED else f"seed {row.model_seed}"
+    return f"{switch}\n{length}, {which}"
+
+
+def _describe_differences(rows: pd.DataFrame, variants: list[str]) -> str:
+    told = []
+    for name in variants:
+        found = [
+            f"{' '.join(row.label.split())} {100 * row.difference:+.1f} "
+            f"({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+            for row in rows[rows["variant"] == name].itertuples()
+        ]
+        told.append(f"{VARIANTS[name]}: {'; '.join(found)}.")
+    return f"Accuracy minus the recipe's, points, all suites together. {' '.join(told)}"
 
 
 def _accuracies(
