@@ -13,6 +13,7 @@ from tempo_lib.analysis.training_switches import (
     LONGER,
     PROMPT,
     RECIPE,
+    SEEDS,
     TRAININGS,
     WINDOWS,
     Training,
@@ -109,7 +110,7 @@ def test_the_seeds_of_one_length_are_pooled_over_all_their_answers(measured):
     rows = measured.differences
     pooled = rows[rows["model_seed"] == POOLED]
     assert set(pooled["training"]) == {PROMPT} and set(pooled["longer"]) == {LONGER}
-    assert set(pooled.loc[pooled["kind"] == "all", "n"]) == {18}
+    assert set(pooled.loc[pooled["kind"] == "all", "n"]) == {6 * len(SEEDS)}
 
 
 def test_the_measurement_names_the_commands_that_make_it(measured):
@@ -118,8 +119,8 @@ def test_the_measurement_names_the_commands_that_make_it(measured):
     assert commands[1] == "tempo train --stage 2 --seed 0 --work runs/tiny/train-recipe"
     assert commands[2] == commands[1].replace("stage 2", "stage 3")
     assert "--stage 2 --seed 0 --paper-windows --work runs/tiny/train-paper-windows" in commands[4]
-    work = "--work runs/tiny/train-paper-prompt-seed2 --bases runs/tiny/train"
-    assert f"tempo train --from-scratch --seed 2 --paper-prompt --longer 4 {work}" in commands
+    work = "--work runs/tiny/train-paper-prompt-seed1 --bases runs/tiny/train"
+    assert f"tempo train --from-scratch --seed 1 --paper-prompt --longer 4 {work}" in commands
     assert commands[-1] == "python -m tempo_lib.workflow_jobs --preset tiny switches"
     stages = measured.facts["checkpoints"]["train-paper-prompt-seed1"]
     assert stages["stage3"]["switches"] == {"paper_prompt": True, "longer": 4.0}

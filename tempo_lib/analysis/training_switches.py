@@ -3,7 +3,7 @@
 The paper trains on windows of 4 frames under the standard prompt alone. The miniature's recipe
 departs from both in stages 2 and 3, and ``tempo train`` has a switch that takes each departure
 back. A training is compared with the recipe's of equal seed, length and base models; one seed at
-the preset's length, and the prompt also in all seeds at the length of the shipped weights.
+the preset's length, and the prompt in several at the length of the shipped weights.
 """
 
 import time
@@ -44,7 +44,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     PROMPT: {"paper_prompt": True},
 }
 USUAL, LONGER = 1.0, 4.0  # lengths: the preset's own, and that of the shipped weights
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)  # of the long trainings
 TOUCHED = (2, 3)  # the stages that a switch changes
 VARIANTS = ("no-ata", "ata", "ata-two-pass")  # two-pass: memories read under the standard prompt
 COMPARED = ["training", "longer"]  # columns that name what is set against the recipe
