@@ -175,7 +175,7 @@ def _describe_differences(rows: pd.DataFrame, variants: list[str]) -> str:
     told = []
     for name in variants:
         found = [
-            f"{' '.join(row.label.split())} {100 * row.difference:+.1f} "
+            f"{', '.join(row.label.splitlines())} {100 * row.difference:+.1f} "
             f"({100 * row.low:+.1f} to {100 * row.high:+.1f})"
             for row in rows[rows["variant"] == name].itertuples()
         ]
