@@ -125,6 +125,7 @@ def _execute(
                 language="python",
                 cwd=path.parent,
                 execution_timeout=timeout,
+                shutdown_kernel="immediate",  # nothing is left to tidy up; asking it takes a second
             )
     except PapermillExecutionError as error:
         last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
