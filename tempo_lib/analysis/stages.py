@@ -8,8 +8,9 @@ import torch
 
 from tempo_lib import prompts
 from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy_table, compare
-from tempo_lib.evaluation.suites import Suite
+from tempo_lib.evaluation.suites import Suite, SuiteVideo
 from tempo_lib.evaluation.variants import Variant, get_variant
+from tempo_lib.greedy import greedy_answers
 from tempo_lib.model import Tempo
 from tempo_lib.training.stages import STAGES
 from tempo_lib.world.corpus_specs import SUITE_SECONDS
@@ -48,6 +49,7 @@ def named_by_stage(answers: "pd.DataFrame") -> "pd.DataFrame":
     return answers.assign(variant=answers["variant"].replace(stage_of))
 
 
+@torch.no_grad()
 def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
     """Ask the decoder every question of a suite with time tags and no memory tokens.
 
@@ -56,19 +58,20 @@ def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    asked = [(video, question) for video in suite.videos for question in video.questions]
+    embeds = [_without_memories(model, suite, video, each.asked.text) for video, each in asked]
+    new, text = model.config.max_new_tokens, model.encoder
+    answers = greedy_answers(model.decoder, embeds, new, text.special(prompts.IM_END))
     rows = []
-    for video in suite.videos:
-        count = num_segments(video.story.num_frames, suite.window)
-        seconds = [segment_seconds(index, suite.window) for index in range(count)]
-        for question in video.questions:
-            asked = question.asked
-            prediction = answer_from_tags(model, seconds, asked.text)
-            row: dict[str, Any] = {"suite": suite.name, "world_seed": suite.world_seed}
-            row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": question.id}
-            row |= {"kind": asked.kind, "form": "choice" if asked.options else "open"}
-            row |= {"question": asked.text, "answer": asked.answer, "prediction": prediction}
-            row |= {"start": asked.start, "stop": asked.stop, "tokens_used": 0, "auc": np.nan}
-            rows.append({**row, "correct": is_correct(asked, prediction)})
+    for (video, each), ids in zip(asked, answers, strict=True):
+        question = each.asked
+        prediction = text.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        row: dict[str, Any] = {"suite": suite.name, "world_seed": suite.world_seed}
+        row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": each.id}
+        row |= {"kind": question.kind, "form": "choice" if question.options else "open"}
+        row |= {"question": question.text, "answer": question.answer, "prediction": prediction}
+        row |= {"start": question.start, "stop": question.stop, "tokens_used": 0, "auc": np.nan}
+        rows.append({**row, "correct": is_correct(question, prediction)})
     return pd.DataFrame(rows)
 
 
@@ -99,22 +102,12 @@ def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     return table.assign(finding=np.where(reached, "reached", "not reached"))
 
 
-@torch.no_grad()
-def answer_from_tags(model: Tempo, seconds: list[float], question: str) -> str:
-    """The decoder's greedy answer to its usual prompt with every memory token left out."""
+def _without_memories(model: Tempo, suite: Suite, video: SuiteVideo, question: str) -> torch.Tensor:
+    """The decoder's usual prompt (L, D) with every memory token left out."""
     text = model.encoder
     ids = text.ids(prompts.system_parts(model.config.decoder_system_prompt))
-    for second in seconds:
-        ids += text.words(prompts.timestamp(second))
+    for index in range(num_segments(video.story.num_frames, suite.window)):
+        ids += text.words(prompts.timestamp(segment_seconds(index, suite.window)))
     ids += text.ids(prompts.question_parts(question))
-    ids_1L = torch.tensor([ids], device=model.device)
-    embeds = model.embed(ids_1L, torch.zeros(0, model.projector.in_features, dtype=model.dtype))
-    new_ids = model.decoder.generate(
-        inputs_embeds=embeds,
-        attention_mask=torch.ones_like(ids_1L),
-        max_new_tokens=model.config.max_new_tokens,
-        do_sample=False,
-        eos_token_id=text.special(prompts.IM_END),
-        pad_token_id=text.special(prompts.END_OF_TEXT),
-    )[0].tolist()
-    return text.tokenizer.decode(new_ids, skip_special_tokens=True).strip()
+    none_0D = torch.zeros(0, model.projector.in_features, dtype=model.dtype, device=model.device)
+    return model.embed(torch.tensor([ids], device=model.device), none_0D)[0]

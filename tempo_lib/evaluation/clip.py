@@ -13,11 +13,12 @@ import torch
 from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
-from tempo_lib.evaluation.suites import SuiteVideo
+from tempo_lib.evaluation.suites import SuiteQuestion, SuiteVideo
 from tempo_lib.evaluation.variants import ScoreSource
 from tempo_lib.greedy import Cut, decode_many
 from tempo_lib.model import Tempo
 from tempo_lib.session import VideoSession
+from tempo_lib.world.questions import Question, is_relevant
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class SharedClip:
         self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
         self._logits: dict[tuple[int, str, str, str], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
+        self._relevant: dict[tuple[str, int], list[int] | None] = {}
 
     @property
     def video(self) -> SuiteVideo:
@@ -78,6 +80,13 @@ class SharedClip:
             self._logits[key] = judge.logits(question, prompt)
         return self._logits[key]
 
+    def relevant(self, question: SuiteQuestion, num_frames: int) -> list[int] | None:
+        """1 for each segment that shows an asked actor; None where the story does not tell."""
+        key = (question.id, num_frames)
+        if key not in self._relevant:
+            self._relevant[key] = self._find_relevant(question.asked, num_frames)
+        return self._relevant[key]
+
     def answers(self, requests: Sequence[Request]) -> list[str]:
         """Texts of the answers, in the order of ``requests``; equal requests are decoded once."""
         keys = [self._key(request) for request in requests]
@@ -94,6 +103,15 @@ class SharedClip:
             texts = decode_many(todo[group[0]].model, question, cuts)
             self._texts.update(zip(group, texts, strict=True))
         return [self._texts[key] for key in keys]
+
+    def _find_relevant(self, asked: Question, num_frames: int) -> list[int] | None:
+        story, numbers = self.video.story, self.model.config.video_numbers
+        if not asked.actors or num_frames != story.num_frames:
+            return None
+        return [
+            int(is_relevant(asked, story, start, start + numbers.window))
+            for start in range(0, num_frames, numbers.stride)
+        ]
 
     def _cut(self, request: Request) -> Cut:
         memories = self.memories(request.question, request.prompt, request.num_frames)
@@ -112,6 +130,7 @@ class SharedClip:
         self._memories.clear()
         self._logits.clear()
         self._texts.clear()
+        self._relevant.clear()
 
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:

@@ -133,9 +133,8 @@ def floor_commonest(questions: Sequence[Question]) -> float:
     """
     right = 0
     for kind, is_choice in {(question.kind, bool(question.options)) for question in questions}:
-        same = [q for q in questions if (q.kind, bool(q.options)) == (kind, is_choice)]
-        tried = {question.answer for question in same} | (set(LETTERS) if is_choice else set())
-        right += max(sum(is_correct(q, text) for q in same) for text in tried)
+        same = (q for q in questions if (q.kind, bool(q.options)) == (kind, is_choice))
+        right += _right_with_one_answer(tuple(same))
     return right / len(questions)
 
 
@@ -244,6 +243,14 @@ def student_t(degrees: int, confidence: float = CONFIDENCE) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return sum(term / degrees**power for power, term in enumerate(terms))
+
+
+@lru_cache(maxsize=1024)  # a table asks the same questions of every variant
+def _right_with_one_answer(questions: tuple[Question, ...]) -> int:
+    """Most of the questions, all of one kind and form, that one and the same answer gets right."""
+    tried = {question.answer for question in questions}
+    tried |= set(LETTERS) if questions[0].options else set()
+    return max(sum(is_correct(question, text) for question in questions) for text in tried)
 
 
 def _by_video(value_Q: np.ndarray, video_Q: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

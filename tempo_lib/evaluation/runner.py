@@ -25,7 +25,7 @@ from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model import Tempo
 from tempo_lib.runs import project_root
-from tempo_lib.world.questions import is_correct, is_relevant
+from tempo_lib.world.questions import is_correct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,7 +196,7 @@ def _record(
 ) -> Record:
     row, asked = job.variant, question.asked
     memories = clip.memories(asked.text, row.prompt, spent.num_frames)
-    relevant = _relevant(job.model, clip.video, question, spent.num_frames)
+    relevant = clip.relevant(question, spent.num_frames)
     scores_N = spent.logits_N.sigmoid()
     return Record(
         suite=suite.name,
@@ -232,17 +232,3 @@ def _record(
 def _decimals(values_N: torch.Tensor) -> list[float]:
     """The shortest decimals that give the same float32 back."""
     return [float(str(np.float32(value))) for value in values_N.tolist()]
-
-
-def _relevant(
-    model: Tempo, video: SuiteVideo, question: SuiteQuestion, num_frames: int
-) -> list[int] | None:
-    """1 for each segment that shows an asked actor; None where the story does not tell."""
-    story, asked = video.story, question.asked
-    if not asked.actors or num_frames != story.num_frames:
-        return None
-    numbers = model.config.video_numbers
-    return [
-        int(is_relevant(asked, story, start, start + numbers.window))
-        for start in range(0, num_frames, numbers.stride)
-    ]
