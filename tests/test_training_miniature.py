@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tempo_lib.training.miniature import (
     BASES,
     RERANKER,
     Miniature,
+    base_seed,
     corpus_spec,
     starting_model,
     take_bases,
@@ -29,7 +31,8 @@ TINY = load_preset("tiny")
 def finished_bases(folder, seed=0):
     for name in (*BASES, RERANKER):
         (folder / name).mkdir(parents=True)
-        (folder / name / "card.json").write_text(f'{{"seed": {seed}}}')
+        own = base_seed(Miniature(TINY, folder, seed=seed), name)
+        (folder / name / "card.json").write_text(f'{{"seed": {own}}}')
         (folder / name / "model.safetensors").write_bytes(name.encode())
 
 
@@ -67,6 +70,15 @@ def test_only_bases_that_were_taken_over_may_have_another_seed(tmp_path):
     check_seed(Miniature(TINY, tmp_path / "work", seed=1, bases=tmp_path / "work"))
     with pytest.raises(InputError, match="was made with seed 0, not 1"):
         check_seed(Miniature(TINY, tmp_path / "work", seed=1))
+
+
+def test_a_run_goes_on_from_its_own_base_models(tmp_path):
+    finished_bases(tmp_path, seed=3)
+    assert json.loads((tmp_path / RERANKER / "card.json").read_text())["seed"] != 3
+    check_seed(Miniature(TINY, tmp_path, seed=3))
+    (tmp_path / RERANKER / "card.json").write_text('{"seed": 3}')
+    with pytest.raises(InputError, match="was made with seed 3, not"):
+        check_seed(Miniature(TINY, tmp_path, seed=3))
 
 
 def test_bases_without_from_scratch_are_refused(tmp_path):

@@ -19,6 +19,7 @@ from tempo_lib.training.miniature import (
     BASES,
     RERANKER,
     Miniature,
+    base_seed,
     make_corpus,
     make_stage,
     starting_model,
@@ -156,18 +157,18 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
 
 def check_seed(mini: Miniature) -> None:
     """InputError when the work folder grew from another seed: its finished parts would be kept."""
-    made = (
-        (*BASES, RERANKER) if mini.bases is None else ()
-    )  # base models taken over keep their own seed
-    cards = [mini.folder(name) / "card.json" for name in (*made, *map("stage{}".format, STAGES))]
-    corpora = [mini.folder("corpora") / f"stage{stage}" / "corpus.json" for stage in STAGES]
-    for path in (*cards, *corpora):
+    # base models taken over keep their own seed
+    made = (*BASES, RERANKER) if mini.bases is None else ()
+    seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made}
+    seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in STAGES}
+    seeds |= {mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed for stage in STAGES}
+    for path, needed in seeds.items():
         if not path.is_file():
             continue
-        seed = json.loads(path.read_text(encoding="utf-8")).get("seed", mini.seed)
-        if seed != mini.seed:
+        seed = json.loads(path.read_text(encoding="utf-8")).get("seed", needed)
+        if seed != needed:
             raise InputError(
-                f"{path.parent} was made with seed {seed}, not {mini.seed}: "
+                f"{path.parent} was made with seed {seed}, not {needed}: "
                 "add --fresh, or choose another --work"
             )
 

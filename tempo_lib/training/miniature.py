@@ -132,9 +132,14 @@ def make_base(mini: Miniature, name: str) -> Path:
     tokenizer = build_tokenizer(prompts.all_texts())
     compressor = TypeAdapter(BaseCompressorConfig).validate_python(numbers)
     config = compressor_config(mini.preset, tokenizer)
-    seed = mini.seed + (RERANKER_SEED if name == RERANKER else 0)
+    seed = base_seed(mini, name)
     train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed)
     return folder
+
+
+def base_seed(mini: Miniature, name: str) -> int:
+    """The seed of base model ``name`` in a run: the reranker has one of its own."""
+    return mini.seed + (RERANKER_SEED if name == RERANKER else 0)
 
 
 def compressor_config(preset: Preset, tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
