@@ -128,10 +128,10 @@ def plan(batch: Batch) -> list[Step]:
     if flow.from_scratch:
         work = f"runs/{flow.preset.name}/train"
         for base in (*BASES, RERANKER):
-            titles[base] = f"pre-train {base} in {work} (kept: finished)"
+            titles[base] = f"pre-train {base} in {work}, unless it is finished"
         for stage in STAGES:
             titles[f"corpus-{stage}"] = f"write the pictures and clips of stage {stage}"
-            titles[f"stage{stage}"] = f"train stage {stage} in {work} (kept: finished)"
+            titles[f"stage{stage}"] = f"train stage {stage} in {work}, unless it is finished"
     if flow.only is None:
         titles[CLIPS] = f"ask {len(CLIP_SEEDS)} clips that the world writes -> asks.json"
     asking = [book for book in flow.notebooks if flow.only is None or "variants" in book.parameters]
@@ -147,14 +147,19 @@ def plan(batch: Batch) -> list[Step]:
     return [Step(job, title, known.get(job)) for job, title in titles.items()]
 
 
-def plan_text(steps: list[Step]) -> str:
-    """The plan for people; a job that is up to date is skipped, which only Snakemake can tell."""
+def plan_text(steps: list[Step], cores: int = 1) -> str:
+    """The plan for people; a job that is up to date is skipped, which only Snakemake can tell.
+
+    ``cores``: jobs at a time, as though none had to wait for another.
+    """
     lines = [
         f"{number}. {step.title} ({_time(step.seconds)})" for number, step in enumerate(steps, 1)
     ]
     total = sum(step.seconds or 0 for step in steps)
     unknown = sum(step.seconds is None for step in steps)
     lines.append(f"{len(steps)} jobs; if all of them run, {_time(total)} of one core")
+    if cores > 1:
+        lines[-1] += f", at best {_time(total / cores)} on {cores}"
     if unknown:
         lines[-1] += f", and {unknown} not measured yet"
     return "\n".join(lines)
@@ -163,7 +168,7 @@ def plan_text(steps: list[Step]) -> str:
 def reproduce(batch: Batch, dry_run: bool) -> int:
     """Print the plan, then do what is not up to date; exit code 1 or 2 where a job failed."""
     flow = batch.flow
-    print(plan_text(plan(batch)), flush=True)
+    print(plan_text(plan(batch), batch.cores), flush=True)
     flow.folder.mkdir(parents=True, exist_ok=True)
     with (flow.folder / "lock").open("w") as lock:
         # The system frees this lock when its last holder ends, however it ends; the lock files that
