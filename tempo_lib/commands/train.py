@@ -161,7 +161,9 @@ def check_seed(mini: Miniature) -> None:
     made = (*BASES, RERANKER) if mini.bases is None else ()
     seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made}
     seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in STAGES}
-    seeds |= {mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed for stage in STAGES}
+    seeds |= {
+        mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed for stage in STAGES
+    }
     for path, needed in seeds.items():
         if not path.is_file():
             continue
