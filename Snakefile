@@ -17,15 +17,17 @@ from tempo_lib.workflow import (
     CONDITION_DATA,
     GALLERY,
     RERANKER,
+    THREADS,
     Workflow,
 )
 
 flow = Workflow.from_config(config)
 job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
 
-# One thread a job: tiny kernels gain nothing from two, and a second core runs a second job.
+# One thread a job, but for what workflow.THREADS names: a second core runs a second job.
 memory = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
 shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {memory}; ")
+as_given = "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
 
 
 localrules:
@@ -39,7 +41,8 @@ rule all:
 
 # Training is kept once it is finished, whatever else changed: hours are not spent by surprise.
 # Who wants another model deletes its folder, or trains it elsewhere (tempo train --work).
-# What a stage waits for goes first; on a second core the rest is made beside it.
+# What a stage waits for goes first, and of the rest the long before the short: short jobs fill what
+# is left beside the last base model, before the stages take two cores each.
 if flow.from_scratch:
     for base in (*BASES, RERANKER):
 
@@ -51,7 +54,7 @@ if flow.from_scratch:
             benchmark:
                 flow.benchmark(base)
             threads: 1
-            priority: 200 if base == RERANKER else 500
+            priority: 350 if base == RERANKER else 500
             resources:
                 mem_mb=8000,
                 runtime=600,
@@ -90,7 +93,7 @@ if flow.from_scratch:
                 [update(file) for file in flow.part_files(f"stage{stage}")],
             benchmark:
                 flow.benchmark(f"stage{stage}")
-            threads: 1
+            threads: THREADS.get(f"stage{stage}", 1)
             priority: 400
             resources:
                 mem_mb=8000,
@@ -98,7 +101,7 @@ if flow.from_scratch:
             params:
                 name=stage,
             shell:
-                f"{job} stage --name {{params.name}}"
+                f"{as_given} {job} stage --name {{params.name}}"
 
 
 for rank, suite in enumerate(flow.suites):

@@ -22,7 +22,7 @@ from tempo_lib.gallery import STARTED, expected_seconds
 from tempo_lib.presets import Preset, load_preset
 from tempo_lib.runs import PAPER_PRESET, project_root
 from tempo_lib.training.stages import STAGES
-from tempo_lib.workflow import BASES, CLIPS, GALLERY, RERANKER, Workflow
+from tempo_lib.workflow import BASES, CLIPS, GALLERY, RERANKER, THREADS, Workflow
 from tempo_lib.workflow_jobs import CLIP_SEEDS
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
@@ -40,11 +40,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Step:
-    """One job of the plan; ``seconds`` None: not measured yet."""
+    """One job of the plan; ``seconds`` None: not measured yet. ``threads``: cores that it takes."""
 
     job: str
     title: str
     seconds: float | None
+    threads: int = 1
 
 
 def make_batch(
@@ -144,7 +145,7 @@ def plan(batch: Batch) -> list[Step]:
         titles[book.name] = f"run notebooks/{book.path.name} -> {made}"
     titles[GALLERY] = "write times and the gallery figures/README.md"
     known = expected_seconds(flow)
-    return [Step(job, title, known.get(job)) for job, title in titles.items()]
+    return [Step(job, title, known.get(job), THREADS.get(job, 1)) for job, title in titles.items()]
 
 
 def plan_text(steps: list[Step], cores: int = 1) -> str:
@@ -155,7 +156,7 @@ def plan_text(steps: list[Step], cores: int = 1) -> str:
     lines = [
         f"{number}. {step.title} ({_time(step.seconds)})" for number, step in enumerate(steps, 1)
     ]
-    total = sum(step.seconds or 0 for step in steps)
+    total = sum((step.seconds or 0) * step.threads for step in steps)
     unknown = sum(step.seconds is None for step in steps)
     lines.append(f"{len(steps)} jobs; if all of them run, {_time(total)} of one core")
     if cores > 1:
