@@ -72,6 +72,15 @@ def test_only_bases_that_were_taken_over_may_have_another_seed(tmp_path):
         check_seed(Miniature(TINY, tmp_path / "work", seed=1))
 
 
+def test_a_single_stage_of_any_seed_goes_on_from_the_bases_it_was_given(tmp_path):
+    finished_bases(tmp_path, seed=0)
+    (tmp_path / "stage0").mkdir()
+    (tmp_path / "stage0" / "card.json").write_text('{"seed": 1}')
+    check_seed(Miniature(TINY, tmp_path, seed=1), makes_bases=False)
+    with pytest.raises(InputError, match="stage0 was made with seed 1, not 2"):
+        check_seed(Miniature(TINY, tmp_path, seed=2), makes_bases=False)
+
+
 def test_a_run_goes_on_from_its_own_base_models(tmp_path):
     finished_bases(tmp_path, seed=3)
     assert json.loads((tmp_path / RERANKER / "card.json").read_text())["seed"] != 3

@@ -70,7 +70,7 @@ def run(options: TrainOptions) -> int:
             _ = mini.numbers
     if not options.resume:
         clear(mini, options)
-    check_seed(mini)
+    check_seed(mini, makes_bases=options.from_scratch)
     if options.from_scratch:
         last = STAGES[-1] if options.stage is None else options.stage
         with bad_input():
@@ -155,10 +155,12 @@ def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
     return out
 
 
-def check_seed(mini: Miniature) -> None:
-    """InputError when the work folder grew from another seed: its finished parts would be kept."""
-    # base models taken over keep their own seed
-    made = (*BASES, RERANKER) if mini.bases is None else ()
+def check_seed(mini: Miniature, makes_bases: bool = True) -> None:
+    """InputError when the work folder grew from another seed: its finished parts would be kept.
+
+    Base models that are given, as the shipped ones are to a single stage, keep their own seed.
+    """
+    made = (*BASES, RERANKER) if makes_bases and mini.bases is None else ()
     seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made}
     seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in STAGES}
     seeds |= {
