@@ -57,6 +57,8 @@ def test_a_plan_says_what_was_measured_and_what_was_not():
     long = [module.Step("a", "do a", 600.0), module.Step("b", "do b", 9000.0)]
     assert module.plan_text(long).splitlines()[-1].endswith("2.7 h of one core")
     assert module.plan_text(long, 2).endswith("2.7 h of one core, at best 80 min on 2")
+    both = [module.Step("a", "do a", 600.0, threads=2)]
+    assert module.plan_text(both, 2).endswith("20 min of one core, at best 10 min on 2")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_from_scratch_reaches_from_base_models_to_the_gallery(project):
     }
 
 
-def test_every_job_of_a_loop_is_told_its_own_name(project):
+def test_every_job_of_a_loop_is_told_its_own_name_and_threads(project):
     text = 'suites: list = ["mini-mlvu"]  # which'
     write_notebook(project, "20_suites", 'start_run("suites")', parameters=text)
     flow = Workflow(preset=load_preset("tiny"), root=project, from_scratch=True)
@@ -51,11 +51,17 @@ def test_every_job_of_a_loop_is_told_its_own_name(project):
     quiet = command.index("--quiet")
     command[quiet : quiet + 3] = ["--printshellcmds"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    names = re.findall(r"--name (\S+)", done.stdout + done.stderr)
+    shell = done.stdout + done.stderr
+    names = re.findall(r"--name (\S+)", shell)
     assert sorted(names) == sorted(
         [*2 * ["0", "1", "2", "3"], *2 * list(SUITE_SECONDS), *BASES, RERANKER]
         + ["01_first", "10_tablex_long", "20_suites"]
     )
+    threads = re.findall(r"OMP_NUM_THREADS=(\d+) MKL_NUM_THREADS=(\d+) .* stage --name (\d)", shell)
+    assert sorted((stage, *count) for *count, stage in threads) == [
+        ("0", "1", "1"),
+        *((stage, "2", "2") for stage in "123"),
+    ]
 
 
 def test_only_the_notebook_that_changed_runs_again(project):
