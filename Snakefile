@@ -2,7 +2,8 @@
 
     tempo reproduce                     wraps it: a plan with times, and what failed at the end
     snakemake --cores 2                 the same jobs without the plan
-    snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule
+    snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule; what the
+                                        plugin wants to know goes into a profile
     snakemake --cores 2 conditions      trainings with one thing changed (lesson 43): some two hours
 
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
