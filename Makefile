@@ -39,8 +39,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
-# One thread a process: tiny kernels gain little from two, and lose much when a core is shared. The
-# trainings that have both cores to themselves are named in tempo_lib/workflow.py.
+# One thread a process, as every core has a process of its own. Trainings that have two cores to
+# themselves are named in tempo_lib/workflow.py.
 reproduce: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
 

@@ -28,7 +28,7 @@ job = flow.command  # a shell line is read when its job starts: what a loop give
 # One thread a job, but for what workflow.THREADS names: a second core runs a second job.
 memory = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
 shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {memory}; ")
-as_given = "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
+set_threads = "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
 
 
 localrules:
@@ -102,7 +102,7 @@ if flow.from_scratch:
             params:
                 name=stage,
             shell:
-                f"{as_given} {job} stage --name {{params.name}}"
+                f"{set_threads} {job} stage --name {{params.name}}"
 
 
 for rank, suite in enumerate(flow.suites):

@@ -28,8 +28,8 @@ BASES = ("base_decoder", "base_compressor")
 RERANKER = "reranker"  # judges in an evaluation; no stage needs it
 PARTS = (*BASES, RERANKER, *(f"stage{stage}" for stage in STAGES))
 PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
-# Steps of these trainings are large enough for a second thread (1.3 to 1.6 times as fast), and each
-# waits for the one before it: nothing else is left for a second core. Other jobs have one thread.
+# Each of these trainings waits for the one before it, which leaves a second core without a job: it
+# has a thread of theirs. Other jobs have one thread.
 THREADS = {f"stage{stage}": 2 for stage in STAGES[1:]}
 MANIFESTS = ("paper", "suites", "training")
 CLIPS, GALLERY = "clips", "gallery"

@@ -1,4 +1,4 @@
-"""Measurements that are kept with the code: whole, and one number for one job."""
+"""Measurements kept with the code are whole, and the plan of a run takes its times there."""
 
 import json
 

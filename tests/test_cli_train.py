@@ -107,3 +107,20 @@ def test_work_of_another_seed_is_not_mistaken_for_this_one(capsys, tmp_path):
     (tmp_path / "stage0" / "card.json").write_text('{"seed": 3}')
     assert run(["train", "--from-scratch", "--work", str(tmp_path)]) == 2
     assert_one_error_line(capsys, "seed 3, not 0")
+
+
+def test_a_single_stage_is_called_again_whatever_seed_its_bases_have(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempo_lib.commands.train.make_corpus", lambda mini, stage: None)
+    card = {"seed": 1, "final_loss": 1.0, "steps": 2, "seconds": 3.0}
+    for name, content in (
+        ("base_decoder", {"seed": 0}),
+        ("base_compressor", {"seed": 0}),
+        ("stage0", card),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_text(json.dumps(content))
+    again = ["train", "--stage", "0", "--seed", "1", "--work", str(tmp_path)]
+    assert run(again) == 0
+    assert "final loss 1.0, 2 steps" in capsys.readouterr().out
+    assert run(["train", "--from-scratch", "--seed", "1", "--work", str(tmp_path)]) == 2
+    assert_one_error_line(capsys, "base_decoder was made with seed 0, not 1")

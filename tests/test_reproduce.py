@@ -35,7 +35,9 @@ def steps_of(root, **options):
 def test_the_plan_names_every_job_in_order(project):
     text = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
     write_notebook(project, "20_all", 'start_run("all")', parameters=text)
-    jobs = [step.job for step in steps_of(project, from_scratch=True)]
+    steps = steps_of(project, from_scratch=True)
+    jobs = [step.job for step in steps]
+    assert [step.job for step in steps if step.threads == 2] == ["stage1", "stage2", "stage3"]
     assert jobs[:5] == ["base_decoder", "base_compressor", "reranker", "corpus-0", "stage0"]
     assert jobs[10:14] == ["stage3", "clips", "suite-mini-lvbench", "records-mini-lvbench"]
     assert jobs[15] == "records-mini-videomme"  # the longest first
