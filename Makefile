@@ -63,7 +63,7 @@ check: $(STAMP)
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
-	$(VENV_PYTHON) -m tempo_lib.notebooks lint
+	$(VENV_PYTHON) -m tempo_lib.reproduce.notebooks lint
 
 format: $(STAMP)
 	$(VENV_PYTHON) -m ruff format .
@@ -73,10 +73,10 @@ lab: $(STAMP)
 	$(VENV_PYTHON) -m jupyterlab --notebook-dir=notebooks
 
 notebooks: $(STAMP)
-	OMP_NUM_THREADS=$(THREADS) $(VENV_PYTHON) -m tempo_lib.notebooks execute
+	OMP_NUM_THREADS=$(THREADS) $(VENV_PYTHON) -m tempo_lib.reproduce.notebooks execute
 
 ship: $(STAMP)
-	$(VENV_PYTHON) -m tempo_lib.training.ship
+	$(VENV_PYTHON) -m tempo_lib.miniature.pretrain.ship
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

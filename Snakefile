@@ -9,9 +9,9 @@
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
 """
 
-from tempo_lib.memory import KEPT_MEMORY
+from tempo_lib.reproduce.malloc import KEPT_MEMORY
 from tempo_lib.training.stages import STAGES
-from tempo_lib.workflow import (
+from tempo_lib.reproduce.workflow import (
     ALL_CONDITIONS,
     BASES,
     CLIPS,
@@ -153,7 +153,7 @@ rule:
         CLIPS
     input:
         flow.checkpoint,
-        flow.code("tempo_lib.model", "tempo_lib.world.clips", "tempo_lib.world.questions"),
+        flow.code("tempo_lib.model.tempo", "tempo_lib.miniature.world.clips", "tempo_lib.miniature.world.questions"),
     output:
         flow.receipt(CLIPS),
     benchmark:

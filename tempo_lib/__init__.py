@@ -10,17 +10,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Tempo": "model",
-    "TempoConfig": "config",
-    "Video": "video",
-    "VideoError": "readers",
-    "load_image": "video",
-    "load_preset": "presets",
-    "load_video": "video",
-    "open_video": "video",
-    "sample_indices": "video",
-    "allocate": "allocation",
-    "reduce_memories": "reduction",
+    "Tempo": "model.tempo",
+    "TempoConfig": "model.config",
+    "Video": "video.clip",
+    "VideoError": "video.readers",
+    "load_image": "video.clip",
+    "load_preset": "config",
+    "load_video": "video.clip",
+    "open_video": "video.clip",
+    "sample_indices": "video.clip",
+    "allocate": "allocation.ata",
+    "reduce_memories": "allocation.reduction",
 }
 
 __all__ = sorted(_HOME)

@@ -1,116 +1,122 @@
-"""TempoConfig: everything a checkpoint must remember, as a Hugging Face config.
+"""Presets: one file holds every number of a scale; this module reads and checks it."""
 
-Numbers come from a preset file; ``TempoConfig()`` is the paper's (``6b``).
-"""
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
 
-from typing import Any, ClassVar
+import yaml
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
-from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
-from transformers.models.auto import AutoConfig
-
-from tempo_lib import prompts
-from tempo_lib.presets import PixelRules, Preset, VideoNumbers, load_preset
+PRESETS = ("tiny", "6b")
 
 
-class TempoConfig(PretrainedConfig):
-    """Compressor and decoder configs with the numbers of section 3 of the paper.
-
-    Args:
-        compressor_config: a ``Qwen3VLConfig`` or its dict; None for the preset's shape.
-        decoder_config: a ``Qwen3Config`` or its dict; None likewise.
-        num_memory_tokens: memory tokens a segment (k_max in training).
-        k_min, k_max, budget: defaults of Adaptive Token Allocation.
-        video, pixels: dicts of ``VideoNumbers`` and ``PixelRules``.
-        system_prompts: ``standard`` (training) and ``routing`` (inference) of the compressor.
-        release_numerics: cast rotary frequencies with the model, as the release does; set it
-            before the cast. False keeps them float32.
-        released: the released ``config.json`` that a checkpoint was read from, whole, so that a
-            conversion back loses no field; None for a model of our own.
-
-    Raises ValueError when the compressor has no video token or k_max exceeds the memory tokens.
-    """
-
-    model_type = "tempo"
-    sub_configs: ClassVar[dict[str, type]] = {
-        "compressor_config": Qwen3VLConfig,
-        "decoder_config": Qwen3Config,
-    }
-
-    def __init__(
-        self,
-        compressor_config: Qwen3VLConfig | dict[str, Any] | None = None,
-        decoder_config: Qwen3Config | dict[str, Any] | None = None,
-        num_memory_tokens: int | None = None,
-        segment_batch: int | None = None,
-        max_context: int | None = None,
-        max_new_tokens: int | None = None,
-        k_min: int | None = None,
-        k_max: int | None = None,
-        budget: int | None = None,
-        video: dict[str, Any] | None = None,
-        pixels: dict[str, Any] | None = None,
-        system_prompts: dict[str, str] | None = None,
-        decoder_system_prompt: str = prompts.DECODER_SYSTEM,
-        timestamp_format: str = prompts.TIMESTAMP_FORMAT,
-        preset: str = "6b",
-        release_numerics: bool = False,
-        released: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        numbers = load_preset(preset)
-        self.preset = preset
-        self.release_numerics = release_numerics
-        self.released = released
-        self.compressor_config = _sub_config(
-            Qwen3VLConfig, _or(compressor_config, numbers.model.compressor)
-        )
-        self.decoder_config = _sub_config(Qwen3Config, _or(decoder_config, numbers.model.decoder))
-        model, allocation = numbers.model, numbers.allocation
-        self.num_memory_tokens = _or(num_memory_tokens, model.num_memory_tokens)
-        self.segment_batch = _or(segment_batch, model.segment_batch)
-        self.max_context = _or(max_context, model.max_context)
-        self.max_new_tokens = _or(max_new_tokens, numbers.generation.max_new_tokens)
-        self.k_min = _or(k_min, allocation.k_min)
-        self.k_max = _or(k_max, allocation.k_max)
-        self.budget = _or(budget, allocation.budget)
-        self.video = _or(video, numbers.video.model_dump())
-        self.pixels = _or(pixels, numbers.pixels.model_dump())
-        self.system_prompts = _or(
-            system_prompts, {"standard": prompts.STANDARD, "routing": prompts.ROUTING}
-        )
-        self.decoder_system_prompt = decoder_system_prompt
-        self.timestamp_format = timestamp_format
-        if self.k_max > self.num_memory_tokens:
-            raise ValueError(
-                f"k_max {self.k_max} exceeds the {self.num_memory_tokens} memory tokens a segment"
-            )
-        kwargs.setdefault("tie_word_embeddings", self.decoder_config.tie_word_embeddings)
-        super().__init__(**kwargs)
-
-    @property
-    def pixel_rules(self) -> PixelRules:
-        return PixelRules.model_validate(self.pixels)
-
-    @property
-    def video_numbers(self) -> VideoNumbers:
-        return VideoNumbers.model_validate(self.video)
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def config_from_preset(
-    preset: Preset, compressor: Qwen3VLConfig, decoder: Qwen3Config
-) -> TempoConfig:
-    """A fresh Tempo's config from two base configs and the numbers of ``preset``."""
-    return TempoConfig(compressor_config=compressor, decoder_config=decoder, preset=preset.name)
+class Weights(_Strict):
+    """Where weights come from: a hub id, or a folder inside the package."""
+
+    checkpoint: str
+    base_compressor: str | None
+    base_decoder: str | None
+    download_gigabytes: float
 
 
-def _or(value: Any, fallback: Any) -> Any:
-    return fallback if value is None else value
+class VideoNumbers(_Strict):
+    """Sampling and windows (paper section 4.1)."""
+
+    fps: PositiveFloat
+    max_frames: PositiveInt
+    min_frames: PositiveInt
+    window: PositiveInt
+    stride: PositiveInt
 
 
-def _sub_config(kind: type, value: Any) -> Any:
-    if isinstance(value, dict):
-        return kind(**value)
-    return kind() if value is None else value
+class PixelRules(_Strict):
+    """Bounds of the three resizing steps. ``round_multiple`` 0 leaves the second one out."""
+
+    max_edge: PositiveInt
+    edge_multiple: PositiveInt
+    round_multiple: int
+    round_min_pixels: int
+    min_pixels: PositiveInt
+    max_pixels: PositiveInt
+    image_min_pixels: PositiveInt
+    image_max_pixels: PositiveInt
 
 
-AutoConfig.register(TempoConfig.model_type, TempoConfig)
+class ModelNumbers(_Strict):
+    """Shapes; ``compressor`` and ``decoder`` are keyword arguments of the two base configs."""
+
+    num_memory_tokens: PositiveInt
+    segment_batch: PositiveInt
+    max_context: PositiveInt
+    compressor: dict[str, Any] | None
+    decoder: dict[str, Any] | None
+
+
+class AllocationNumbers(_Strict):
+    """Bounds of Adaptive Token Allocation (paper section 3.4)."""
+
+    k_min: int
+    k_max: PositiveInt
+    budget: PositiveInt
+
+
+class GenerationNumbers(_Strict):
+    max_new_tokens: PositiveInt
+
+
+class StageNumbers(_Strict):
+    """One column of Table A, scaled to the preset."""
+
+    trainable: tuple[Literal["compressor", "memory_tokens", "projector", "decoder"], ...]
+    learning_rate: PositiveFloat  # decoder, projector and memory tokens
+    compressor_learning_rate: PositiveFloat | None
+    warmup_ratio: float
+    weight_decay: float
+    adam_beta2: float
+    clip_norm: PositiveFloat
+    window: PositiveInt
+    max_frames: PositiveInt
+    max_context: PositiveInt
+    batch_segments: PositiveInt  # segments a step, so that long and short clips cost the same
+    batch_samples: PositiveInt  # most samples a step
+    epochs: PositiveFloat
+    max_steps: int  # 0: as many as the epochs give
+    # share of samples whose segments are read under another wording (world.wordings) instead
+    # of the standard prompt; never under the routing prompt. The paper has none: 0
+    varied_prompt_share: float = 0.0
+
+
+class TrainingNumbers(_Strict):
+    manifest: str
+    stages: dict[int, StageNumbers]
+
+
+class Preset(_Strict):
+    """A whole scale. ``miniature`` holds what only the miniature needs."""
+
+    name: str
+    description: str
+    weights: Weights
+    video: VideoNumbers
+    pixels: PixelRules
+    model: ModelNumbers
+    allocation: AllocationNumbers
+    generation: GenerationNumbers
+    training: TrainingNumbers | None
+    miniature: dict[str, Any] | None
+
+
+@cache
+def load_preset(name: str) -> Preset:
+    """Read preset ``name``; ValueError for an unknown name or a file that breaks its schema."""
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(PRESETS)}")
+    text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text()
+    try:
+        return Preset.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        raise ValueError(f"preset file {name}.yaml is not valid: {error}") from error

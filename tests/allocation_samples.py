@@ -1,6 +1,6 @@
 """Records with planted scores, for tests of allocations that need no model."""
 
-from tempo_lib.allocation import allocate
+from tempo_lib.allocation.ata import allocate
 from tempo_lib.evaluation.records import Record
 
 K_MIN, K_MAX = 2, 16

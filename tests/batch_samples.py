@@ -3,7 +3,7 @@
 import nbformat
 
 SETUP = """import pandas as pd
-from tempo_lib.runs import start_run"""
+from tempo_lib.provenance import start_run"""
 SAVE = 'print(start_run("{name}", preset=preset).save(None, pd.DataFrame({{"value": [{value}]}})))'
 
 

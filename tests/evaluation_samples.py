@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from tempo_lib.compressor import Compressor
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.evaluation.scorers import Scorer
-from tempo_lib.evaluation.suites import load_suite, suite_numbers
-from tempo_lib.presets import load_preset
+from tempo_lib.miniature.suites import load_suite, suite_numbers
+from tempo_lib.model.compressor import Compressor
 
 NUMBERS = replace(
     suite_numbers(load_preset("tiny")),

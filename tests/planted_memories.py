@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from tempo_lib.analysis import slices
-from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.clip import SharedClip
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
-from tempo_lib.world.questions import sample_questions
-from tempo_lib.world.scenes import make_story
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import sample_questions
+from tempo_lib.miniature.world.scenes import make_story
+from tempo_lib.model.compressor import SegmentMemories
 
 SEGMENTS = 3
 

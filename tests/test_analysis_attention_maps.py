@@ -16,9 +16,9 @@ from tempo_lib.analysis.attention_maps import (
     segment_clip,
     story_attention,
 )
-from tempo_lib.checkpoints import find_checkpoint
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Scene, Story
+from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import Scene, Story
 
 QUESTION = "Which number is shown with the red star?"
 EMPTY = Story((Scene(None, None, "snow", 8),))

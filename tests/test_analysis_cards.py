@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tempo_lib import checkpoint_folders
 from tempo_lib.analysis import cards
-from tempo_lib.checkpoints import CheckpointError
+from tempo_lib.checkpoints import folders as checkpoint_folders
+from tempo_lib.checkpoints.loading import CheckpointError
 
 DECODER = {
     "steps": 300,

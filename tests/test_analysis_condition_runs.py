@@ -10,6 +10,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
+from tempo_lib.allocation.reduction import reduce_memories
 from tempo_lib.analysis import condition_runs
 from tempo_lib.analysis.condition_data import (
     CORPUS_SEED,
@@ -28,13 +29,12 @@ from tempo_lib.analysis.condition_runs import (
     slice_answers,
 )
 from tempo_lib.analysis.conditions import applied
-from tempo_lib.checkpoints import find_checkpoint
-from tempo_lib.presets import load_preset
-from tempo_lib.processing import segment_pixels
-from tempo_lib.reduction import reduce_memories
-from tempo_lib.runs import manifest_path
-from tempo_lib.training.miniature import Miniature, corpus_spec
-from tempo_lib.world.corpora import spec_digest
+from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.pretrain.build import Miniature, corpus_spec
+from tempo_lib.miniature.world.corpora import spec_digest
+from tempo_lib.model.processing import segment_pixels
+from tempo_lib.provenance import manifest_path
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ def test_one_pass_judges_as_greedy_decoding_does(data, trained, scheme):
 def greedy(model, held_out, sample, kept_Nkd):
     clip = held_out.collate.store.get(sample.media)
     segments = segment_pixels(clip, held_out.collate.rules, model.patch_shape, 4, 4)
-    from tempo_lib.compressor import SegmentMemories
+    from tempo_lib.model.compressor import SegmentMemories
 
     none = torch.zeros(len(kept_Nkd))
     memories = SegmentMemories(kept_Nkd, none, segments.seconds_N, none)

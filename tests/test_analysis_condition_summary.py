@@ -14,7 +14,7 @@ from tempo_lib.analysis.condition_summary import (
     read_summary,
     summarise,
 )
-from tempo_lib.presets import load_preset
+from tempo_lib.config import load_preset
 
 FACTS = {
     "preset": "tiny",

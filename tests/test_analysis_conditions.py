@@ -11,11 +11,11 @@ from tempo_lib.analysis.conditions import (
     keep_slots,
     prepared,
 )
-from tempo_lib.presets import load_preset
-from tempo_lib.sequence import IGNORE, MEMORY_SLOT
-from tempo_lib.video import Video
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import make_story
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import make_story
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.video.clip import Video
 from tests.training_samples import collator, world_samples
 
 QUESTION = "Which number is shown with the red star?"

@@ -16,14 +16,14 @@ from tempo_lib.analysis.stages import (
     targets,
     timestamps_only,
 )
-from tempo_lib.evaluation.metrics import accuracy_table
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.runner import evaluate_records
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo, load_suite, suite_numbers
-from tempo_lib.presets import load_preset
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo, load_suite, suite_numbers
+from tempo_lib.miniature.world.choices import as_choice
+from tempo_lib.miniature.world.questions import KINDS, ask_all
+from tempo_lib.miniature.world.scenes import make_story
+from tempo_lib.statistics.metrics import accuracy_table
 from tempo_lib.training.stages import STAGES
-from tempo_lib.world.choices import as_choice
-from tempo_lib.world.questions import KINDS, ask_all
-from tempo_lib.world.scenes import make_story
 
 NUMBERS = replace(
     suite_numbers(load_preset("tiny")),

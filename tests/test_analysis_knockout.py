@@ -27,8 +27,8 @@ from tempo_lib.analysis.knockout import (
     position_blocks,
     position_similarity,
 )
-from tempo_lib.checkpoints import find_checkpoint
-from tempo_lib.compressor import SegmentMemories
+from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.model.compressor import SegmentMemories
 
 SUITE = paper_suite(6)
 QUESTION, ANSWER = "Which number is shown with the red star?", "The red star 47."

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tempo_lib.analysis.measurements import FOLDER, read_measurement
-from tempo_lib.gallery import TIMES_MANIFEST
-from tempo_lib.runs import manifest_path
-from tempo_lib.workflow import PARTS
+from tempo_lib.provenance import manifest_path
+from tempo_lib.reproduce.gallery import TIMES_MANIFEST
+from tempo_lib.reproduce.workflow import PARTS
 
 KEPT = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))

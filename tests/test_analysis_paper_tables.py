@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from evaluation_samples import BUDGET, brief, small_suite
 
-from tempo_lib.analysis import claims_table as claims
 from tempo_lib.analysis import paper_blocks, paper_tables
-from tempo_lib.published import load_published, source_lines
-from tempo_lib.session import VideoSession
+from tempo_lib.evaluation.published import load_published, source_lines
+from tempo_lib.model.session import VideoSession
+from tempo_lib.statistics import claims_table as claims
 
 NUM_VIDEOS, EACH = 10, 4
 TABLE_2 = ("table2a", "table2b", "table2c", "table2d", "table2e")

@@ -15,9 +15,9 @@ from tempo_lib.analysis.probes import (
     probe_positions,
     probe_table,
 )
-from tempo_lib.checkpoints import find_checkpoint
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Scene, Story
+from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import Scene, Story
 
 POSITIONS, WIDTH, CLASSES = 5, 12, 3
 STORY = Story(

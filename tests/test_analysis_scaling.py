@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from tempo_lib.analysis import scaling
-from tempo_lib.evaluation.claims import Scaling
-from tempo_lib.evaluation.suites import SUITES
+from tempo_lib.miniature.suites import SUITES
+from tempo_lib.statistics.claims import Scaling
 
 
 def answers_of(variant, right, suite="mini-lvbench", budget=384, frames=(800, 400), tokens=200):

@@ -7,6 +7,7 @@ from evaluation_samples import brief, first_video, run, small_suite
 from planted_memories import paper_suite, plant
 
 from tempo_lib import Tempo, load_video
+from tempo_lib.allocation.reduction import reduce_memories
 from tempo_lib.analysis import slices
 from tempo_lib.analysis.slices import (
     SCHEMES,
@@ -15,8 +16,7 @@ from tempo_lib.analysis.slices import (
     slice_answers,
     slice_memories,
 )
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
-from tempo_lib.reduction import reduce_memories
+from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 
 SUITE = paper_suite(6)
 LAST = 15

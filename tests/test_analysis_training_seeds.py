@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from evaluation_samples import BUDGET, brief, small_suite
 
-from tempo_lib import workflow_jobs
 from tempo_lib.analysis import training_seed_tables as tables
 from tempo_lib.analysis import training_seeds
-from tempo_lib.analysis.claims_table import claims_table, missing_part, seed_checkpoint
 from tempo_lib.analysis.measurements import train_command
-from tempo_lib.checkpoints import CheckpointError
+from tempo_lib.checkpoints.loading import CheckpointError
 from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.reproduce import jobs as workflow_jobs
+from tempo_lib.statistics.claims_table import claims_table, missing_part, seed_checkpoint
 
 NUM_VIDEOS, EACH = 30, 4
 MODEL_SEEDS = (0, 7)
@@ -201,7 +201,7 @@ def test_the_measurement_says_where_it_comes_from(measured):
     assert list(facts["questions"].values()) == [6] and all(facts["data_hash"].values())
     assert facts["commands"] == [
         train_command("tiny", "train-seed7", 7, {"longer": 2.0}),
-        "python -m tempo_lib.workflow_jobs --preset tiny seeds --name 0,7",
+        "python -m tempo_lib.reproduce.jobs --preset tiny seeds --name 0,7",
     ]
     assert str(measured) not in (measured / "training_seeds.json").read_text()
     told = training_seeds.origin(facts)
@@ -217,7 +217,7 @@ def test_the_shipped_checkpoint_is_recognised():
 
 
 def test_a_table_that_was_changed_or_is_not_there_is_refused(measured, tmp_path):
-    command = "python -m tempo_lib.workflow_jobs --preset tiny seeds --name 0,1,2"
+    command = "python -m tempo_lib.reproduce.jobs --preset tiny seeds --name 0,1,2"
     with pytest.raises(ValueError, match=f"no training_seeds.json of preset tiny .*{command}"):
         training_seeds.read("tiny", tmp_path)
     training_seeds.write(training_seeds.read("tiny", measured), tmp_path)

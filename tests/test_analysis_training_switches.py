@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from evaluation_samples import BUDGET, brief, small_suite
 
-from tempo_lib import load_preset, workflow_jobs
+from tempo_lib import load_preset
 from tempo_lib.analysis import training_switches
 from tempo_lib.analysis.training_seed_tables import POOLED
 from tempo_lib.analysis.training_switches import (
@@ -21,7 +21,8 @@ from tempo_lib.analysis.training_switches import (
     differences,
     training_folder,
 )
-from tempo_lib.checkpoints import CheckpointError
+from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.reproduce import jobs as workflow_jobs
 
 KEYS = ["longer", "model_seed", "suite", "variant", "kind"]
 
@@ -121,7 +122,7 @@ def test_the_measurement_names_the_commands_that_make_it(measured):
     assert "--stage 2 --seed 0 --paper-windows --work runs/tiny/train-paper-windows" in commands[4]
     work = "--work runs/tiny/train-paper-prompt-seed1 --bases runs/tiny/train"
     assert f"tempo train --from-scratch --seed 1 --paper-prompt --longer 4 {work}" in commands
-    assert commands[-1] == "python -m tempo_lib.workflow_jobs --preset tiny switches"
+    assert commands[-1] == "python -m tempo_lib.reproduce.jobs --preset tiny switches"
     stages = measured.facts["checkpoints"]["train-paper-prompt-seed1"]
     assert stages["stage3"]["switches"] == {"paper_prompt": True, "longer": 4.0}
 

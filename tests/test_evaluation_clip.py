@@ -6,13 +6,13 @@ import pytest
 import torch
 from evaluation_samples import brief, first_video, judges, run, small_suite
 
-from tempo_lib.compressor import Compressor
 from tempo_lib.evaluation import clip as clip_module
 from tempo_lib.evaluation import frames as frames_module
 from tempo_lib.evaluation.frames import SharedFrames
-from tempo_lib.processing import segment_pixels
-from tempo_lib.session import VideoSession
-from tempo_lib.video import load_video
+from tempo_lib.model.compressor import Compressor
+from tempo_lib.model.processing import segment_pixels
+from tempo_lib.model.session import VideoSession
+from tempo_lib.video.clip import load_video
 
 
 @pytest.fixture(scope="module")

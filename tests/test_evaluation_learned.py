@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.learned import (
     VALIDATION_SEED,
     choose_k_min,
     k_min_grid,
     learned_k_min,
 )
-from tempo_lib.presets import load_preset
 
 
 def records(right_of_k, world_seed=VALIDATION_SEED, num_questions=10):

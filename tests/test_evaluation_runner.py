@@ -8,16 +8,16 @@ import pytest
 import torch
 from evaluation_samples import BUDGET, brief, first_video, judges, run, small_suite
 
-from tempo_lib.allocation import allocate
-from tempo_lib.allocation_policies import allocate_logit
+from tempo_lib.allocation.ata import allocate
+from tempo_lib.allocation.extensions import allocate_logit
 from tempo_lib.evaluation import jobs
 from tempo_lib.evaluation import records as records_module
-from tempo_lib.evaluation.metrics import summary
 from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_records
 from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
-from tempo_lib.session import VideoSession
-from tempo_lib.video import load_video
+from tempo_lib.model.session import VideoSession
+from tempo_lib.statistics.metrics import summary
+from tempo_lib.video.clip import load_video
 
 TWINS = [name for name, row in VARIANTS.items() if row.match is not None]
 

@@ -8,13 +8,14 @@ import torch
 from evaluation_samples import brief, first_video, judges, run, small_suite, without_memory
 from transformers import Qwen3VLForConditionalGeneration
 
-from tempo_lib import checkpoint_folders, prompts
-from tempo_lib.checkpoints import CheckpointError
+from tempo_lib import prompts
+from tempo_lib.checkpoints import folders as checkpoint_folders
+from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.scorers import Scorer, load_scorer, scorer_folder
-from tempo_lib.model import Tempo
-from tempo_lib.presets import load_preset
-from tempo_lib.training.miniature import compressor_config
-from tempo_lib.video import load_video
+from tempo_lib.miniature.pretrain.build import compressor_config
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.clip import load_video
 
 
 @pytest.fixture(scope="module")

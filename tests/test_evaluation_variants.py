@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tempo_lib.allocation import allocate
+from tempo_lib.allocation.ata import allocate
 from tempo_lib.evaluation.spending import (
     Limits,
     effective_limits,

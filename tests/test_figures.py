@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 from tempo_lib import figures, load_preset
+from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures.curves import smoothed
 from tempo_lib.figures.schemes import LOOKS
 from tempo_lib.figures.style import new_figure
 from tempo_lib.figures.timeline import key_segments, pick_frames, segment_edges
-from tempo_lib.model import Answer
-from tempo_lib.published import load_published
-from tempo_lib.runs import start_run
-from tempo_lib.video import Video, VideoStream
+from tempo_lib.model.tempo import Answer
+from tempo_lib.provenance import start_run
+from tempo_lib.video.clip import Video, VideoStream
 
 
 def answer_of(counts, text="The red star 47."):

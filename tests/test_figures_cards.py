@@ -6,7 +6,7 @@ import pytest
 
 from tempo_lib import figures
 from tempo_lib.figures.cards import KIND_LOOKS, STAGE_LOOKS, TARGETS
-from tempo_lib.world.questions import KINDS
+from tempo_lib.miniature.world.questions import KINDS
 
 
 def history_of(num_records=10):

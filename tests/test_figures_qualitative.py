@@ -8,11 +8,11 @@ import pytest
 from allocation_samples import K_MAX, K_MIN, peaked, planted
 
 from tempo_lib.analysis.qualitative import pick_kinds
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.figures.qualitative import qualitative_examples
 from tempo_lib.figures.style import GREEN, GREY, VERMILLION
-from tempo_lib.video import Video
-from tempo_lib.world.questions import Question
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import Question
+from tempo_lib.video.clip import Video
 
 NUM_SEGMENTS = 20
 

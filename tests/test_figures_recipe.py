@@ -4,10 +4,10 @@ import sys
 import pandas as pd
 import pytest
 
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures.recipe import mixture_table, recipe_picture, recipe_table
-from tempo_lib.presets import load_preset
-from tempo_lib.published import load_published
-from tempo_lib.runs import manifest_path
+from tempo_lib.provenance import manifest_path
 
 TINY = load_preset("tiny")
 

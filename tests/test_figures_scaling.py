@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures import scaling
-from tempo_lib.published import load_published
 
 BUDGETS = (192, 384, 768, 1152)
 

@@ -8,7 +8,7 @@ import pytest
 from tempo_lib import figures
 from tempo_lib.figures.style import GREEN
 from tempo_lib.figures.ten_videos import _with_relevant
-from tempo_lib.video import Video
+from tempo_lib.video.clip import Video
 
 NUM_SEGMENTS = 20
 

@@ -10,9 +10,9 @@ import pytest
 from tempo_lib import figures
 from tempo_lib.analysis import world_facts
 from tempo_lib.figures.world import MOST_SCENES
-from tempo_lib.world.questions import KINDS
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Scene, Story
+from tempo_lib.miniature.world.questions import KINDS
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import Scene, Story
 
 STORY = Story((Scene(None, None, "beach", 8), Scene("red star", 47, "night", 16)))
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import tempo_lib
-from tempo_lib.attention import VISION_BATCHED, resolve_attention, vision_attention
+from tempo_lib.model.attention import VISION_BATCHED, resolve_attention, vision_attention
 
 HEAVY = ("torch", "transformers", "decord", "av", "accelerate", "papermill", "pandas")
 

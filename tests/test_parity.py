@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo
-from tempo_lib.cli import run
+from tempo_lib.cli.app import run
 from tempo_lib.parity import tables
 from tempo_lib.parity.cases import case_rows
 from tempo_lib.parity.records import MissingDataError, find_data, load_case, load_table

@@ -8,11 +8,11 @@ import time
 import pytest
 from batch_samples import SAVE, SETUP, write_notebook, write_project
 
-from tempo_lib.cli import run
-from tempo_lib.presets import load_preset
-from tempo_lib.reproduce import Batch, snakemake_command
-from tempo_lib.workflow import BASES, RERANKER, Workflow
-from tempo_lib.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.cli.app import run
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.reproduce.batch import Batch, snakemake_command
+from tempo_lib.reproduce.workflow import BASES, RERANKER, Workflow
 
 JOB = re.compile(r"^(\S+) +1$", re.MULTILINE)
 

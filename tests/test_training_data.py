@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from tempo_lib.presets import load_preset
-from tempo_lib.processing import segment_pixels
-from tempo_lib.sequence import IGNORE, MEMORY_SLOT
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.world.clips import write_clip
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.processing import segment_pixels
 from tempo_lib.training.data import FrameStore, LengthBatches, load_manifest, load_samples
-from tempo_lib.video import load_video
-from tempo_lib.world.clips import write_clip
+from tempo_lib.video.clip import load_video
 from tests.training_samples import collator, world_samples, write_corpus
 
 STAGE_2 = load_preset("tiny").training.stages[2]

@@ -5,7 +5,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
-from tempo_lib.presets import load_preset
+from tempo_lib.config import load_preset
 from tempo_lib.training import loop
 from tempo_lib.training.loop import StageRun, train_stage
 from tests.training_samples import world_samples

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tempo_lib.presets import load_preset
+from tempo_lib.config import load_preset
 from tempo_lib.training.stages import STAGES, parameter_groups, set_trainable, stage_numbers
 from tests.training_samples import collator, world_samples
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo_lib.miniature.world.clips import write_clip, write_image
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.training.data import Collator, FrameStore, Manifest, Source, load_samples
-from tempo_lib.world.clips import write_clip, write_image
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import make_story
 
 
 def turn(question, answer):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.analysis.allocation_claims import ALONE, allocation_findings, skewness
 from tempo_lib.analysis.what_if import BOUNDS, QUESTION
-from tempo_lib.evaluation.claims import Scaling
-from tempo_lib.evaluation.metrics import clusters, paired_difference
 from tempo_lib.evaluation.variants import sweep_name
+from tempo_lib.statistics.allocation_claims import ALONE, allocation_findings, skewness
+from tempo_lib.statistics.claims import Scaling
+from tempo_lib.statistics.metrics import clusters, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

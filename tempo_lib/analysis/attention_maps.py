@@ -19,15 +19,15 @@ from torch import nn
 
 from tempo_lib import prompts
 from tempo_lib.analysis.probes import actor_segments
-from tempo_lib.compressor import SegmentMemories
-from tempo_lib.evaluation.metrics import Difference, paired_difference
-from tempo_lib.model import Tempo
-from tempo_lib.sequence import IGNORE, MEMORY_SLOT, Turn, training_ids
-from tempo_lib.video import Video
-from tempo_lib.world.language import FPS
-from tempo_lib.world.questions import QUESTION_TEXT
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Story
+from tempo_lib.miniature.world.language import FPS
+from tempo_lib.miniature.world.questions import QUESTION_TEXT
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT, Turn, training_ids
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.metrics import Difference, paired_difference
+from tempo_lib.video.clip import Video
 
 if TYPE_CHECKING:
     import pandas as pd

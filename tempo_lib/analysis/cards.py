@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
-from tempo_lib.presets import Preset
+from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.config import Preset
+from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.training.stages import STAGE_NAMES, STAGES
-from tempo_lib.world.questions import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,13 @@ from typing import Any, Literal
 
 import torch
 
-from tempo_lib.model import Tempo
-from tempo_lib.presets import Preset
-from tempo_lib.runs import manifest_path, sha256_of_file
+from tempo_lib.config import Preset
+from tempo_lib.miniature.pretrain.build import Miniature, make_corpus
+from tempo_lib.miniature.world.corpora import build_corpus
+from tempo_lib.miniature.world.corpus_specs import CorpusSpec, SourceSpec
+from tempo_lib.miniature.world.language import CAPTION_QUESTION, DESCRIPTION_QUESTION
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import manifest_path, sha256_of_file
 from tempo_lib.training.data import (
     Collator,
     FrameStore,
@@ -24,11 +28,7 @@ from tempo_lib.training.data import (
     load_samples,
     read_record,
 )
-from tempo_lib.training.miniature import Miniature, make_corpus
 from tempo_lib.training.stages import stage_numbers
-from tempo_lib.world.corpora import build_corpus
-from tempo_lib.world.corpus_specs import CorpusSpec, SourceSpec
-from tempo_lib.world.language import CAPTION_QUESTION, DESCRIPTION_QUESTION
 
 CORPUS_SEED = 0
 STAGES = (0, 1)
@@ -114,7 +114,7 @@ _HELD_OUT_SOURCE = Source(
     annotations="clips.json",
     modality="video",
     licence="Apache-2.0",
-    made_by="tempo_lib.world.corpora.build_corpus",
+    made_by="tempo_lib.miniature.world.corpora.build_corpus",
     note="clips of stage 1's length from another space of seeds",
 )
 

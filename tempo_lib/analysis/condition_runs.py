@@ -24,14 +24,14 @@ from tempo_lib.analysis.condition_data import ConditionData, HeldOut
 from tempo_lib.analysis.condition_list import Condition, get_condition
 from tempo_lib.analysis.conditions import applied, keep_slots, prepared
 from tempo_lib.analysis.front_loading import HEAD, TAIL
-from tempo_lib.attention import training_attention
-from tempo_lib.checkpoints import checkpoint_digest, find_checkpoint
+from tempo_lib.checkpoints.loading import checkpoint_digest, find_checkpoint
+from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.evaluation.records import code_facts, digest
-from tempo_lib.fresh import fresh_tempo
-from tempo_lib.model import Tempo
-from tempo_lib.presets import Preset, StageNumbers
-from tempo_lib.runs import git_state, project_root, sha256_of_file
-from tempo_lib.sequence import IGNORE
+from tempo_lib.model.attention import training_attention
+from tempo_lib.model.decoder_prompt import IGNORE
+from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import git_state, project_root, sha256_of_file
 from tempo_lib.training.loop import StageRun, train_stage
 from tempo_lib.training.stages import stage_numbers
 

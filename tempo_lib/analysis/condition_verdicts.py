@@ -12,8 +12,8 @@ import numpy as np
 
 from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.front_loading import MEAGRE
-from tempo_lib.evaluation.findings import ALPHA
-from tempo_lib.evaluation.metrics import ALL_KINDS, holm, student_t
+from tempo_lib.statistics.findings import ALPHA
+from tempo_lib.statistics.metrics import ALL_KINDS, holm, student_t
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from tempo_lib.analysis.condition_list import Condition
-from tempo_lib.attention import CPU_TRAINING
-from tempo_lib.compressor import Compressor
-from tempo_lib.model import Tempo
-from tempo_lib.sequence import IGNORE, MEMORY_SLOT
+from tempo_lib.model.attention import CPU_TRAINING
+from tempo_lib.model.compressor import Compressor
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.tempo import Tempo
 
 PADDING = {"input_ids": 0, "attention_mask": 0, "labels": IGNORE}
 MASKED_ATTENTION = ("eager", "sdpa", CPU_TRAINING)  # back-ends that take a mask of any shape

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempo_lib.evaluation.records import Record
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
-from tempo_lib.world.questions import KINDS
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

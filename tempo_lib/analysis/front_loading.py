@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.evaluation.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
-from tempo_lib.evaluation.metrics import (
+from tempo_lib.statistics.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
+from tempo_lib.statistics.metrics import (
     ALL_KINDS,
     ASKED,
     CONFIDENCE,

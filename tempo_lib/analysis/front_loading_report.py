@@ -20,7 +20,7 @@ from tempo_lib.analysis.front_loading_findings import (
     PHENOMENON,
     TIME,
 )
-from tempo_lib.evaluation.findings import NOT_SHOWN, REVERSED, SHOWN
+from tempo_lib.statistics.findings import NOT_SHOWN, REVERSED, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,11 +15,11 @@ import torch
 
 from tempo_lib.analysis.attention_maps import answer_ids
 from tempo_lib.analysis.slices import answers_kept, asked_memories, question_row
-from tempo_lib.compressor import SegmentMemories
-from tempo_lib.evaluation.metrics import Difference, clusters, paired_difference
-from tempo_lib.evaluation.suites import Suite
-from tempo_lib.model import Tempo
-from tempo_lib.world.questions import is_correct
+from tempo_lib.miniature.suites import Suite
+from tempo_lib.miniature.world.questions import is_correct
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.metrics import Difference, clusters, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

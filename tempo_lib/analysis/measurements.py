@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.analysis.cards import read_card
-from tempo_lib.checkpoints import checkpoint_digest
+from tempo_lib.checkpoints.loading import checkpoint_digest
 from tempo_lib.evaluation.records import code_facts
-from tempo_lib.evaluation.suites import Suite
-from tempo_lib.model import Tempo
-from tempo_lib.runs import CSV_FLOAT_FORMAT, git_state, manifest_path, project_root, sha256_of_file
+from tempo_lib.miniature.suites import Suite
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import (
+    CSV_FLOAT_FORMAT,
+    git_state,
+    manifest_path,
+    project_root,
+    sha256_of_file,
+)
 from tempo_lib.training.stages import STAGES
 
 if TYPE_CHECKING:

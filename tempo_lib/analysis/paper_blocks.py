@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tempo_lib.analysis.claims_table import missing_part
-from tempo_lib.evaluation.claims import Scaling
 from tempo_lib.evaluation.jobs import find_models
 from tempo_lib.evaluation.records import compression_digest
 from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant, matched_name, sweep_name
-from tempo_lib.model import Tempo
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.claims import Scaling
+from tempo_lib.statistics.claims_table import missing_part
 
 if TYPE_CHECKING:
     import pandas as pd

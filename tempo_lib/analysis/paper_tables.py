@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempo_lib.analysis.paper_blocks import DEFAULT, TEMPO, Block, get_block, twin_name
-from tempo_lib.evaluation.claims import paper_claims
-from tempo_lib.evaluation.findings import AS_PAPER, NOT_MEASURED, TOKEN_MATCHED, findings
-from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy, clusters, compare
-from tempo_lib.evaluation.suite_manifests import load_manifest
-from tempo_lib.evaluation.suites import SUITES
-from tempo_lib.published import load_published
+from tempo_lib.evaluation.published import load_published
+from tempo_lib.miniature.suite_manifests import load_manifest
+from tempo_lib.miniature.suites import SUITES
+from tempo_lib.statistics.claims import paper_claims
+from tempo_lib.statistics.findings import AS_PAPER, NOT_MEASURED, TOKEN_MATCHED, findings
+from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters, compare
 
 if TYPE_CHECKING:
     import pandas as pd

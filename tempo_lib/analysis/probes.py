@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tempo_lib.evaluation.metrics import ALL_KINDS, Difference, paired_difference
-from tempo_lib.model import Tempo
-from tempo_lib.session import VideoSession
-from tempo_lib.video import Video
-from tempo_lib.world.language import ACTORS, FPS
-from tempo_lib.world.questions import QUESTION_TEXT
-from tempo_lib.world.rendering import render
-from tempo_lib.world.scenes import Scene, Story, make_story
+from tempo_lib.miniature.world.language import ACTORS, FPS
+from tempo_lib.miniature.world.questions import QUESTION_TEXT
+from tempo_lib.miniature.world.rendering import render
+from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+from tempo_lib.model.session import VideoSession
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.metrics import ALL_KINDS, Difference, paired_difference
+from tempo_lib.video.clip import Video
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tempo_lib.evaluation.suites import Suite, SuiteVideo
-from tempo_lib.world.questions import KINDS
+from tempo_lib.miniature.suites import Suite, SuiteVideo
+from tempo_lib.miniature.world.questions import KINDS
 
 
 def pick_kinds(suite: Suite, kinds: Sequence[str], seed: int) -> Suite:

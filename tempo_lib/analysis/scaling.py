@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tempo_lib.evaluation.claims import Scaling
-from tempo_lib.evaluation.metrics import accuracy, clusters
-from tempo_lib.evaluation.suite_manifests import load_manifest
 from tempo_lib.evaluation.variants import get_variant, sweep
+from tempo_lib.miniature.suite_manifests import load_manifest
+from tempo_lib.statistics.claims import Scaling
+from tempo_lib.statistics.metrics import accuracy, clusters
 
 if TYPE_CHECKING:
-    from tempo_lib.evaluation.suites import Suite
+    from tempo_lib.miniature.suites import Suite
 
 COLUMNS = ("suite", "max_frames", "budget", "n", "accuracy", "low", "high")
 PAPER_BUDGETS = (2048, 4096, 8192, 12288)  # what the budgets of ``Scaling`` stand for

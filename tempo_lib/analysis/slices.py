@@ -19,27 +19,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm import tqdm
 
+from tempo_lib.allocation.reduction import reduce_memories
 from tempo_lib.analysis.front_loading import BASE
-from tempo_lib.checkpoints import checkpoint_digest, find_checkpoint
-from tempo_lib.compressor import SegmentMemories
+from tempo_lib.checkpoints.loading import checkpoint_digest, find_checkpoint
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.clip import SharedClip
 from tempo_lib.evaluation.frames import SharedFrames
-from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy, clusters
 from tempo_lib.evaluation.records import code_facts, digest
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
-from tempo_lib.fresh import fresh_tempo
-from tempo_lib.greedy import Cut, decode_many
-from tempo_lib.model import Tempo
-from tempo_lib.presets import load_preset
-from tempo_lib.reduction import reduce_memories
-from tempo_lib.runs import project_root, sha256_of_file
-from tempo_lib.world.questions import is_correct
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import is_correct
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoding import Cut, decode_many
+from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMES = ("head", "tail", "every", "random", "merge")
-INDEXED = ("every", "random")  # the others are schemes of tempo_lib.reduction
+INDEXED = ("every", "random")  # the others are schemes of tempo_lib.allocation.reduction
 WORDS = ("video", "question_id", "block", "prediction")  # columns that may look like numbers
 BASES = ("base_compressor", "base_decoder")
 

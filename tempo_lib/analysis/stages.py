@@ -7,15 +7,15 @@ import numpy as np
 import torch
 
 from tempo_lib import prompts
-from tempo_lib.evaluation.metrics import ALL_KINDS, accuracy_table, compare
-from tempo_lib.evaluation.suites import Suite, SuiteVideo
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.greedy import greedy_answers
-from tempo_lib.model import Tempo
+from tempo_lib.miniature.suites import Suite, SuiteVideo
+from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.miniature.world.language import num_segments, segment_seconds
+from tempo_lib.miniature.world.questions import is_correct
+from tempo_lib.model.decoding import greedy_answers
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.metrics import ALL_KINDS, accuracy_table, compare
 from tempo_lib.training.stages import STAGES
-from tempo_lib.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.world.language import num_segments, segment_seconds
-from tempo_lib.world.questions import is_correct
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,15 +3,15 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tempo_lib.evaluation.metrics import ALL_KINDS, floor_commonest
-from tempo_lib.evaluation.suite_manifests import load_manifest
-from tempo_lib.evaluation.suites import SUITES, suite_numbers, suite_spec
-from tempo_lib.presets import Preset, load_preset
-from tempo_lib.world.corpus_specs import suite_corpus
-from tempo_lib.world.draws import questions_of, story_of
-from tempo_lib.world.language import FPS
-from tempo_lib.world.questions import KINDS, Question
-from tempo_lib.world.scenes import Story
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.miniature.suite_manifests import load_manifest
+from tempo_lib.miniature.suites import SUITES, suite_numbers, suite_spec
+from tempo_lib.miniature.world.corpus_specs import suite_corpus
+from tempo_lib.miniature.world.draws import questions_of, story_of
+from tempo_lib.miniature.world.language import FPS
+from tempo_lib.miniature.world.questions import KINDS, Question
+from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.statistics.metrics import ALL_KINDS, floor_commonest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ Effects are accuracies in 0..1, first variant minus second; texts give points.
 
 from typing import TYPE_CHECKING
 
-from tempo_lib.analysis.claims_table import accuracies, asked, claims_table
-from tempo_lib.evaluation.metrics import ALL_KINDS
-from tempo_lib.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
+from tempo_lib.statistics.claims_table import accuracies, asked, claims_table
+from tempo_lib.statistics.metrics import ALL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from tempo_lib.analysis.cards import read_card
-from tempo_lib.analysis.claims_table import answers_of_seeds, load_models, missing_part
 from tempo_lib.analysis.measurements import (
     provenance,
     read_measurement,
@@ -23,12 +22,13 @@ from tempo_lib.analysis.measurements import (
     write_measurement,
 )
 from tempo_lib.analysis.training_seed_tables import accuracy_by_seed, claims_by_seed
-from tempo_lib.checkpoints import checkpoint_digest
+from tempo_lib.checkpoints.loading import checkpoint_digest
+from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
-from tempo_lib.evaluation.suites import SUITES, load_suite
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-from tempo_lib.model import Tempo
-from tempo_lib.presets import Preset, load_preset
+from tempo_lib.miniature.suites import SUITES, load_suite
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.statistics.claims_table import answers_of_seeds, load_models, missing_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,4 +154,4 @@ def commands(preset: str, models: Mapping[int, Tempo], num_questions: int = 0) -
 def _measuring(preset: str, seeds: Sequence[int], num_questions: int = 0) -> str:
     part = f" --num-questions {num_questions}" if num_questions else ""
     names = ",".join(map(str, seeds))
-    return f"python -m tempo_lib.workflow_jobs --preset {preset} seeds --name {names}{part}"
+    return f"python -m tempo_lib.reproduce.jobs --preset {preset} seeds --name {names}{part}"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from tempo_lib.analysis.cards import read_card
-from tempo_lib.analysis.claims_table import accuracies, answers_of_seeds, seed_checkpoint
 from tempo_lib.analysis.measurements import (
     flags,
     provenance,
@@ -24,13 +23,14 @@ from tempo_lib.analysis.measurements import (
     write_measurement,
 )
 from tempo_lib.analysis.training_seed_tables import POOLED
-from tempo_lib.checkpoints import CheckpointError
+from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
-from tempo_lib.evaluation.metrics import ALL_KINDS, compare
-from tempo_lib.evaluation.suites import SUITES, load_suite
-from tempo_lib.model import Tempo
-from tempo_lib.presets import Preset, load_preset
-from tempo_lib.runs import project_root
+from tempo_lib.miniature.suites import SUITES, load_suite
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import project_root
+from tempo_lib.statistics.claims_table import accuracies, answers_of_seeds, seed_checkpoint
+from tempo_lib.statistics.metrics import ALL_KINDS, compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,4 +229,4 @@ def _trained(preset: str, trainings: Sequence[Training]) -> list[str]:
 
 
 def _measuring(preset: str) -> str:
-    return f"python -m tempo_lib.workflow_jobs --preset {preset} switches"
+    return f"python -m tempo_lib.reproduce.jobs --preset {preset} switches"

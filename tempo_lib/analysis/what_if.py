@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempo_lib.allocation import allocate
+from tempo_lib.allocation.ata import allocate
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import Record
 from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.evaluation.spending import Limits
-from tempo_lib.evaluation.suites import SUITES, Suite
 from tempo_lib.evaluation.variants import get_variant
-from tempo_lib.model import Tempo
-from tempo_lib.presets import load_preset
-from tempo_lib.runs import project_root
+from tempo_lib.miniature.suites import SUITES, Suite
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import project_root
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.world.choices import as_choice, right_option
-from tempo_lib.world.language import ACTORS, FPS, PLACES
-from tempo_lib.world.questions import KINDS, LETTERS, Question, ask_all, is_correct, parse_letter
-from tempo_lib.world.scenes import CODES, Scene, Story, make_story
+from tempo_lib.miniature.world.choices import as_choice, right_option
+from tempo_lib.miniature.world.language import ACTORS, FPS, PLACES
+from tempo_lib.miniature.world.questions import (
+    KINDS,
+    LETTERS,
+    Question,
+    ask_all,
+    is_correct,
+    parse_letter,
+)
+from tempo_lib.miniature.world.scenes import CODES, Scene, Story, make_story
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import torch
 
-from tempo_lib.compressor import SegmentMemories
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
-from tempo_lib.evaluation.suites import SuiteQuestion, SuiteVideo
 from tempo_lib.evaluation.variants import ScoreSource
-from tempo_lib.greedy import Cut, decode_many
-from tempo_lib.model import Tempo
-from tempo_lib.session import VideoSession
-from tempo_lib.world.questions import Question, is_relevant
+from tempo_lib.miniature.suites import SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import Question, is_relevant
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoding import Cut, decode_many
+from tempo_lib.model.session import VideoSession
+from tempo_lib.model.tempo import Tempo
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,9 @@
 """One video's frames, read from the file and brought to reading size once for all compressors."""
 
-from tempo_lib.evaluation.suites import SuiteVideo
-from tempo_lib.model import Tempo
-from tempo_lib.processing import resize_frames
-from tempo_lib.video import Video, load_video
+from tempo_lib.miniature.suites import SuiteVideo
+from tempo_lib.model.processing import resize_frames
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.clip import Video, load_video
 
 
 class SharedFrames:

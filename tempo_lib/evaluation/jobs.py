@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.records import (
     RecordFile,
@@ -15,10 +16,9 @@ from tempo_lib.evaluation.records import (
 )
 from tempo_lib.evaluation.scorers import Scorer, load_scorer
 from tempo_lib.evaluation.spending import Limits, effective_limits
-from tempo_lib.evaluation.suites import Suite
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.model import Tempo
-from tempo_lib.presets import load_preset
+from tempo_lib.miniature.suites import Suite
+from tempo_lib.model.tempo import Tempo
 
 MAIN_CHECKPOINT = "stage3"  # variants of this checkpoint run on the model that is passed in
 

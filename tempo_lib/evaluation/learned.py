@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tempo_lib.evaluation.metrics import accuracy, clusters
+from tempo_lib.config import Preset
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.presets import Preset
+from tempo_lib.statistics.metrics import accuracy, clusters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo_lib.evaluation.suites import Suite
-    from tempo_lib.model import Tempo
+    from tempo_lib.miniature.suites import Suite
+    from tempo_lib.model.tempo import Tempo
 
 VALIDATION_SEED = 9000  # world seed that k_min is chosen on and nothing is reported of
 GRID = (0, 1, 2, 4, 8)

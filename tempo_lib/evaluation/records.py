@@ -17,18 +17,19 @@ from typing import Any
 import torch
 
 import tempo_lib
-from tempo_lib.model import Tempo
-from tempo_lib.runs import library_versions, sha256_of_file
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import library_versions, sha256_of_file
 
 # What an answer depends on; a change of any of these makes old records unusable.
 # (the rows of evaluation/variants are not among them: each record file holds its own row).
 CODE = (
-    *("allocation", "allocation_policies", "attention", "compressor", "config", "greedy", "model"),
-    *("numerics", "processing", "prompts", "reader_decord", "reader_pyav", "readers"),
-    *("reduction", "sampling", "sequence", "session", "video"),
+    *("allocation/ata", "allocation/extensions", "allocation/reduction"),
+    *("model/attention", "model/compressor", "model/config", "model/decoding", "model/tempo"),
+    *("model/rope", "model/processing", "model/decoder_prompt", "model/session", "prompts"),
+    *("video/clip", "video/sampling", "video/readers", "video/pyav", "video/decord"),
     *("evaluation/clip", "evaluation/frames", "evaluation/jobs", "evaluation/records"),
     *("evaluation/runner", "evaluation/scorers", "evaluation/spending"),
-    *("world/language", "world/questions", "world/scenes"),
+    *("miniature/world/language", "miniature/world/questions", "miniature/world/scenes"),
 )
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
 # Names and versions inside a config that say where it came from, not what the model does.

@@ -17,15 +17,15 @@ from tqdm import tqdm
 from tempo_lib.evaluation.clip import Request, SharedClip
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
-from tempo_lib.evaluation.metrics import auc
 from tempo_lib.evaluation.records import COLUMNS, Record
 from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.spending import Limits, frames_read, token_counts
-from tempo_lib.evaluation.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.model import Tempo
-from tempo_lib.runs import project_root
-from tempo_lib.world.questions import is_correct
+from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.world.questions import is_correct
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import project_root
+from tempo_lib.statistics.metrics import auc
 
 if TYPE_CHECKING:
     import pandas as pd

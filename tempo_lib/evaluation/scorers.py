@@ -13,15 +13,15 @@ import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
-from tempo_lib.checkpoints import CheckpointError, find_checkpoint
-from tempo_lib.compressor import Compressor, Prefix, VisionFeatures
+from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import weights_digest
 from tempo_lib.evaluation.variants import ScoreSource
-from tempo_lib.model import Tempo
-from tempo_lib.numerics import pinned_frequencies
-from tempo_lib.presets import load_preset
-from tempo_lib.processing import SegmentPixels, prefix_ids
-from tempo_lib.session import VideoSession
+from tempo_lib.model.compressor import Compressor, Prefix, VisionFeatures
+from tempo_lib.model.processing import SegmentPixels, prefix_ids
+from tempo_lib.model.rope import pinned_frequencies
+from tempo_lib.model.session import VideoSession
+from tempo_lib.model.tempo import Tempo
 
 FOLDERS = {"base": "base_compressor", "reranker": "reranker"}
 # Stored weights may be rounded to half precision; other weights differ far more.

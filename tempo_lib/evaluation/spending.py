@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tempo_lib.allocation import (
+from tempo_lib.allocation.ata import (
     allocate,
     allocate_adversarial,
     allocate_fixed,
@@ -16,7 +16,7 @@ from tempo_lib.allocation import (
     allocate_uniform,
     uniform_max_frames,
 )
-from tempo_lib.allocation_policies import calibrated, smoothed, unit
+from tempo_lib.allocation.extensions import calibrated, smoothed, unit
 from tempo_lib.evaluation.variants import Variant
 
 

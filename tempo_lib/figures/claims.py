@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tempo_lib.evaluation.findings import AS_PAPER, REVERSED, SHOWN, TOKEN_MATCHED
 from tempo_lib.figures.style import (
     BLACK,
     BLUE,
@@ -20,6 +19,7 @@ from tempo_lib.figures.style import (
     made_by,
     new_figure,
 )
+from tempo_lib.statistics.findings import AS_PAPER, REVERSED, SHOWN, TOKEN_MATCHED
 
 LABEL_LETTERS = 34  # a line of a claim's words
 ROW_INCHES = 0.52

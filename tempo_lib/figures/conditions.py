@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.condition_verdicts import last_rows
 from tempo_lib.analysis.front_loading import MEAGRE
-from tempo_lib.evaluation.metrics import ALL_KINDS
 from tempo_lib.figures.style import (
     BLACK,
     BLUE,
@@ -25,6 +24,7 @@ from tempo_lib.figures.style import (
     made_by,
     new_figure,
 )
+from tempo_lib.statistics.metrics import ALL_KINDS
 
 SEED_LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"), (BLACK, "v"))
 ENDS = (("head", BLUE, "-"), ("tail", VERMILLION, "--"))

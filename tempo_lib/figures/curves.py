@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.figures.style import (
     BLUE,
     GREY,
@@ -17,7 +18,6 @@ from tempo_lib.figures.style import (
     made_by,
     new_figure,
 )
-from tempo_lib.presets import Preset, StageNumbers
 
 NUM_PARTS = 4  # compressor, memory tokens, projector, decoder (rows of Table A)
 SMOOTHING_SHARE = 0.05  # of a stage's steps: wide enough to see a trend in noisy batches

@@ -32,7 +32,7 @@ from tempo_lib.figures.timeline import (
     key_segments,
     segment_edges,
 )
-from tempo_lib.video import Video, VideoStream
+from tempo_lib.video.clip import Video, VideoStream
 
 if TYPE_CHECKING:
     from tempo_lib.evaluation.records import Record  # torch is not needed to redraw

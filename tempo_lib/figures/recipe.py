@@ -9,6 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from tempo_lib.config import Preset, StageNumbers
+from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures.style import (
     BLACK,
     PALE,
@@ -17,8 +19,6 @@ from tempo_lib.figures.style import (
     DescribedFigure,
     new_figure,
 )
-from tempo_lib.presets import Preset, StageNumbers
-from tempo_lib.published import load_published
 from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, STAGE_NAMES, STAGES
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from tempo_lib.figures.style import (
     new_figure,
     printable,
 )
-from tempo_lib.video import Video, VideoStream
+from tempo_lib.video.clip import Video, VideoStream
 
 if TYPE_CHECKING:
-    from tempo_lib.model import Answer  # torch is not needed to redraw
+    from tempo_lib.model.tempo import Answer  # torch is not needed to redraw
 
 SEGMENTS_PER_KEY_FRAME = 8
 MIN_KEY_FRAMES, MAX_KEY_FRAMES = 7, 10  # ten leave room for their times at 12 pt

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from tempo_lib.evaluation.findings import AS_PAPER, SHOWN, TOKEN_MATCHED
 from tempo_lib.figures.style import (
     BLACK,
     GREEN,
@@ -26,7 +25,8 @@ from tempo_lib.figures.style import (
     made_by,
     new_figure,
 )
-from tempo_lib.world.questions import KINDS
+from tempo_lib.miniature.world.questions import KINDS
+from tempo_lib.statistics.findings import AS_PAPER, SHOWN, TOKEN_MATCHED
 
 POOLED = "pooled"
 ALL = "all"

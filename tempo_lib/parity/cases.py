@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from tempo_lib import prompts
-from tempo_lib.compressor import SegmentMemories
-from tempo_lib.model import Tempo
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoder_prompt import Turn, decoder_ids
+from tempo_lib.model.tempo import Tempo
 from tempo_lib.parity.records import Case
 from tempo_lib.parity.rows import RELEASE_RULE, Row, compare
-from tempo_lib.sequence import Turn, decoder_ids
 
 NUM_STEPS = 12  # recorded greedy tokens a run
 RESERVED = 16  # places the release keeps free before it cuts: a limit of 80 leaves 64 (recorded)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tempo_lib.model import Answer, Tempo
+from tempo_lib.model.tempo import Answer, Tempo
 from tempo_lib.parity.cases import NUM_STEPS
 from tempo_lib.parity.records import BASE, CHECKPOINT, load_case
 from tempo_lib.parity.rows import STATED, Row, compare

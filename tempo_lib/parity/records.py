@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from tempo_lib.runs import project_root
-from tempo_lib.video import Video
+from tempo_lib.provenance import project_root
+from tempo_lib.video.clip import Video
 
 CHECKPOINT, BASE = "Tempo-tiny", "Qwen3-VL-tiny"
 NEEDED = (

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from tempo_lib.model import Tempo
+from tempo_lib.model.tempo import Tempo
 from tempo_lib.parity.cases import case_rows
 from tempo_lib.parity.half import half_rows
 from tempo_lib.parity.records import BASE, CHECKPOINT, case_names, find_data, load_case
 from tempo_lib.parity.rows import STATED, Row, TableRow
 from tempo_lib.parity.tables import table_rows
-from tempo_lib.runs import library_versions
+from tempo_lib.provenance import library_versions
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 CASE_HEADER = ("case", "quantity", "largest difference", "tolerance", "values", "verdict")

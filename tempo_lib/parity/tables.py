@@ -16,13 +16,13 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionRotaryEmbedding
 
 from tempo_lib import prompts
-from tempo_lib.allocation import allocate, allocate_adversarial, allocate_top_k
+from tempo_lib.allocation.ata import allocate, allocate_adversarial, allocate_top_k
+from tempo_lib.allocation.reduction import merge_tokens, reduce_memories
+from tempo_lib.config import load_preset
+from tempo_lib.model.processing import PatchShape, cut_windows, patchify, resize_frames
 from tempo_lib.parity.records import load_table, recorded_frames
 from tempo_lib.parity.rows import TableRow
-from tempo_lib.presets import load_preset
-from tempo_lib.processing import PatchShape, cut_windows, patchify, resize_frames
-from tempo_lib.reduction import merge_tokens, reduce_memories
-from tempo_lib.sampling import sample_indices
+from tempo_lib.video.sampling import sample_indices
 
 EQUAL, BY_DECISION, UNEXPLAINED = "equal", "by decision", "unexplained"
 MERGE_TOLERANCE = 1e-6  # float32 means of other kernels; zero was measured

@@ -20,13 +20,13 @@ from torch.utils.data import Sampler
 from tqdm.auto import tqdm
 
 from tempo_lib import prompts
-from tempo_lib.compressor import pad_rows
-from tempo_lib.model import Tempo
-from tempo_lib.presets import VideoNumbers
-from tempo_lib.processing import SegmentPixels, prefix_ids, resize_frames, segment_pixels
-from tempo_lib.sequence import IGNORE, Turn, training_ids
-from tempo_lib.video import Video, load_image, load_video
-from tempo_lib.world import wordings
+from tempo_lib.config import VideoNumbers
+from tempo_lib.miniature.world import wordings
+from tempo_lib.model.compressor import pad_rows
+from tempo_lib.model.decoder_prompt import IGNORE, Turn, training_ids
+from tempo_lib.model.processing import SegmentPixels, prefix_ids, resize_frames, segment_pixels
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.clip import Video, load_image, load_video
 
 MEDIA_TAGS = ("<video>", "<image>")
 

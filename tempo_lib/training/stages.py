@@ -6,12 +6,12 @@ alone. See DIFFERENCES.md.
 
 from typing import TYPE_CHECKING
 
-from tempo_lib.presets import Preset, StageNumbers
+from tempo_lib.config import Preset, StageNumbers
 
 if TYPE_CHECKING:  # who asks for a column alone need not wait for torch
     from torch import nn
 
-    from tempo_lib.model import Tempo
+    from tempo_lib.model.tempo import Tempo
 
 STAGES = (0, 1, 2, 3)
 STAGE_NAMES = ("alignment", "pre-training", "broad SFT", "long-context SFT")

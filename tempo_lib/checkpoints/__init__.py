@@ -1,0 +1,1 @@
+"""Checkpoint folders, the released layout, and conversion between the two."""

@@ -1,0 +1,1 @@
+"""The ``tempo`` command: one file a command."""

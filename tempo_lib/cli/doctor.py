@@ -1,0 +1,158 @@
+"""``tempo doctor``: what is installed, what a model would run on, which checkpoints are here.
+
+With ``--parity``: does this machine compute what the release computed?
+"""
+
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from huggingface_hub import try_to_load_from_cache
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from transformers.utils import logging as transformers_logging
+
+from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.cli.errors import InputError, bad_input
+from tempo_lib.cli.show import screen
+from tempo_lib.config import PRESETS, load_preset
+from tempo_lib.model.attention import resolve_attention
+from tempo_lib.parity import report as parity
+from tempo_lib.parity.records import MissingDataError
+from tempo_lib.provenance import LIBRARIES, library_versions
+from tempo_lib.video.readers import READERS
+
+FLASH_HINT = 'pip install --no-build-isolation "flash-attn>=2.8.3,<3" (needs a CUDA toolkit)'
+BASES = ("base_compressor", "base_decoder")
+STAGES = tuple(f"stage{stage}" for stage in range(4))
+REPORT_WIDTH = 130  # columns, so that a file or a pipe gets one line a row
+READER_MODULES = {"pyav": "av", "decord": "decord"}
+
+
+def run(
+    with_parity: bool = False,
+    data: Path | None = None,
+    json_file: Path | None = None,
+    markdown_file: Path | None = None,
+) -> int:
+    """Print every finding; none of them is an error of the command.
+
+    ``with_parity``: compare with the recorded release instead, see ``run_parity``.
+    """
+    if with_parity:
+        return run_parity(data, json_file, markdown_file)
+    if data or json_file or markdown_file:
+        raise InputError("--data, --json and --markdown go with --parity")
+    console = screen()
+    sections = {
+        "Versions": versions(),
+        "Device": device(),
+        "Video readers": readers(),
+        "Checkpoints": checkpoints(),
+    }
+    for title, lines in sections.items():
+        console.print(f"[bold]{title}[/bold]")
+        for name, value in lines:
+            console.print(f"  {escape(f'{name:<24}')}{escape(value)}")
+    return 0
+
+
+def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | None) -> int:
+    """Print the parity report and write it where asked; 1 if a row is out of tolerance.
+
+    InputError (exit code 2) when the recorded data or the place to write to is missing.
+    """
+    for file in (json_file, markdown_file):
+        if file is not None and not file.parent.is_dir():
+            raise InputError(f"no folder {file.parent} to write {file.name} to")
+    transformers_logging.disable_progress_bar()
+    with bad_input(MissingDataError, OSError):
+        made = parity.make_report(data)
+    console = screen()
+    console.width = max(console.width, REPORT_WIDTH)
+    print_rows(console, "Recorded cases", parity.CASE_HEADER, map(parity.case_cells, made.rows))
+    tables = map(parity.table_cells, made.tables)
+    print_rows(console, "Function tables", parity.TABLE_HEADER, tables)
+    verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
+    console.print(f"parity: {verdict}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(parity.as_json(made), indent=1) + "\n")
+    if markdown_file is not None:
+        markdown_file.write_text(parity.as_markdown(made))
+    return 0 if made.ok else 1
+
+
+def print_rows(
+    console: Console, title: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]
+) -> None:
+    """A table on the screen; the last column says whether the row is in order."""
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    for name in header:
+        table.add_column(name)
+    for cells in rows:
+        in_order = cells[-1] in ("ok", "stated")
+        table.add_row(*map(escape, cells), style="" if in_order else "bold red")
+    console.print(table)
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    """Python, and every library that results depend on."""
+    yield "python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    installed = library_versions()
+    for library in LIBRARIES:
+        yield library, installed.get(library, "not installed")
+
+
+def device() -> Iterator[tuple[str, str]]:
+    """Where ``device="auto"`` puts a model, and with which attention."""
+    on_gpu = torch.cuda.is_available()
+    yield "device", torch.cuda.get_device_name(0) if on_gpu else "cpu"
+    yield "threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    yield "attention", resolve_attention("auto")
+    has_flash = importlib.util.find_spec("flash_attn") is not None
+    missing = "not installed; optional" + (f": {FLASH_HINT}" if on_gpu else ", for GPUs only")
+    yield "flash-attn", "installed" if has_flash else missing
+
+
+def readers() -> Iterator[tuple[str, str]]:
+    """Each reader by importing it: a wheel that is there may still not load."""
+    for reader in READERS:
+        try:
+            import_module(READER_MODULES[reader])
+        except (ImportError, OSError) as error:
+            yield reader, f"not usable: {' '.join(str(error).split())}"
+        else:
+            yield reader, "usable"
+
+
+def checkpoints() -> Iterator[tuple[str, str]]:
+    """Own or shipped folders of the miniature; of the paper's scale what the hub's cache holds."""
+    for preset_name in PRESETS:
+        preset = load_preset(preset_name)
+        if preset.miniature is not None:
+            for name in (*BASES, *STAGES):
+                yield f"{preset_name} {name}", _found(preset_name, name)
+            continue
+        weights = preset.weights
+        for hub_id in (weights.checkpoint, weights.base_compressor, weights.base_decoder):
+            if hub_id is not None:
+                yield f"{preset_name} {hub_id.split('/')[-1]}", _cached(hub_id)
+
+
+def _found(preset: str, name: str) -> str:
+    try:
+        return str(find_checkpoint(preset, name))
+    except CheckpointError:
+        return "missing; made by tempo train --preset tiny --from-scratch"
+
+
+def _cached(hub_id: str) -> str:
+    path = try_to_load_from_cache(hub_id, "config.json")
+    return str(Path(path).parent) if isinstance(path, str) else f"not in the cache: {hub_id}"

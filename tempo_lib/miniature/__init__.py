@@ -1,0 +1,1 @@
+"""The procedural video world and the small models trained on it."""

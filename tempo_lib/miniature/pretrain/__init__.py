@@ -1,0 +1,1 @@
+"""The two base models of the miniature and its reranker."""

@@ -1,0 +1,131 @@
+"""Accuracy of a base decoder on fresh transcripts, by free greedy decoding.
+
+Nothing of the training path is used: an unmodified Hugging Face model in float32 reads
+ordinary prompts and generates.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from tempo_lib import prompts
+from tempo_lib.miniature.world.language import CAPTION_QUESTION, caption, transcript
+from tempo_lib.miniature.world.questions import KINDS, Question, is_correct, sample_questions
+from tempo_lib.miniature.world.scenes import Story, make_story
+
+MAX_NEW_TOKENS = 16  # the longest answer of questions.py has 12 tokens
+MAX_CAPTION_TOKENS = 64
+# Training draws from (seed, step). Numpy pads short seeds with zeros, so a fourth entry that
+# is not 0 keeps these stories apart from all training.
+SEED_SPACE = 7
+
+
+@dataclass(frozen=True)
+class Score:
+    """Right answers and answers of one cell."""
+
+    num_right: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.num_right / self.n
+
+
+def prompt_text(context: str, question: str) -> str:
+    """The decoder's chat layout up to the answer, with ``context`` where memories will stand."""
+    opening = prompts.system_parts(prompts.DECODER_SYSTEM)
+    closing = prompts.question_parts(question)
+    return "".join(text for _, text in [*opening, ("text", context), *closing])
+
+
+@torch.no_grad()
+def answer_texts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    context: str,
+    questions: list[str],
+    max_new_tokens: int = MAX_NEW_TOKENS,
+) -> list[str]:
+    """Greedy answers to questions about one transcript, all in one batch padded on the left."""
+    encoded = [
+        tokenizer(prompt_text(context, question), add_special_tokens=False).input_ids
+        for question in questions
+    ]
+    length = max(len(ids) for ids in encoded)
+    ids_BL = torch.full((len(encoded), length), int(tokenizer.pad_token_id))
+    mask_BL = torch.zeros_like(ids_BL)
+    for row, ids in enumerate(encoded):
+        ids_BL[row, length - len(ids) :] = torch.tensor(ids)
+        mask_BL[row, length - len(ids) :] = 1
+    out_BL = model.generate(
+        input_ids=ids_BL,
+        attention_mask=mask_BL,
+        do_sample=False,
+        use_cache=True,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return tokenizer.batch_decode(out_BL[:, length:], skip_special_tokens=True)
+
+
+def evaluate_base_decoder(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    num_segments: Iterable[int],
+    num_stories: int,
+    seed: int,
+    window: int = 8,
+    questions_per_story: int = len(KINDS),
+) -> dict[int, dict[str, Score]]:
+    """Scores per length and kind on stories of the 12 drawn actors; kinds take turns.
+
+    ``caption`` is scored by exact match, on the first two segments of every story.
+    """
+    model.eval()
+    lengths = list(num_segments)
+    scores: dict[int, dict[str, Score]] = {}
+    with tqdm(total=len(lengths) * num_stories, desc="evaluation", mininterval=5) as bar:
+        for length in lengths:
+            right: dict[str, list[bool]] = {}
+            for index in range(num_stories):
+                rng = np.random.default_rng([seed, length, index, SEED_SPACE])
+                story = make_story(rng, length * window)
+                asked = sample_questions(rng, story, questions_per_story, window=window)
+                for kind, hit in _judge(model, tokenizer, story, asked, window):
+                    right.setdefault(kind, []).append(hit)
+                bar.update()
+            scores[length] = {kind: Score(sum(hits), len(hits)) for kind, hits in right.items()}
+    return scores
+
+
+def as_table(scores: dict[int, dict[str, Score]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Plain data for JSON: length -> kind -> accuracy and n."""
+    return {
+        str(length): {
+            kind: {"accuracy": round(score.accuracy, 3), "n": score.n}
+            for kind, score in sorted(cells.items())
+        }
+        for length, cells in scores.items()
+    }
+
+
+def _judge(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    story: Story,
+    questions: list[Question],
+    window: int,
+) -> list[tuple[str, bool]]:
+    context = transcript(story, window)
+    answers = answer_texts(model, tokenizer, context, [q.text for q in questions])
+    hits = [(q.kind, is_correct(q, a)) for q, a in zip(questions, answers, strict=True)]
+    expected = caption(story, 0, 2 * window)
+    short = "".join(f"<{part}" for part in context.split("<")[1:3])
+    told = answer_texts(model, tokenizer, short, [CAPTION_QUESTION], MAX_CAPTION_TOKENS)
+    return [*hits, ("caption", told[0].strip() == expected)]

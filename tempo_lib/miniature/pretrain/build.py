@@ -1,0 +1,251 @@
+"""The whole miniature from nothing: tokenizer, two base models, corpora, four stages.
+
+Each step writes a folder under ``work`` and is skipped when its folder is finished, so an
+interrupted run goes on where it stopped. Two cores are kept busy: what can be made side by side is.
+"""
+
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import MISSING, dataclass, fields, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from transformers import Qwen3VLConfig
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from tempo_lib import prompts
+from tempo_lib.config import Preset
+from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
+from tempo_lib.miniature.pretrain.base_compressor_data import BaseCompressorConfig
+from tempo_lib.miniature.pretrain.base_decoder import train_base_decoder
+from tempo_lib.miniature.pretrain.base_decoder_config import BaseDecoderConfig
+from tempo_lib.miniature.world.corpora import build_corpus
+from tempo_lib.miniature.world.corpus_specs import CorpusSpec
+from tempo_lib.miniature.world.tokenizer import build_tokenizer
+from tempo_lib.model.attention import training_attention
+from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import manifest_path as find_manifest
+from tempo_lib.reproduce.malloc import KEPT_MEMORY
+from tempo_lib.training.data import load_manifest, load_samples
+from tempo_lib.training.loop import StageRun, train_with_card
+from tempo_lib.training.stages import STAGES, stage_numbers
+
+BASES = ("base_decoder", "base_compressor")  # the slower one first
+RERANKER = "reranker"
+RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
+LONG_STAGES = (2, 3)  # those that gain from a longer run
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """A preset's numbers for making the miniature, and the folder it grows in.
+
+    ``bases``: a work folder whose finished base models are taken over, as the paper's four
+    stages start from given models; None pre-trains them with ``seed``. ``paper_windows``: all
+    training clips are cut into the stage's 4 frames, as in the paper, none into inference's 8.
+    ``paper_prompt``: all segments are read under the standard prompt, as in the paper.
+    ``longer``: times the preset's stories that stages 2 and 3 learn from, so times their steps.
+    """
+
+    preset: Preset
+    work: Path
+    seed: int
+    bases: Path | None = None
+    paper_windows: bool = False
+    paper_prompt: bool = False
+    longer: float = 1.0
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        if self.preset.miniature is None:
+            raise ValueError(f"preset {self.preset.name} is no miniature; train with --preset tiny")
+        return self.preset.miniature
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The switches of ``tempo train`` that are not as usual."""
+        usual = {f.name: f.default for f in fields(self) if f.default is not MISSING}
+        del usual["bases"]
+        return {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
+
+    def folder(self, name: str) -> Path:
+        return self.work / name
+
+    def stage(self, stage: int) -> Path:
+        return self.work / f"stage{stage}"
+
+
+def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[int, Path]:
+    """Make everything that is missing, then the stages; returns their checkpoint folders.
+
+    Two helpers make base models and corpora, one more trains a stage: what they free stays with
+    them. The stages begin once their two base models are there; the reranker, which only an
+    evaluation needs, is made beside them.
+    """
+    if mini.bases is not None:
+        take_bases(mini, mini.bases)
+    os.environ.update(KEPT_MEMORY)  # read when a process starts
+    spawn = get_context("spawn")
+    trainer = ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1)
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool, trainer:
+        try:
+            bases = [pool.submit(make_base, mini, name) for name in BASES]
+            corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
+            judge = pool.submit(make_base, mini, RERANKER)
+            for base in bases:
+                base.result()
+            for stage in stages:
+                corpora[stage].result()
+                trainer.submit(make_stage, mini, stage).result()
+            judge.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what has not begun would be made for nothing
+            raise
+    return {stage: mini.stage(stage) for stage in stages}
+
+
+def take_bases(mini: Miniature, source: Path) -> None:
+    """Copy the base models of another work folder; ValueError names the first unfinished one."""
+    for name in (*BASES, RERANKER):
+        if not (source / name / "card.json").is_file():
+            raise ValueError(f"{source / name} is not a finished base model")
+        if not (mini.folder(name) / "card.json").is_file():
+            shutil.copytree(source / name, mini.folder(name), dirs_exist_ok=True)
+
+
+def make_base(mini: Miniature, name: str) -> Path:
+    """Pre-train a base model or the reranker on one thread; a finished one is kept."""
+    folder = mini.folder(name)
+    if (folder / "card.json").is_file():
+        return folder
+    torch.set_num_threads(1)
+    numbers = mini.numbers[name]
+    if name == "base_decoder":
+        decoder = TypeAdapter(BaseDecoderConfig).validate_python(numbers)
+        train_base_decoder(decoder, folder, mini.seed)
+        return folder
+    tokenizer = build_tokenizer(prompts.all_texts())
+    compressor = TypeAdapter(BaseCompressorConfig).validate_python(numbers)
+    config = compressor_config(mini.preset, tokenizer)
+    seed = base_seed(mini, name)
+    train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed)
+    return folder
+
+
+def base_seed(mini: Miniature, name: str) -> int:
+    """The seed of base model ``name`` in a run: the reranker has one of its own."""
+    return mini.seed + (RERANKER_SEED if name == RERANKER else 0)
+
+
+def compressor_config(preset: Preset, tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
+    """The Qwen3-VL config of a preset's compressor with the tokenizer's ids filled in."""
+    if preset.model.compressor is None:
+        raise ValueError(f"preset {preset.name} does not describe a compressor")
+    shapes = preset.model.compressor
+    token_id = tokenizer.convert_tokens_to_ids
+    return Qwen3VLConfig(
+        vision_config=shapes["vision_config"],
+        text_config={
+            **shapes["text_config"],
+            "vocab_size": len(tokenizer),
+            "pad_token_id": token_id(prompts.END_OF_TEXT),
+        },
+        image_token_id=token_id(prompts.IMAGE_PAD),
+        video_token_id=token_id(prompts.VIDEO_PAD),
+        vision_start_token_id=token_id(prompts.VISION_START),
+        vision_end_token_id=token_id(prompts.VISION_END),
+        tie_word_embeddings=shapes["text_config"]["tie_word_embeddings"],
+    )
+
+
+def make_corpus(mini: Miniature, stage: int, workers: int = 2) -> Path:
+    """Write a stage's images, clips and question files."""
+    folder = mini.folder("corpora") / f"stage{stage}"
+    build_corpus(folder, corpus_spec(mini, stage), mini.seed, workers)
+    return folder
+
+
+def corpus_spec(mini: Miniature, stage: int) -> CorpusSpec:
+    """What a stage learns from: the preset's spec, changed as the run's switches say."""
+    spec = TypeAdapter(CorpusSpec).validate_python(mini.numbers["corpora"][f"stage{stage}"])
+    if mini.paper_windows:
+        spec = with_window(spec, stage_numbers(mini.preset, stage).window)
+    if mini.longer != 1.0 and stage in LONG_STAGES:
+        sources = (
+            replace(one, num_stories=round(mini.longer * one.num_stories)) for one in spec.sources
+        )
+        spec = replace(spec, sources=tuple(sources))
+    return spec
+
+
+def with_window(spec: CorpusSpec, window: int) -> CorpusSpec:
+    """The corpus with every clip cut into ``window`` frames: as many segments, so fewer frames."""
+    sources = []
+    for source in spec.sources:
+        if source.modality == "video" and source.window != window:
+            source = replace(
+                source,
+                window=window,
+                min_frames=source.min_frames * window // source.window,
+                max_frames=source.max_frames * window // source.window,
+                frame_step=max(2, source.frame_step * window // source.window),
+            )
+        sources.append(source)
+    return replace(spec, sources=tuple(sources))
+
+
+def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
+    """Train one stage from the previous one's checkpoint (or ``start``); a finished one is kept.
+
+    ValueError when the checkpoint to start from is missing, with the command that makes it.
+    """
+    out = mini.stage(stage)
+    if (out / "card.json").is_file():
+        return out
+    numbers = stage_numbers(mini.preset, stage)
+    if mini.paper_prompt:
+        numbers = numbers.model_copy(update={"varied_prompt_share": 0.0})
+    model = starting_model(mini, stage, start)
+    manifest_path = find_manifest(_manifest(mini.preset))
+    samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
+    run = StageRun(
+        stage=stage,
+        numbers=numbers,
+        out_dir=out,
+        cache_dir=mini.folder("frames"),
+        seed=mini.seed,
+    )
+    train_with_card(model, samples, run, manifest_path, mini.switches)
+    return out
+
+
+def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
+    """Base models for stage 0, else the previous checkpoint, ready to train in float32."""
+    if stage == 0 and start is None:
+        return fresh_tempo(
+            mini.folder("base_compressor"),
+            mini.folder("base_decoder"),
+            mini.preset,
+            mini.seed,
+            attn_implementation=training_attention(),
+        )
+    path = mini.stage(stage - 1) if start is None else start
+    if not path.is_dir():
+        raise ValueError(
+            f"stage {stage} starts from {path}, which does not exist; "
+            f"run `tempo train --stage {stage - 1}` first"
+        )
+    return Tempo.from_pretrained(
+        path, dtype=torch.float32, device="cpu", attn_implementation=training_attention()
+    )
+
+
+def _manifest(preset: Preset) -> str:
+    if preset.training is None:
+        raise ValueError(f"preset {preset.name} has no training configuration")
+    return preset.training.manifest

@@ -1,0 +1,229 @@
+"""Benchmarks as lists of videos with questions: the miniature's four suites, made on demand.
+
+A suite of world seed S is a corpus of the procedural world that no training corpus shares a
+story with. Its mix of questions mirrors the real benchmark (``suite_manifests``). It is built
+once, under ``runs/<preset>/suites``, and read from there afterwards.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.miniature.suite_manifests import load_manifest, question_mix
+from tempo_lib.miniature.world.corpora import FORMAT, build_suite
+from tempo_lib.miniature.world.corpus_specs import (
+    SUITE_SECONDS,
+    SuiteSpec,
+    suite_corpus,
+    suite_frames,
+)
+from tempo_lib.miniature.world.draws import questions_of, story_of
+from tempo_lib.miniature.world.questions import Question
+from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.provenance import project_root, sha256_of_file
+
+SUITES = tuple(SUITE_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteNumbers:
+    """Size of the suites, from the preset's ``miniature: suites:``.
+
+    A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
+    video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
+    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
+    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
+    """
+
+    num_questions: int
+    fewest_questions: int
+    most_questions: int
+    choice_share: float
+    longest_mean_frames: int
+    jitter: float
+    window: int
+    size: int
+    crf: int
+
+
+@dataclass(frozen=True)
+class SuiteQuestion:
+    id: str
+    asked: Question
+
+
+@dataclass(frozen=True)
+class SuiteVideo:
+    """One video file, the story that it shows and the questions about it."""
+
+    id: str
+    path: Path
+    sha256: str
+    story: Story
+    questions: tuple[SuiteQuestion, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """``identity`` tells suites of other content apart; ``data_hash`` covers the files read."""
+
+    name: str
+    preset: str
+    world_seed: int
+    window: int
+    identity: str
+    data_hash: str
+    videos: tuple[SuiteVideo, ...]
+
+    @property
+    def num_questions(self) -> int:
+        return sum(len(video.questions) for video in self.videos)
+
+
+def load_suite(
+    preset: Preset | str,
+    name: str,
+    world_seed: int = 0,
+    num_questions: int = 0,
+    root: Path | None = None,
+    numbers: SuiteNumbers | None = None,
+    workers: int = 1,
+    manifests: Path | None = None,
+) -> Suite:
+    """Read suite ``name`` of a world seed, building what is missing of it.
+
+    ``num_questions`` > 0 takes only as many whole videos as hold that many questions, and of
+    the last one what is still needed; 0 takes all. Videos are independent draws, so the first
+    ones stand for all. ``root`` (default: the project's) is the folder that holds ``runs/``,
+    ``manifests`` (default: the project's) the one that holds the suites' manifests.
+    ValueError for an unknown suite, a preset without suites, or a negative number.
+    """
+    preset = load_preset(preset) if isinstance(preset, str) else preset
+    numbers = suite_numbers(preset) if numbers is None else numbers
+    if name not in SUITES:
+        raise ValueError(f"unknown suite {name!r}; known suites: {', '.join(SUITES)}")
+    if num_questions < 0:
+        raise ValueError(f"num_questions must be 0 (all) or more, got {num_questions}")
+    base = (project_root() if root is None else root) / "runs" / preset.name / "suites" / name
+    spec = suite_spec(name, numbers, manifests)
+    folder, identity = _built(base, spec, world_seed, num_questions, workers)
+    videos = _read(folder, num_questions)
+    return Suite(
+        name=name,
+        preset=preset.name,
+        world_seed=world_seed,
+        window=numbers.window,
+        identity=identity,
+        data_hash=_hash([[v.sha256, [asdict(q) for q in v.questions]] for v in videos]),
+        videos=videos,
+    )
+
+
+def suite_numbers(preset: Preset) -> SuiteNumbers:
+    """The preset's suite sizes. ValueError for a preset that has no miniature suites."""
+    if preset.miniature is None:
+        raise ValueError(
+            f"preset {preset.name} has no suites: readers of the real benchmarks are not part of "
+            "this version; use --preset tiny"
+        )
+    given: dict[str, Any] = dict(preset.miniature.get("suites") or {})
+    known = {field.name for field in fields(SuiteNumbers)}
+    unknown, missing = sorted(set(given) - known), sorted(known - set(given))
+    if unknown or missing:
+        what = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
+        raise ValueError(f"preset {preset.name}, numbers of suites: {what}")
+    return SuiteNumbers(**given)
+
+
+def suite_spec(name: str, numbers: SuiteNumbers, manifests: Path | None = None) -> SuiteSpec:
+    """The whole suite: its mix from the manifest, the rest from the preset's numbers."""
+    manifest = load_manifest(name, manifests)
+    mix = question_mix(manifest, numbers.fewest_questions, numbers.most_questions)
+    return SuiteSpec(
+        name=name,
+        num_videos=math.ceil(numbers.num_questions / mix.mean_per_story),
+        mix=mix,
+        choice_share=numbers.choice_share,
+        mean_frames=suite_frames(numbers.longest_mean_frames)[name],
+        jitter=numbers.jitter,
+        window=numbers.window,
+        size=numbers.size,
+        crf=numbers.crf,
+    )
+
+
+def _built(
+    base: Path, spec: SuiteSpec, world_seed: int, num_questions: int, workers: int
+) -> tuple[Path, str]:
+    """Folder of a finished corpus that holds what is asked for, and the suite's identity.
+
+    Story i does not depend on how many there are, so a part of a suite is built as a corpus of
+    its own and holds the same videos as the whole.
+    """
+    facts = asdict(spec)
+    del facts["num_videos"]
+    identity = _hash({**facts, "seed": world_seed, "format": FORMAT})
+    needed = _num_videos(spec, world_seed, num_questions) if num_questions else spec.num_videos
+    whole, part = (
+        base / f"seed{world_seed}-{identity[:8]}-{count}" for count in (spec.num_videos, needed)
+    )
+    is_whole = (whole / "corpus.json").exists()
+    if not is_whole:
+        spec = replace(spec, num_videos=needed)
+    folder = whole if is_whole else part
+    build_suite(folder, spec, world_seed, workers)
+    return folder, identity
+
+
+def _num_videos(spec: SuiteSpec, world_seed: int, num_questions: int) -> int:
+    """How many first videos hold ``num_questions``; all of them where the suite holds fewer.
+
+    A video's number of questions is a draw, so they are drawn here, without painting anything.
+    """
+    (source,) = suite_corpus(spec).sources
+    held = 0
+    for index in range(spec.num_videos):
+        story = story_of(spec.name, source, world_seed, index)
+        held += len(questions_of(spec.name, source, world_seed, index, story))
+        if held >= num_questions:
+            return index + 1
+    return spec.num_videos
+
+
+def _read(folder: Path, num_questions: int) -> tuple[SuiteVideo, ...]:
+    """The first ``num_questions`` questions (0: all), grouped by video."""
+    records = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+    stories = json.loads((folder / "questions-stories.json").read_text(encoding="utf-8"))
+    records = records[:num_questions] if num_questions else records
+    asked: dict[str, list[SuiteQuestion]] = {}
+    for record in records:
+        asked.setdefault(record["video"], []).append(_question(record))
+    return tuple(
+        SuiteVideo(
+            id=Path(media).stem,
+            path=folder / media,
+            sha256=sha256_of_file(folder / media),
+            story=Story(tuple(Scene(*scene) for scene in scenes)),
+            questions=tuple(asked[media]),
+        )
+        for media, scenes in ((story["video"], story["scenes"]) for story in stories)
+        if media in asked
+    )
+
+
+def _question(record: dict[str, Any]) -> SuiteQuestion:
+    human, answer = (turn["value"] for turn in record["conversations"])
+    text = human.removeprefix("<video>\n")
+    start, stop = record["interval"]
+    actors, options = tuple(record["actors"]), tuple(record["options"])
+    return SuiteQuestion(
+        record["id"], Question(record["kind"], text, answer, actors, start, stop, options)
+    )
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The procedural video world: stories, pictures, questions, corpora."""

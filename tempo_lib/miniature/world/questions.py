@@ -1,0 +1,260 @@
+"""Questions about stories, their answers, and how a free answer is judged.
+
+An answer is its key and, right after it, the slot ("The red star 47."): looking up what
+follows a key takes one attention step fewer than looking past words between the two, and a
+decoder of four layers learns it sooner. For the same reason no space stands before a time tag.
+Intervals are seconds (start, stop) of the asked scenes.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tempo_lib.miniature.world.language import FPS, num_segments, segment_seconds, time_tag
+from tempo_lib.miniature.world.scenes import MAX_COUNTED, Story
+
+KINDS = (
+    "needle",
+    "attribute",
+    "grounding",
+    "after",
+    "before",
+    "counting",
+    "comparison",
+    "global",
+)
+QUESTION_TEXT = {
+    "needle": "Which number is shown with the {actor}?",
+    "attribute": "Where is the {actor} seen?",
+    "grounding": "When is the {actor} seen?",
+    "after": "Who comes right after the {actor}?",
+    "before": "Who comes right before the {actor}?",
+    "counting": "How often is the {actor} seen?",
+    "comparison": "Which is seen first, the {actor} or the {other}?",
+    "global": "Which place is seen most?",
+}
+ANSWER_TEXT = {
+    "needle": "The {actor}{slot}.",
+    "attribute": "The {actor}{slot}.",
+    "grounding": "The {actor}{slot}.",
+    "after": "After the {actor}{slot}.",
+    "before": "Before the {actor}{slot}.",
+    "counting": "The {actor}{slot}.",
+    "comparison": "First{slot}.",
+    "global": "The{slot}.",
+}
+SLOT_PATTERN = {
+    "needle": r"(\d+)",
+    "attribute": r"(?:the )?([a-z]+)",
+    "grounding": r"<?(\d+(?:\.\d+)?) seconds>?",
+    "after": r"([a-z]+ [a-z]+)",
+    "before": r"([a-z]+ [a-z]+)",
+    "counting": r"(\d+)(?: times?)?",
+    "comparison": r"([a-z]+ [a-z]+)",
+    "global": r"(?:the )?([a-z]+)",
+}
+LETTERS = "ABCD"
+HALF_INFERENCE_WINDOW_SECONDS = 2.0  # 4 of 8 frames: a tag names the centre of its segment
+
+
+@dataclass(frozen=True)
+class Question:
+    kind: str
+    text: str
+    answer: str
+    actors: tuple[str, ...]  # empty: the question is about the whole story
+    start: float  # seconds; (start, stop) bounds every appearance of the actors
+    stop: float
+    options: tuple[str, ...] = ()  # of a four-option question; its answer ends on the letter
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.start, self.stop
+
+
+def ask_all(story: Story, window: int, offset_seconds: float = 0.0) -> list[Question]:
+    """All questions this story can answer, with time tags for segments of ``window`` frames."""
+    questions = [*_ask_about_unique(story, window, offset_seconds), *_ask_counts(story)]
+    questions += _ask_comparisons(story)
+    places: Counter[str] = Counter()
+    for scene in story.scenes:
+        places[scene.place] += scene.num_frames
+    top = places.most_common(2)
+    if len(top) == 1 or top[0][1] > top[1][1]:
+        seconds = story.num_frames / FPS
+        questions.append(_ask("global", (), top[0][0], 0.0, seconds))
+    return questions
+
+
+def sample_questions(
+    rng: np.random.Generator,
+    story: Story,
+    n: int,
+    kinds: Iterable[str] | None = None,
+    window: int = 8,
+) -> list[Question]:
+    """Up to ``n`` different questions, kinds taken in turn so that none dominates.
+
+    Fewer than ``n`` only where the story has no more to ask.
+    """
+    wanted = list(KINDS if kinds is None else kinds)
+    unknown = sorted(set(wanted) - set(KINDS))
+    if unknown:
+        raise ValueError(f"unknown question kinds {unknown}; known: {', '.join(KINDS)}")
+    pools: dict[str, list[Question]] = {kind: [] for kind in wanted}
+    for question in ask_all(story, window):
+        if question.kind in pools:
+            pools[question.kind].append(question)
+    pools = {kind: spread(rng, pool) for kind, pool in pools.items()}
+    chosen: list[Question] = []
+    while len(chosen) < n and any(pools.values()):
+        for kind in rng.permutation(wanted):
+            if pools[kind] and len(chosen) < n:
+                chosen.append(pools[kind].pop(0))
+    return chosen
+
+
+def spread(rng: np.random.Generator, pool: Sequence[Question]) -> list[Question]:
+    """Questions of one kind in random order, those of different answers first.
+
+    Most actors of a story are seen once: without this, "1" would answer most countings.
+    """
+    met: Counter[str | None] = Counter()
+    ranks = []  # how many questions before this one have the same answer
+    mixed = [pool[i] for i in rng.permutation(len(pool))]
+    for question in mixed:
+        slot = parse_answer(question.kind, question.answer)
+        ranks.append(met[slot])
+        met[slot] += 1
+    return [mixed[i] for i in np.argsort(np.array(ranks) + rng.random(len(ranks)))]
+
+
+def is_relevant(question: Question, story: Story, start: int, stop: int) -> bool:
+    """Whether frames [start, stop) show an asked actor; always true without one."""
+    if not question.actors:
+        return True
+    return any(scene.actor in question.actors for scene in story.visible(start, stop))
+
+
+def is_correct(
+    question: Question,
+    answer_text: str,
+    tolerance_seconds: float = HALF_INFERENCE_WINDOW_SECONDS,
+) -> bool:
+    """Compare the answer's slot; case, spacing and a final period do not matter.
+
+    A time is right inside the actor's interval, widened by ``tolerance_seconds``. A
+    four-option answer is judged by the option that it says, "47" of "The red star 47 B.", and by
+    its letter only where it says none: see ``names_its_letter`` for whether the two agree.
+    """
+    right = question.answer
+    if question.options:
+        answer_text, letter = split_letter(answer_text)
+        right, right_letter = split_letter(right)
+        if parse_answer(question.kind, answer_text) is None:
+            return letter is not None and letter == right_letter
+    slot = parse_answer(question.kind, answer_text)
+    if slot is None:
+        return False
+    if question.kind == "grounding":
+        low, high = question.start - tolerance_seconds, question.stop + tolerance_seconds
+        return low <= float(slot) <= high
+    return slot == parse_answer(question.kind, right)
+
+
+def names_its_letter(question: Question, answer_text: str) -> bool:
+    """Whether a four-option answer ends on the letter of the very option that it says."""
+    said, letter = split_letter(answer_text)
+    slot = parse_answer(question.kind, said)
+    slots = [option.removeprefix("<").removesuffix(" seconds>") for option in question.options]
+    return slot in slots and LETTERS[slots.index(slot)] == letter
+
+
+def parse_answer(kind: str, text: str) -> str | None:
+    """The slot at the end of an answer to a question of ``kind``; None when there is none."""
+    cleaned = " ".join(text.lower().split()).rstrip(".").rstrip()
+    match = re.search(rf"(?:^|\s|(?=<)){SLOT_PATTERN[kind]}$", cleaned)
+    return match.group(1) if match else None
+
+
+def parse_letter(text: str) -> str | None:
+    """The option's letter at the end of an answer, "B" of "The red star 47 B."; None without."""
+    return split_letter(text)[1]
+
+
+def split_letter(text: str) -> tuple[str, str | None]:
+    """An answer without the option's letter at its end, and the letter, None without one.
+
+    "The red star 47 B." gives "The red star 47" and "B".
+    """
+    match = re.search(rf"(?:^|[\s(>])([{LETTERS}])\)?\.?\s*$", text.upper())
+    return (text[: match.start(1)].rstrip(" ("), match.group(1)) if match else (text, None)
+
+
+def after_key(slot: str) -> str:
+    """A slot as it follows its key: with a space, but for a time tag."""
+    return slot if slot.startswith("<") else f" {slot}"
+
+
+def _ask(kind: str, actors: tuple[str, ...], slot: str, start: float, stop: float) -> Question:
+    names = dict(zip(("actor", "other"), actors, strict=False))
+    text = QUESTION_TEXT[kind].format(**names)
+    answer = ANSWER_TEXT[kind].format(**names, slot=after_key(slot))
+    return Question(kind, text, answer, actors, start, stop)
+
+
+def _ask_about_unique(story: Story, window: int, offset_seconds: float) -> list[Question]:
+    questions = []
+    for index, scene in enumerate(story.scenes):
+        actor = scene.actor
+        if actor is None or len(story.appearances[actor]) > 1:
+            continue
+        start, stop = story.starts[index] / FPS, story.starts[index + 1] / FPS
+        first = first_segment(story, index, window)
+        seen_at = time_tag(segment_seconds(first, window) + offset_seconds)
+        slots = {"needle": str(scene.code), "attribute": scene.place, "grounding": seen_at}
+        # only where the neighbouring scene has an actor: "right after" means the next scene
+        for kind, other in (("after", index + 1), ("before", index - 1)):
+            neighbour = story.scenes[other].actor if 0 <= other < len(story.scenes) else None
+            if neighbour is not None:
+                slots[kind] = neighbour
+        for kind, slot in slots.items():
+            span = (start + offset_seconds, stop + offset_seconds)
+            questions.append(_ask(kind, (actor,), slot, *span))
+    return questions
+
+
+def _ask_comparisons(story: Story) -> list[Question]:
+    """Pairs of actors that appear once, neighbours by name: their order says nothing on time."""
+    first = {actor: places[0] for actor, places in story.appearances.items() if len(places) == 1}
+    names = sorted(first)
+    others = names[1:] + names[:1] if len(names) > 2 else names[1:]
+    questions = []
+    for actor, other in zip(names, others, strict=False):
+        low, high = sorted((first[actor], first[other]))
+        start, stop = story.starts[low] / FPS, story.starts[high + 1] / FPS
+        earlier = actor if first[actor] == low else other
+        questions.append(_ask("comparison", (actor, other), earlier, start, stop))
+    return questions
+
+
+def _ask_counts(story: Story) -> list[Question]:
+    questions = []
+    for actor, indices in story.appearances.items():
+        count = len(indices)
+        if count <= MAX_COUNTED:
+            start, stop = story.starts[indices[0]] / FPS, story.starts[indices[-1] + 1] / FPS
+            questions.append(_ask("counting", (actor,), str(count), start, stop))
+    return questions
+
+
+def first_segment(story: Story, scene_index: int, window: int) -> int:
+    """The first segment that shows at least 2 frames of the scene."""
+    start, stop = story.starts[scene_index], story.starts[scene_index + 1]
+    for segment in range(start // window, num_segments(story.num_frames, window)):
+        if min(stop, (segment + 1) * window) - max(start, segment * window) >= 2:
+            return segment
+    raise ValueError(f"scene {scene_index} is in no segment of {window} frames; use an even window")

@@ -1,0 +1,269 @@
+"""Paint a story as frames: a place, an actor that sways, a plate with its code.
+
+Digits are 30 x 46 units of 128, so that a code is still 7 x 11 pixels a digit when a
+frame is downsampled to 32x32. Actor and plate never overlap. Sprites are painted once
+per process (supersampled), frames are numpy blends of them.
+
+Shape suffixes: T frames, H height, W width, C the three colours.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from tempo_lib.miniature.world.places import NUM_VARIANTS, UNITS, Canvas, background
+from tempo_lib.miniature.world.scenes import Scene, Story
+
+ACTOR_SIDE = 46  # units, outline included
+PLATE_WIDTH, PLATE_HEIGHT = 72, 58
+DIGIT_WIDTH, DIGIT_HEIGHT = 30, 46
+SWAY_X, SWAY_Y, SWAY_DEGREES = 1.5, 5.0, 9.0
+NOISE_LIMIT = 4  # grey levels; sprites keep this far from 0 and 255, so adding cannot wrap
+NUM_TILTS = 7
+
+INKS = {
+    "red": (222, 44, 48),
+    "green": (44, 176, 74),
+    "blue": (44, 96, 224),
+    "yellow": (250, 208, 36),
+}
+DARK, LIGHT = (34, 34, 48), (250, 248, 242)
+
+# distractors of a place: what drifts there, how many of them, units a frame in x and y
+DISTRACTORS = {
+    "beach": (("cloud", 1, 0.8, 0.0), ("bird", 2, 2.2, 0.3)),
+    "forest": (("bird", 2, 2.4, -0.2),),
+    "desert": (("bird", 1, 1.8, 0.0), ("cloud", 1, 0.6, 0.0)),
+    "city": (("cloud", 2, 0.9, 0.0),),
+    "snow": (("flake", 9, 0.5, 2.6),),
+    "night": (("firefly", 5, 0.6, -0.3),),
+}
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """A picture with soft edges: colour times alpha (H, W, C) and 256 - alpha (H, W, 1), uint16."""
+
+    weighted_HWC: np.ndarray
+    rest_HW1: np.ndarray
+
+
+@dataclass(frozen=True)
+class Drifter:
+    """A distractor: its sprite, where it starts and how far it goes per frame, in units."""
+
+    sprite: Sprite
+    x: float
+    y: float
+    dx: float
+    dy: float
+
+
+def render(story: Story, seed: int | Sequence[int], size: int = 128) -> np.ndarray:
+    """Return the story's frames, uint8 (T, size, size, 3), T = story.num_frames.
+
+    Equal story, seed and size give equal frames. Raises ValueError for a size that is odd
+    or below 32 pixels, and for a place, colour or shape that has no picture.
+    """
+    if size < 32 or size % 2:
+        raise ValueError(f"size must be even and at least 32 pixels, got {size}")
+    rng = np.random.default_rng(seed)
+    frames_THWC = np.empty((story.num_frames, size, size, 3), dtype=np.uint8)
+    start = 0
+    for scene in story.scenes:
+        _paint_scene(frames_THWC[start : start + scene.num_frames], scene, rng)
+        start += scene.num_frames
+    _add_noise(frames_THWC, rng)
+    return frames_THWC
+
+
+def _paint_scene(frames_THWC: np.ndarray, scene: Scene, rng: np.random.Generator) -> None:
+    size = frames_THWC.shape[1]
+    frames_THWC[:] = _view(scene.place, size, rng)
+    drifters = _drifters(scene.place, size, rng)
+    for index, frame_HWC in enumerate(frames_THWC):
+        for drifter in drifters:
+            x = (drifter.x + index * drifter.dx + 24) % (UNITS + 48) - 24
+            y = (drifter.y + index * drifter.dy) % UNITS
+            _paste(frame_HWC, drifter.sprite, x, y)
+    if scene.actor is not None and scene.code is not None:
+        _paint_actor(frames_THWC, scene.actor, scene.code, rng)
+
+
+def _paint_actor(frames_THWC: np.ndarray, actor: str, code: int, rng: np.random.Generator) -> None:
+    """Paint plate and swaying actor into all frames of a scene, side by side."""
+    size = frames_THWC.shape[1]
+    actor_x, actor_y, plate_x, plate_y = _layout(rng)
+    phase_x, phase_y, phase_tilt = rng.uniform(0, 2 * math.pi, size=3)
+    period = rng.uniform(6, 12)  # frames
+    plate = _plate(code, size)
+    for index, frame_HWC in enumerate(frames_THWC):
+        angle = 2 * math.pi * index / period
+        tilt = round((NUM_TILTS // 2) * math.sin(angle + phase_tilt))
+        x = actor_x + SWAY_X * math.sin(0.5 * angle + phase_x)
+        y = actor_y + SWAY_Y * math.sin(angle + phase_y)
+        _paste(frame_HWC, plate, plate_x, plate_y)
+        _paste(frame_HWC, _actor(actor, tilt, size), x, y)
+
+
+def _layout(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Draw the top left corners (actor x, y, plate x, y) in units; they never overlap."""
+    margin, gap = SWAY_X + 0.5, SWAY_X + 1.0
+    slack = UNITS - PLATE_WIDTH - ACTOR_SIDE - 2 * margin - gap
+    left, between = slack * rng.dirichlet([1, 1, 1])[:2]
+    plate_y = rng.uniform(6, UNITS - PLATE_HEIGHT - 6)
+    actor_y = plate_y + (PLATE_HEIGHT - ACTOR_SIDE) / 2 + rng.uniform(-20, 20)
+    actor_y = min(max(actor_y, SWAY_Y + 1), UNITS - ACTOR_SIDE - SWAY_Y - 1)
+    if rng.random() < 0.5:
+        actor_x = margin + left
+        return actor_x, actor_y, actor_x + ACTOR_SIDE + gap + between, plate_y
+    plate_x = margin + left
+    return plate_x + PLATE_WIDTH + gap + between, actor_y, plate_x, plate_y
+
+
+def _view(place: str, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Crop one view of a place, uint8 (size, size, C), sometimes mirrored."""
+    picture_HWC = background(place, int(rng.integers(NUM_VARIANTS)), size)
+    room = picture_HWC.shape[0] - size
+    y, x = (round(share * room) for share in rng.random(2))  # shares: the same view at any size
+    view_HWC = picture_HWC[y : y + size, x : x + size]
+    mirrored = rng.random() < 0.5
+    view_HWC = view_HWC[:, ::-1] if mirrored else view_HWC
+    return np.clip(view_HWC, NOISE_LIMIT, 255 - NOISE_LIMIT)
+
+
+def _drifters(place: str, size: int, rng: np.random.Generator) -> list[Drifter]:
+    drifters = []
+    for kind, count, dx, dy in DISTRACTORS[place]:
+        sprite = _distractor(kind, size)
+        lowest = UNITS if kind in ("flake", "firefly") else 44  # clouds and birds keep to the sky
+        for _ in range(count):
+            x, y = rng.uniform(0, UNITS), rng.uniform(2, lowest)
+            speed = rng.uniform(0.6, 1.4) * (1 if rng.random() < 0.5 else -1)
+            drifters.append(Drifter(sprite, x, y, speed * dx, abs(speed) * dy))
+    return drifters
+
+
+def _add_noise(frames_THWC: np.ndarray, rng: np.random.Generator) -> None:
+    """Add grey sensor noise in place: every frame takes its own window of a fixed noise field."""
+    size = frames_THWC.shape[1]
+    field_HW1 = _noise_field(size)
+    corners = rng.integers(field_HW1.shape[0] - size + 1, size=(len(frames_THWC), 2))
+    for frame_HWC, (y, x) in zip(frames_THWC, corners, strict=True):
+        frame_HWC += field_HW1[y : y + size, x : x + size]
+
+
+@lru_cache(maxsize=4)
+def _noise_field(size: int) -> np.ndarray:
+    """Return rounded Gaussian noise (sigma 1.2 grey levels), uint8 modulo 256, (H, W, 1)."""
+    noise_HW1 = np.random.default_rng(0).normal(0.0, 1.2, size=(2 * size, 2 * size, 1))
+    return np.clip(np.rint(noise_HW1), -NOISE_LIMIT, NOISE_LIMIT).astype(np.int8).view(np.uint8)
+
+
+def _paste(frame_HWC: np.ndarray, sprite: Sprite, x_units: float, y_units: float) -> None:
+    """Blend a sprite into a frame in place; what lies outside of the frame is cut off."""
+    size = frame_HWC.shape[0]
+    x, y = round(x_units * size / UNITS), round(y_units * size / UNITS)
+    height, width = sprite.rest_HW1.shape[:2]
+    top, left = max(0, -y), max(0, -x)
+    bottom, right = min(height, size - y), min(width, size - x)
+    if top >= bottom or left >= right:
+        return
+    part = (slice(top, bottom), slice(left, right))
+    target_HWC = frame_HWC[y + top : y + bottom, x + left : x + right]
+    target_HWC[...] = (target_HWC * sprite.rest_HW1[part] + sprite.weighted_HWC[part]) >> 8
+
+
+def _sprite(rgba_HWC: np.ndarray) -> Sprite:
+    alpha_HW1 = np.rint(rgba_HWC[..., 3:] * (256 / 255)).astype(np.uint16)
+    colour_HWC = np.clip(rgba_HWC[..., :3], NOISE_LIMIT, 255 - NOISE_LIMIT).astype(np.uint16)
+    return Sprite(colour_HWC * alpha_HW1, (256 - alpha_HW1).astype(np.uint16))
+
+
+@lru_cache(maxsize=256)
+def _plate(code: int, size: int) -> Sprite:
+    """Return the light plate with a two-digit code."""
+    if not 10 <= code <= 99:
+        raise ValueError(f"a code has two digits (10..99), got {code}")
+    board = Canvas(PLATE_WIDTH, PLATE_HEIGHT, size, mode="RGBA")
+    board.box(0, 0, PLATE_WIDTH, PLATE_HEIGHT, (*DARK, 255), radius=9)
+    board.box(1.5, 1.5, PLATE_WIDTH - 3, PLATE_HEIGHT - 3, (*LIGHT, 255), radius=7.5)
+    gap = (PLATE_WIDTH - 2 * DIGIT_WIDTH) / 3
+    for place, digit in enumerate(str(code)):
+        glyph = _glyph(digit)
+        width = DIGIT_WIDTH * min(
+            1.0, glyph.width / glyph.height * DIGIT_HEIGHT / DIGIT_WIDTH * 1.2
+        )
+        box = (round(width * board.scale_x), round(DIGIT_HEIGHT * board.scale_y))
+        x = gap + place * (DIGIT_WIDTH + gap) + (DIGIT_WIDTH - width) / 2
+        y = (PLATE_HEIGHT - DIGIT_HEIGHT) / 2
+        corner = (round(x * board.scale_x), round(y * board.scale_y))
+        ink = Image.new("RGBA", box, (*DARK, 255))
+        board.image.paste(ink, corner, glyph.resize(box, Image.Resampling.LANCZOS))
+    return _sprite(board.array())
+
+
+@lru_cache(maxsize=16)
+def _glyph(digit: str) -> Image.Image:
+    """Return a bold digit, cut to its ink, as a mask; Pillow's own font, no system font."""
+    font = ImageFont.load_default(size=160)
+    mask = Image.new("L", (320, 320))
+    ImageDraw.Draw(mask).text((80, 60), digit, fill=255, font=font, stroke_width=4)
+    return mask.crop(mask.getbbox())
+
+
+@lru_cache(maxsize=512)
+def _actor(actor: str, tilt: int, size: int) -> Sprite:
+    """Return an actor ("red star") tilted by ``tilt`` steps: light rim, dark rim, ink, eyes."""
+    colour, shape = actor.split()
+    if colour not in INKS or shape not in ("star", "circle", "square"):
+        raise ValueError(f"no picture for actor {actor!r}; colours {sorted(INKS)}, 3 shapes")
+    board = Canvas(ACTOR_SIDE, ACTOR_SIDE, size, mode="RGBA")
+    turn = math.radians(SWAY_DEGREES * tilt / (NUM_TILTS // 2))
+    for inset, paint in ((0.0, LIGHT), (1.8, DARK), (4.6, INKS[colour])):
+        _body(board, shape, inset, turn, (*paint, 255))
+    middle = ACTOR_SIDE / 2
+    for side in (-1, 1):
+        x = middle + side * 4.6 * math.cos(turn) + 1.5 * math.sin(turn)
+        y = middle + side * 4.6 * math.sin(turn) - 1.5 * math.cos(turn)
+        board.ellipse(x, y, 2.0, 2.7, (*DARK, 255))
+    return _sprite(board.array())
+
+
+def _body(board: Canvas, shape: str, inset: float, turn: float, paint: tuple[int, ...]) -> None:
+    middle = ACTOR_SIDE / 2
+    if shape == "circle":
+        board.ellipse(middle, middle, 20.5 - inset, 20.5 - inset, paint)
+        return
+    if shape == "square":  # corners stay inside of the sprite at the largest tilt
+        angles, radii = [math.pi / 4 + math.pi / 2 * i for i in range(4)], [25.0 - 1.41 * inset] * 4
+    else:
+        angles = [-math.pi / 2 + math.pi / 5 * i for i in range(10)]
+        radii = [23.0 - 1.7 * inset if i % 2 == 0 else 12.5 - 0.9 * inset for i in range(10)]
+    points = [
+        (middle + r * math.cos(a + turn), middle + r * math.sin(a + turn))
+        for a, r in zip(angles, radii, strict=True)
+    ]
+    board.polygon(points, paint)
+
+
+@lru_cache(maxsize=64)
+def _distractor(kind: str, size: int) -> Sprite:
+    """Return a small sprite that is no actor: cloud, bird, flake or firefly."""
+    if kind == "cloud":
+        board = Canvas(34, 15, size, mode="RGBA")
+        for x, y, radius in ((9, 10, 5), (17, 7.5, 7), (25, 10, 5)):
+            board.ellipse(x, y, radius, radius, (246, 248, 250, 225))
+        board.box(5, 9.5, 25, 5.5, (246, 248, 250, 225), radius=2.7)
+    elif kind == "bird":
+        board = Canvas(12, 6, size, mode="RGBA")
+        board.line([(1, 1.5), (3.5, 1.2), (6, 4.5), (8.5, 1.2), (11, 1.5)], (*DARK, 200), 1.3)
+    else:
+        board = Canvas(4, 4, size, mode="RGBA")
+        paint = (250, 250, 250, 235) if kind == "flake" else (236, 226, 150, 210)
+        board.ellipse(2, 2, 1.7 if kind == "flake" else 1.3, 1.7 if kind == "flake" else 1.3, paint)
+    return _sprite(board.array())

@@ -1,0 +1,96 @@
+"""One small tokenizer for compressor and decoder, built from the world's own words.
+
+Byte-level BPE without merges: a piece of text that is in the vocabulary is one token
+(``ignore_merges``), every other piece falls back to its bytes, so any text round-trips.
+This gives "one token per name, time tag and word" by construction, where trained merges
+would spend most of a 2000-entry vocabulary on intermediate pieces.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from tempo_lib.miniature.world import wordings
+from tempo_lib.miniature.world.language import (
+    ALL_NAMES,
+    CAPTION_QUESTION,
+    COLOURS,
+    PLACES,
+    SHAPES,
+    time_tag,
+)
+from tempo_lib.miniature.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
+from tempo_lib.prompts import END_OF_TEXT, IM_END, SPECIAL_TOKENS
+
+LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
+# Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
+PIECES = "|".join(
+    (
+        r"<[0-9]+\.[0-9] seconds>",
+        r" (?=<[0-9]+\.[0-9] seconds>)",  # the tag is the same token with and without a space
+        rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})(?!\p{{L}})",
+        r" ?\p{L}+",
+        r" [1-9][0-9](?!\p{N})",  # a code is one token: of two, the second was hardly learned
+        r" ?\p{N}",
+        r" ?[^\s\p{L}\p{N}<]+[\r\n]*",
+        r" ?<",  # alone, so that a time tag right after punctuation stays whole
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
+
+
+def build_tokenizer(extra_texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer whose words are the world's and those of ``extra_texts``.
+
+    Deterministic: the same texts, in any order, give the same bytes on disk.
+    """
+    splitter = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    texts = _texts(tuple(extra_texts))
+    pieces = {piece for text in texts for piece, _ in splitter.pre_tokenize_str(text)}
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    entries = [*SPECIAL_TOKENS, *alphabet, *sorted(pieces - set(alphabet))]
+    vocabulary = {entry: index for index, entry in enumerate(entries)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL_TOKENS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=END_OF_TEXT,
+        eos_token=IM_END,
+        extra_special_tokens=[text for text in SPECIAL_TOKENS if text not in (END_OF_TEXT, IM_END)],
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
+    """Every text whose pieces become tokens."""
+    templates = (*QUESTION_TEXT.values(), *ANSWER_TEXT.values())
+    sentences = [
+        text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 10") for text in templates
+    ]
+    sentences += [CAPTION_QUESTION, "system user assistant\nYou are a helpful assistant."]
+    sentences += wordings.all_texts()
+    yield from extra_texts
+    yield from sentences
+    yield from (f" {number}" for number in range(100))
+    yield from (f"{before}{letter}" for before in ("", " ") for letter in LETTERS)
+    yield from (time_tag(second + part) for second in range(LAST_SECOND + 1) for part in (0, 0.2))
+    yield from (text for name in ALL_NAMES for text in (name, f" {name}"))
+    yield from ("<", " <", ">", ">,", "\n\n", "\n", ", ", ": ", ".")
+    words = (*PLACES, *COLOURS, *SHAPES, "empty", "time", "times", "seconds", "Yes", "No")
+    for word in _words((*words, *sentences, *extra_texts)):
+        yield from (f"{word} {word}", f"{word.capitalize()} {word.capitalize()}")
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    spaced = ("".join(c if c.isalpha() else " " for c in text) for text in texts)
+    return {word.lower() for text in spaced for word in text.split()}

@@ -1,0 +1,1 @@
+"""Compressor, projector, decoder: what Tempo is."""

@@ -1,0 +1,137 @@
+"""A fresh Tempo from two base models, before stage 0."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+
+from tempo_lib import prompts
+from tempo_lib.checkpoints.headers import (
+    CheckpointError,
+    load_tokenizer,
+    local_folder,
+    model_type,
+    stored_tensors,
+)
+from tempo_lib.checkpoints.loading import check_complete
+from tempo_lib.config import Preset
+from tempo_lib.model.attention import resolve_attention
+from tempo_lib.model.config import config_from_preset
+from tempo_lib.model.tempo import Tempo
+
+
+def fresh_tempo(
+    base_compressor: str | PathLike[str],
+    base_decoder: str | PathLike[str],
+    preset: Preset,
+    seed: int,
+    attn_implementation: str = "auto",
+) -> Tempo:
+    """A Tempo from two base models (folders or hub ids): weights copied, memory tokens and
+    projector drawn by ``seed``. Tempo's tokenizer is the decoder's.
+
+    CheckpointError when a base cannot be had, is of another kind or incomplete, and when the two
+    disagree on words (``check_same_words``).
+    """
+    compressor_folder = _folder(base_compressor, Qwen3VLConfig.model_type)
+    decoder_folder = _folder(base_decoder, Qwen3Config.model_type)
+    tokenizer = load_tokenizer(decoder_folder)
+    vlm = _load(Qwen3VLForConditionalGeneration, compressor_folder)
+    decoder = _load(Qwen3ForCausalLM, decoder_folder)
+    num_rows = min(vlm.config.text_config.vocab_size, decoder.config.vocab_size)
+    check_same_words(tokenizer, load_tokenizer(compressor_folder), num_rows)
+    _check_visual_ids(tokenizer, vlm.config)
+    config = config_from_preset(preset, vlm.config, decoder.config)
+    for part in (config.compressor_config, config.decoder_config):
+        part.name_or_path = ""  # a checkpoint must not say where on a disk its bases lay
+    config._attn_implementation = resolve_attention(attn_implementation)
+    with torch.random.fork_rng(devices=[]):  # the constructor's draws must not touch global state
+        torch.manual_seed(seed)
+        model = Tempo(config, tokenizer)
+    model.compressor.vlm.load_state_dict(vlm.model.state_dict())
+    model.decoder.load_state_dict(decoder.state_dict())
+    yes, no = (model.encoder.words(word)[0] for word in (prompts.YES, prompts.NO))
+    model.compressor.relevance_rows.copy_(vlm.lm_head.weight.detach()[[yes, no]])
+    model.compressor.init_memory_tokens(torch.Generator().manual_seed(seed))
+    return model
+
+
+def check_same_words(
+    decoder: PreTrainedTokenizerBase, compressor: PreTrainedTokenizerBase, num_rows: int
+) -> None:
+    """CheckpointError unless one tokenizer, the decoder's, can write for both models.
+
+    It may lack or add special words that Tempo never writes (one family's releases differ in
+    these: reasoning or tool marks). But a word in both must have one id, the ordinary words must
+    be the same ones, every id must have a row in both embeddings (``num_rows`` of the smaller),
+    and every text that Tempo itself writes must become the same ids.
+    """
+    ours, theirs = decoder.get_vocab(), compressor.get_vocab()
+    moved = [word for word in ours.keys() & theirs.keys() if ours[word] != theirs[word]]
+    special = {*decoder.get_added_vocab(), *compressor.get_added_vocab()}
+    alone = (ours.keys() ^ theirs.keys()) - special
+    if moved or alone:
+        what = f"{len(moved)} words have other ids, {len(alone)} are in one of them only"
+        raise CheckpointError(
+            f"the base models' tokenizers differ: {what} ({_few(moved or alone)}); "
+            "Tempo needs two bases of one vocabulary"
+        )
+    used = [*prompts.SPECIAL_TOKENS, prompts.YES, prompts.NO]
+    absent = [word for word in used if word not in ours or word not in theirs]
+    if absent:
+        raise CheckpointError(f"the base models' tokenizers lack what Tempo writes: {_few(absent)}")
+    beyond = [word for word, index in ours.items() if index >= num_rows]
+    if beyond:
+        raise CheckpointError(
+            f"the decoder's tokenizer has ids beyond the {num_rows} rows of the smaller embedding: "
+            f"{_few(beyond)}"
+        )
+    for text in prompts.all_texts():
+        one, other = (t(text, add_special_tokens=False).input_ids for t in (decoder, compressor))
+        if one != other:
+            raise CheckpointError(
+                "the base models' tokenizers have the same words but cut text differently: "
+                f"{text!r} becomes {len(one)} and {len(other)} tokens"
+            )
+
+
+def _check_visual_ids(tokenizer: PreTrainedTokenizerBase, config: Qwen3VLConfig) -> None:
+    """The compressor finds its visual slots by id: config and tokenizer must agree on them."""
+    for name, token in (("image", prompts.IMAGE_PAD), ("video", prompts.VIDEO_PAD)):
+        ours, theirs = tokenizer.get_vocab()[token], config.to_dict()[f"{name}_token_id"]
+        if ours != theirs:
+            raise CheckpointError(
+                f"{token} is id {ours} in the tokenizer, but the base compressor's config says "
+                f"{name}_token_id {theirs}"
+            )
+
+
+def _few(words: Any) -> str:
+    return ", ".join(repr(word) for word in sorted(words)[:5])
+
+
+def _folder(base: str | PathLike[str], kind: str) -> Path:
+    """A base model's folder, known to be of ``kind`` and to have its weights' files whole."""
+    folder = local_folder(base)
+    found = model_type(folder)
+    if found != kind:
+        raise CheckpointError(f"{base} is of model type {found!r}; here goes a {kind!r}")
+    stored_tensors(folder)
+    return folder
+
+
+def _load(kind: Any, folder: Path) -> Any:
+    """A base model in float32, complete: transformers alone would fill gaps with random values."""
+    model, report = kind.from_pretrained(
+        folder, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    check_complete(folder, report)
+    return model

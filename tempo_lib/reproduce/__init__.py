@@ -1,0 +1,1 @@
+"""The batch run: strict papermill and the Snakemake workflow."""

@@ -1,0 +1,218 @@
+"""Run notebooks strictly: what a notebook does not declare, or a mistyped value, stops the run.
+
+papermill only warns about unknown parameters and then runs the defaults, which turns a typing
+error into a wrong result. Here everything is checked before a kernel starts; executed copies never
+land on their source.
+
+    python -m tempo_lib.reproduce.notebooks lint     [PATHS]    rules of notebook_lint
+    python -m tempo_lib.reproduce.notebooks execute  [PATHS]    re-execute in place
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from tempo_lib.provenance import project_root
+from tempo_lib.reproduce.notebook_lint import (
+    Parameter,
+    code_sha256,
+    lint,
+    parameter_cells,
+    read_parameters,
+    value_fits,
+)
+
+KERNEL_NAME = "python3"  # ipykernel of the environment that runs this
+KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL_NAME}
+# Cells that papermill adds; they do not count when a reader looks for "cell 7".
+ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+
+
+class NotebookError(RuntimeError):
+    """A cell failed; the message names notebook, cell, its source and the error's last line."""
+
+
+def run_notebook(
+    path: Path | str,
+    parameters: Mapping[str, Any],
+    out_dir: Path | str,
+    publish: bool = False,
+    timeout: int | None = None,
+) -> Path:
+    """Execute a notebook with parameters in its own folder; return the executed copy.
+
+    ``publish`` lets the notebook's run copy its results to ``figures/``. ``timeout`` is in seconds
+    a cell, None for no limit. Raises ValueError before a kernel starts for a missing notebook,
+    unknown parameters, mistyped values or an ``out_dir`` that holds the source; NotebookError when
+    a cell fails, with the executed copy kept up to that cell.
+    """
+    path, out_dir = Path(path).resolve(), Path(out_dir).resolve()
+    check_parameters(path, parameters)
+    copy = out_dir / path.name
+    if out_dir == path.parent or (copy.exists() and copy.samefile(path)):
+        raise ValueError(f"the executed copy would replace its source {path}: use another out_dir")
+    return _execute(path, copy, parameters, publish=publish, timeout=timeout)
+
+
+def execute_in_place(path: Path | str, timeout: int | None = None) -> None:
+    """Execute a notebook with its defaults; store in it the outputs and the hash of its code.
+
+    On failure the source stays as it was and the executed copy lies under ``runs/notebooks``.
+    Raises like run_notebook.
+    """
+    path = Path(path).resolve()
+    check_parameters(path, {})
+    copy = project_root() / "runs" / "notebooks" / path.name
+    nb = nbformat.read(_execute(path, copy, {}, publish=False, timeout=timeout), as_version=4)
+    _forget_the_machine(nb)
+    nb.metadata["tempo"] = {"code_sha256": code_sha256(nb)}
+    nbformat.write(nb, copy)
+    copy.replace(path)
+
+
+def check_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Return what a notebook declares; ValueError if it cannot take these parameters."""
+    if not path.is_file():
+        raise ValueError(f"no such notebook: {path}")
+    try:
+        nb = nbformat.read(path, as_version=4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise ValueError(f"{path.name} is not a readable notebook: {error}") from error
+    cells = parameter_cells(nb)
+    if len(cells) != 1:
+        raise ValueError(f"{path.name} needs one cell tagged 'parameters', found {len(cells)}")
+    declared, problems = read_parameters(cells[0].source)
+    if problems:
+        raise ValueError(f"{path.name}: {'; '.join(problems)}")
+    nb.metadata["kernelspec"] = KERNEL_SPEC
+    unseen = set(declared) - set(papermill.inspect_notebook(nb))
+    if unseen:  # a disagreement would inject nothing, silently
+        raise ValueError(f"{path.name}: papermill does not see {', '.join(sorted(unseen))}")
+    for name, value in parameters.items():
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise ValueError(f"{path.name} has no parameter {name!r}; it knows {known}")
+        if not value_fits(declared[name].type_name, value):
+            raise ValueError(
+                f"{path.name}: {name} must be {declared[name].type_name}, "
+                f"got {value!r} ({type(value).__name__})"
+            )
+    return declared
+
+
+def _execute(
+    path: Path, copy: Path, parameters: Mapping[str, Any], *, publish: bool, timeout: int | None
+) -> Path:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.unlink(missing_ok=True)  # an old success must not look like this run's
+    try:
+        with _environment("TEMPO_PUBLISH", "1" if publish else "0"):
+            papermill.execute_notebook(
+                path,
+                copy,
+                parameters=dict(parameters),
+                kernel_name=KERNEL_NAME,
+                language="python",
+                cwd=path.parent,
+                execution_timeout=timeout,
+                shutdown_kernel="immediate",  # nothing is left to tidy up; asking it takes a second
+            )
+    except PapermillExecutionError as error:
+        last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
+        raise NotebookError(_failure_message(path, copy, last_line)) from error
+    except CellTimeoutError as error:
+        reason = f"CellTimeoutError: no end within {timeout} seconds"
+        raise NotebookError(_failure_message(path, copy, reason)) from error
+    except DeadKernelError as error:
+        reason = "DeadKernelError: the kernel died, often for want of memory"
+        raise NotebookError(_failure_message(path, copy, reason)) from error
+    return copy
+
+
+def _failure_message(path: Path, copy: Path, last_line: str) -> str:
+    """Name the failed cell as a reader of the source counts cells, from 1."""
+    nb = nbformat.read(copy, as_version=4)
+    own = [c for c in nb.cells if not ADDED_TAGS & set(c.metadata.get("tags", []))]
+    states = [cell.metadata.get("papermill", {}) for cell in own]
+    started = [i for i, state in enumerate(states) if state.get("start_time")]
+    # A cell that ran out of time or killed the kernel is marked like a good one: it is the last.
+    failed = [i for i, state in enumerate(states) if state.get("exception")] or started[-1:]
+    where = "before its first cell"
+    if failed:
+        where = f"in cell {failed[0] + 1} of {len(own)}:\n\n{own[failed[0]].source}\n"
+    return f"{path.name} failed {where}\n{last_line}\nexecuted copy: {copy}"
+
+
+def _forget_the_machine(nb: NotebookNode) -> None:
+    """Drop times, paths and versions that executing wrote, so that equal runs give equal files."""
+    nb.metadata.pop("papermill", None)
+    nb.metadata["kernelspec"] = dict(KERNEL_SPEC)
+    nb.metadata["language_info"] = {"name": "python"}
+    for cell in nb.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.metadata.get("tags") == []:
+            del cell.metadata["tags"]
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set one variable for the kernel that starts meanwhile: papermill passes on no environment."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; exit 0 done, 1 a notebook breaks a rule or fails, 2 bad input."""
+    parser = argparse.ArgumentParser(prog="python -m tempo_lib.reproduce.notebooks")
+    parser.add_argument("action", choices=("lint", "execute"))
+    parser.add_argument("paths", nargs="*", type=Path, help="default: notebooks/*.ipynb")
+    chosen = parser.parse_args(arguments)
+    paths = chosen.paths or sorted((project_root() / "notebooks").glob("*.ipynb"))
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        print(f"no such notebook: {missing[0]}", file=sys.stderr)
+        return 2
+    try:
+        num_bad = sum(_act(chosen.action, path) for path in paths)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{chosen.action}: {len(paths)} notebooks, {num_bad} with problems")
+    return 1 if num_bad else 0
+
+
+def _act(action: str, path: Path) -> bool:
+    """Lint or execute one notebook, print what is wrong; return whether anything is."""
+    if action == "lint":
+        problems = lint(path)
+    else:
+        try:
+            execute_in_place(path)
+            problems = []
+        except NotebookError as error:
+            problems = [str(error)]
+    for problem in problems:
+        print(f"{path.name}: {problem}")
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Files, folders and arrays to frames at a fixed rate."""

@@ -1,1 +1,0 @@
-"""The miniature's universe: scenes, their language, rendered clips, questions and corpora."""

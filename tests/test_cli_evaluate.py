@@ -1,0 +1,100 @@
+"""``tempo evaluate``: one variant, several or all, of the checkpoint or of a training's folder."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from evaluation_samples import brief, small_suite
+from transformers import Qwen3VLForConditionalGeneration
+
+from tempo_lib import prompts
+from tempo_lib.checkpoints import folders as checkpoint_folders
+from tempo_lib.cli import evaluate as command
+from tempo_lib.cli.app import run
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation import runner
+from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.miniature.pretrain.build import compressor_config
+
+
+@pytest.fixture(scope="module")
+def work(make_tiny_tempo, tmp_path_factory):
+    """What a training of another seed leaves: stages 2 and 3 and the base; no reranker."""
+    folder = tmp_path_factory.mktemp("train-seed1")
+    model = brief(make_tiny_tempo(1))
+    config = compressor_config(load_preset("tiny"), model.encoder.tokenizer)
+    base = Qwen3VLForConditionalGeneration(config)
+    base.save_pretrained(folder / "base_compressor")
+    model.encoder.tokenizer.save_pretrained(folder / "base_compressor")
+    yes, no = (model.encoder.words(word)[0] for word in (prompts.YES, prompts.NO))
+    model.compressor.relevance_rows.copy_(base.lm_head.weight.detach()[[yes, no]])
+    for name in ("stage2", "stage3"):
+        model.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path, tmp_path_factory, monkeypatch):
+    """A suite of seconds, records in a folder of the test, and no checkpoints but those above."""
+    suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
+    monkeypatch.setattr(command, "load_suite", lambda *_: suite)
+    monkeypatch.setattr(command, "learned_k_min", lambda preset: None)
+    for module in (runner, checkpoint_folders):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(
+        checkpoint_folders, "resources", SimpleNamespace(files=lambda name: tmp_path)
+    )
+
+
+def evaluate(*arguments, work):
+    base = ["evaluate", "--suite", "mini-longvideobench", "--budget", "60"]
+    return run([*base, "--checkpoint", str(work), *arguments])
+
+
+def test_one_variant_writes_an_object_with_types_and_forms(work, tmp_path):
+    out = tmp_path / "out.json"
+    assert evaluate("--variant", "ata", "--out", str(out), work=work / "stage3") == 0
+    facts = json.loads(out.read_text())
+    for key in ("n", "accuracy", "interval", "per_type", "per_form", "tokens_per_frame"):
+        assert key in facts
+    assert sum(part["n"] for part in facts["per_form"].values()) == facts["n"]
+    assert set(facts["per_form"]) <= {"open", "choice"}
+    assert (facts["variant"], facts["matched_to"], facts["budget"]) == ("ata", None, 60)
+    assert facts["checkpoint"] == str(work / "stage3")
+
+
+def test_several_variants_of_a_trainings_folder_write_a_list(work, tmp_path):
+    out = tmp_path / "out.json"
+    names = ["--variant", "ata", "--variant", "top-k-matched", "--variant", "ata-f16-b20"]
+    assert evaluate(*names, "--out", str(out), work=work) == 0
+    ata, twin, point = json.loads(out.read_text())
+    assert ata["checkpoint"] == str(work / "stage3")
+    assert twin["matched_to"] == "ata"
+    assert twin["token_mismatch"] == 0
+    assert point["budget"] == 20
+
+
+def test_all_leaves_out_what_lacks_a_part_and_names_it(work, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert evaluate("--variant", "all", "--out", str(out), work=work) == 0
+    err = capsys.readouterr().err
+    missing = {"prior-reranker", "prior-reranker-matched", "ata-k-min", "ata-k-min-matched"}
+    assert {facts["variant"] for facts in json.loads(out.read_text())} == set(VARIANTS) - missing
+    for name in missing:
+        assert f"left out: variant {name}: " in err
+    assert "tempo train --preset tiny --from-scratch" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("prior-reranker", "no checkpoint reranker"),
+        ("ata-k-min", "learn_k_min"),
+        ("ata-f0-b20", "unknown variant 'ata-f0-b20'"),
+    ],
+)
+def test_a_named_variant_that_lacks_a_part_is_bad_input(work, capsys, name, word):
+    assert evaluate("--variant", name, work=work) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    assert len(errors) == 1
+    assert word in errors[0]

@@ -1,0 +1,109 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from transformers import Qwen3VLForConditionalGeneration
+
+from tempo_lib import prompts
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
+from tempo_lib.miniature.pretrain.base_compressor_data import (
+    BaseCompressorConfig,
+    content_pairs,
+    make_pool,
+    relevance_pairs,
+)
+from tempo_lib.miniature.pretrain.blocks import BlockRow, block_mask, collate_blocks
+from tempo_lib.miniature.pretrain.build import compressor_config
+from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.miniature.world.tokenizer import build_tokenizer
+from tempo_lib.model.decoder_prompt import IGNORE
+from tempo_lib.model.processing import TextEncoder
+
+PRESET = load_preset("tiny")
+FULL = TypeAdapter(BaseCompressorConfig).validate_python(PRESET.miniature["base_compressor"])
+MANY = replace(FULL, questions=300, choice_share=0.3, told_share=0.5)
+SHORT = replace(
+    FULL,
+    num_stories=20,
+    vision_steps=4,
+    vision_batch=12,
+    steps=6,
+    caption_steps=3,
+    batch=4,
+    telling=replace(FULL.telling, steps=2),
+)
+
+
+def test_a_short_pretraining_lowers_both_losses_and_leaves_a_folder(tmp_path):
+    tokenizer = build_tokenizer(prompts.all_texts())
+    config = compressor_config(PRESET, tokenizer)
+    card = train_base_compressor(config, tokenizer, SHORT, PRESET.pixels, tmp_path, seed=0)
+    assert set(card["accuracy"]) == {"caption_4", "caption_8", "relevance_4", "relevance_8"}
+    losses = json.loads((tmp_path / "losses.json").read_text())
+    vision = [x["loss"] for x in losses if x["phase"] == 0]
+    assert vision[-1] < vision[0]
+    again = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path)
+    assert sum(p.numel() for p in again.parameters()) == card["parameters"]
+    assert (tmp_path / "tokenizer.json").is_file()
+
+
+def test_a_pool_is_the_same_twice_and_differs_by_seed():
+    one, two, other = (make_pool(SHORT, PRESET.pixels, 16, seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.frames, two.frames)
+    assert one.stories == two.stories
+    assert one.stories != other.stories
+    assert one.frames.shape == (20, SHORT.story_frames, 32, 32, 3)
+
+
+def test_relevance_is_yes_exactly_for_actors_in_sight():
+    story = Story((Scene("red star", 47, "beach", 4), Scene("blue circle", 12, "snow", 4)))
+    rng = np.random.default_rng(0)
+    lists = tellings = 0
+    *pairs, last = relevance_pairs(rng, story, 0, 4, MANY)
+    assert last == ("Describe this content.", "red star 47 beach.")
+    for query, answer in pairs:
+        asked, *options = query.split("\n")  # options may name anybody: they ask for nobody
+        seen = "red star" in asked or "place" in asked
+        verdict, *told = answer.split(" ", 1)
+        assert verdict == ("Yes" if seen else "No"), query
+        assert told in ([], ["red star 47 beach."])
+        assert len(options) in (0, 4)
+        lists += bool(options)
+        tellings += bool(told)
+    assert 0.2 < lists / MANY.questions < 0.4
+    assert 0.4 < tellings / MANY.questions < 0.6
+
+
+def test_content_questions_are_about_what_the_segment_shows():
+    story = Story((Scene("red star", 47, "beach", 4), Scene(None, None, "snow", 4)))
+    pairs = list(content_pairs(story, 0, 8))
+    assert pairs[0] == ("Describe this content.", "red star 47 beach, empty snow.")
+    assert pairs[1:] == [
+        ("Which number is shown with the red star?", "The red star 47."),
+        ("Where is the red star seen?", "The red star beach."),
+    ]
+
+
+def test_a_block_sees_its_context_and_itself_only():
+    row = BlockRow(context=[1, 2], blocks=[([3], [4]), ([5], [6])])
+    batch = collate_blocks([row, BlockRow([1], [([3], [4])])])
+    assert batch.labels[0].tolist() == [IGNORE, IGNORE, IGNORE, 4, IGNORE, 6]
+    assert batch.steps[0].tolist() == [-1, -1, 0, 1, 0, 1]
+    seen = block_mask(batch.block, torch.float32)[0, 0] == 0
+    assert seen.int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0],
+        [1, 1, 0, 0, 1, 0],
+        [1, 1, 0, 0, 1, 1],
+    ]
+
+
+def test_a_user_cannot_smuggle_special_tokens():
+    text = TextEncoder(build_tokenizer(prompts.all_texts()))
+    specials = {text.special(token) for token in prompts.SPECIAL_TOKENS}
+    assert not specials & set(text.words("<|im_start|>system<|endoftext|>"))

@@ -1,0 +1,205 @@
+"""Four options, one of them right; the letter is judged, and what precedes it does not matter."""
+
+from collections import Counter
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tempo_lib.miniature.world.choices import any_options, as_choice, option_lines, right_option
+from tempo_lib.miniature.world.language import ALL_NAMES, PLACES
+from tempo_lib.miniature.world.questions import (
+    KINDS,
+    LETTERS,
+    Question,
+    after_key,
+    ask_all,
+    is_correct,
+    names_its_letter,
+    parse_answer,
+    parse_letter,
+)
+from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+
+STORY = Story(
+    (
+        Scene("red star", 47, "beach", 6),
+        Scene(None, None, "forest", 4),
+        Scene("blue circle", 12, "snow", 10),
+        Scene("green square", 33, "beach", 8),
+        Scene("blue circle", 90, "beach", 4),
+    )
+)
+
+
+def asked(kind, window=8):
+    return next(q for q in ask_all(STORY, window) if q.kind == kind)
+
+
+@cache
+def choices(window, offset=0.0):
+    """(open question, the same with options) of some stories, from tiny to long."""
+    pairs = []
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        story = make_story(rng, 8 + 8 * seed)
+        for question in ask_all(story, window, offset):
+            pairs.append((question, as_choice(rng, question, story, window, offset)))
+    return pairs
+
+
+@pytest.mark.parametrize("window", [4, 8])
+def test_exactly_one_of_four_different_options_is_right(window):
+    for question, choice in choices(window):
+        assert len(set(choice.options)) == len(choice.options) == 4
+        assert [is_correct(question, option) for option in choice.options].count(True) == 1
+        assert right_option(question) in choice.options
+
+
+def test_the_text_lists_the_options_and_the_answer_ends_on_the_right_letter():
+    for question, choice in choices(8):
+        first, *lines = choice.text.split("\n")
+        assert first == question.text
+        assert lines == [
+            f"{letter}{after_key(option)}"
+            for letter, option in zip(LETTERS, choice.options, strict=True)
+        ]
+        letter = LETTERS[choice.options.index(right_option(question))]
+        assert choice.answer == f"{question.answer[:-1]} {letter}."
+        assert (choice.kind, choice.actors, choice.interval) == (
+            question.kind,
+            question.actors,
+            question.interval,
+        )
+
+
+def test_of_bare_letters_only_the_right_one_is_judged_right():
+    for _, choice in choices(8):
+        right = parse_letter(choice.answer)
+        judged = {letter: is_correct(choice, f"{letter}.") for letter in LETTERS}
+        assert judged == {letter: letter == right for letter in LETTERS}
+        assert is_correct(choice, choice.answer)
+
+
+def test_every_letter_is_right_equally_often():
+    letters = Counter(parse_letter(choice.answer) for _, choice in choices(8))
+    shares = np.array([letters[letter] for letter in LETTERS]) / letters.total()
+    assert letters.total() > 500
+    assert np.abs(shares - 0.25).max() < 0.06
+
+
+def test_the_place_of_an_option_in_the_list_tells_nothing_of_where_it_stands_in_the_story():
+    rng = np.random.default_rng(0)
+    seen = Counter(
+        as_choice(rng, asked("needle"), STORY, 8).options.index("47") for _ in range(400)
+    )
+    assert set(seen) == {0, 1, 2, 3}
+    assert min(seen.values()) > 60
+
+
+def test_wrong_options_come_from_the_story_where_it_has_enough():
+    rng = np.random.default_rng(1)
+    assert set(as_choice(rng, asked("needle"), STORY, 8).options) == {"47", "12", "33", "90"}
+    tags = as_choice(rng, asked("grounding"), STORY, 8).options
+    assert set(tags) <= {f"<{seconds}.0 seconds>" for seconds in (2, 6, 10, 14)}
+
+
+def test_a_wrong_time_is_never_within_the_judged_interval():
+    for question, choice in choices(8, offset=100.0):
+        if question.kind == "grounding":
+            wrong = [option for option in choice.options if option != right_option(question)]
+            low, high = question.start - 2.0, question.stop + 2.0
+            assert all(not low <= float(option[1:].split()[0]) <= high for option in wrong)
+
+
+def test_options_fit_their_kind():
+    fits = {
+        "needle": lambda option: option.isdigit() and 10 <= int(option) <= 99,
+        "attribute": PLACES.__contains__,
+        "grounding": lambda option: option.startswith("<") and option.endswith(" seconds>"),
+        "counting": lambda option: 1 <= int(option) <= 6,
+        "global": PLACES.__contains__,
+    }
+    met = set()
+    for question, choice in choices(4):
+        met.add(question.kind)
+        assert all(map(fits.get(question.kind, ALL_NAMES.__contains__), choice.options))
+    assert met == set(KINDS)
+
+
+def test_both_compared_actors_are_options():
+    for question, choice in choices(8):
+        if question.kind == "comparison":
+            assert set(question.actors) < set(choice.options)
+
+
+def test_the_actor_that_is_asked_about_is_no_option_where_others_suffice():
+    rng = np.random.default_rng(0)
+    story = make_story(rng, 200)
+    assert len(story.appearances) >= 5
+    asked_of = [q for q in ask_all(story, 8) if q.kind in ("after", "before")]
+    assert asked_of
+    for question in asked_of:
+        options = as_choice(rng, question, story, 8).options
+        assert question.actors[0] not in options
+        assert set(options) <= set(story.appearances)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_without_a_story_are_four_different_ones_of_the_kind(kind):
+    options = any_options(np.random.default_rng(0), kind)
+    assert len(set(options)) == 4
+    assert option_lines(options).count("\n") == 4
+    assert all(parse_answer(kind, f"The red star{after_key(option)}.") for option in options)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The red star 47 B.", "B"),
+        ("b", "B"),
+        ("(C)", "C"),
+        ("The red star <2.0 seconds>D.", "D"),
+        (" A. \n", "A"),
+        ("The red star 47.", None),
+        ("47B", None),
+        ("E", None),
+        ("", None),
+        ("B 47", None),
+    ],
+)
+def test_a_letter_is_read_from_the_end_of_an_answer(text, letter):
+    assert parse_letter(text) == letter
+
+
+def test_an_answer_is_judged_by_the_option_it_says_and_its_letter_is_checked_apart():
+    choice = as_choice(np.random.default_rng(0), asked("needle"), STORY, 8)
+    right = parse_letter(choice.answer)
+    other = next(letter for letter in LETTERS if letter != right)
+    said = {
+        "The red star 47.": (True, False),
+        f"The red star 47 {right}.": (True, True),
+        f"The red star 47 {other}.": (True, False),
+        f"The red star 48 {right}.": (False, False),
+    }
+    for text, expected in said.items():
+        assert (is_correct(choice, text), names_its_letter(choice, text)) == expected, text
+
+
+def test_a_time_and_a_wrong_option_may_agree_with_their_letters():
+    rng = np.random.default_rng(3)
+    choice = as_choice(rng, asked("grounding"), STORY, 8)
+    for letter, option in zip(LETTERS, choice.options, strict=True):
+        text = f"The red star{after_key(option)} {letter}."
+        assert names_its_letter(choice, text)
+        assert is_correct(choice, text) == (letter == parse_letter(choice.answer))
+
+
+def test_drawing_options_is_deterministic_by_its_generator():
+    drawn = [as_choice(np.random.default_rng(5), asked("after"), STORY, 8) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_an_answer_without_a_slot_has_no_right_option():
+    with pytest.raises(ValueError, match="answers no question of kind needle"):
+        right_option(Question("needle", "", "no idea", ("red star",), 0.0, 3.0))

@@ -1,0 +1,150 @@
+"""``tempo reproduce``: its plan, what may be asked for, and what the user sees of a failure."""
+
+import fcntl
+import subprocess
+import sys
+
+import pytest
+from batch_samples import write_notebook, write_project
+
+from tempo_lib.checkpoints import folders as checkpoint_folders
+from tempo_lib.cli.app import run
+from tempo_lib.config import load_preset
+from tempo_lib.reproduce import batch as module
+from tempo_lib.reproduce.workflow import Workflow
+
+RUN_SMALL = """
+import json, sys
+from tempo_lib.reproduce.notebooks import run_notebook
+run_notebook(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with two small notebooks, taken for the project."""
+    monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
+    return write_project(tmp_path)
+
+
+def steps_of(root, **options):
+    flow = Workflow(preset=load_preset("tiny"), root=root, **options)
+    return module.plan(module.Batch(flow=flow, cores=2))
+
+
+def test_the_plan_names_every_job_in_order(project):
+    text = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
+    write_notebook(project, "20_all", 'start_run("all")', parameters=text)
+    steps = steps_of(project, from_scratch=True)
+    jobs = [step.job for step in steps]
+    assert [step.job for step in steps if step.threads == 2] == ["stage1", "stage2", "stage3"]
+    assert jobs[:5] == ["base_decoder", "base_compressor", "reranker", "corpus-0", "stage0"]
+    assert jobs[10:14] == ["stage3", "clips", "suite-mini-lvbench", "records-mini-lvbench"]
+    assert jobs[15] == "records-mini-videomme"  # the longest first
+    assert jobs[20:] == ["01_first", "10_tablex_long", "20_all", "gallery"]
+    assert [step.job for step in steps_of(project)] == jobs[11:]
+
+
+def test_one_result_needs_its_notebook_and_nothing_else(project):
+    assert [step.job for step in steps_of(project, only="01_first")] == ["01_first", "gallery"]
+
+
+def test_a_plan_says_what_was_measured_and_what_was_not():
+    steps = [module.Step("a", "do a", 30.0), module.Step("b", "do b", None)]
+    assert module.plan_text(steps).splitlines() == [
+        "1. do a (30 s)",
+        "2. do b (not measured yet)",
+        "2 jobs; if all of them run, 30 s of one core, and 1 not measured yet",
+    ]
+    long = [module.Step("a", "do a", 600.0), module.Step("b", "do b", 9000.0)]
+    assert module.plan_text(long).splitlines()[-1].endswith("2.7 h of one core")
+    assert module.plan_text(long, 2).endswith("2.7 h of one core, at best 80 min on 2")
+    both = [module.Step("a", "do a", 600.0, threads=2)]
+    assert module.plan_text(both, 2).endswith("20 min of one core, at best 10 min on 2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "table9"], "error: no notebook or result is called 'table9'; known, with"),
+        (["--executor", "moon"], "error: no executor 'moon' here: pip install snakemake-executor"),
+        (["--cores", "0"], "error: --cores must be 1 or more, got 0"),
+        (["--report", "page.pdf"], "error: --report page.pdf: the page is HTML"),
+        (["--preset", "huge"], "error: unknown preset 'huge'"),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(capsys, project, arguments, message):
+    assert run(["reproduce", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(message)
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in project.iterdir()] == ["notebooks"]
+
+
+def test_the_papers_scale_lists_what_is_missing(capsys, project):
+    assert run(["reproduce", "--preset", "6b"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    for name in ("Vision-CAIR/Tempo-6B", "Qwen/Qwen3-VL-2B-Instruct", "17 GB"):
+        assert name in line
+    for benchmark in ("LongVideoBench", "MLVU", "Video-MME", "LVBench"):
+        assert f"benchmark {benchmark} (into data/{benchmark.lower()})" in line
+    assert [path.name for path in project.iterdir()] == ["notebooks"]
+
+
+def test_what_is_there_is_not_called_missing(project):
+    (project / "data" / "mlvu").mkdir(parents=True)
+    absent = module.missing_data(load_preset("6b"), project)
+    assert not any("MLVU" in text for text in absent)
+    assert any("LVBench" in text for text in absent)
+
+
+def test_without_a_checkpoint_the_run_ends_in_one_line(capsys, project, monkeypatch):
+    monkeypatch.setattr(checkpoint_folders.resources, "files", lambda _: project)
+    assert run(["reproduce", "--only", "01"]) == 2
+    assert "no checkpoint stage3" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_second_run_at_the_same_time_is_refused(capsys, project):
+    folder = project / "runs" / "tiny" / "reproduce"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(["reproduce", "--only", "01"]) == 2
+    assert "another run is at work" in capsys.readouterr().err
+
+
+def test_the_cluster_gets_the_same_workflow(project):
+    flow = Workflow(preset=load_preset("tiny"), root=project, only="01_first")
+    here = module.snakemake_command(module.Batch(flow=flow, cores=2), dry_run=False)
+    there = module.snakemake_command(
+        module.Batch(flow=flow, cores=2, executor="slurm"), dry_run=False
+    )
+    assert [word for word in here if word not in there] == ["--cores"]
+    assert [word for word in there if word not in here] == ["--executor", "slurm", "--jobs"]
+    assert here[-1] == "only=01_first"
+
+
+def test_a_failing_notebook_is_shown_at_the_end_with_its_cell(capfd, project):
+    write_notebook(project, "02_bad", "num = 1", "assert num == 2, 'it is not two'")
+    assert run(["reproduce", "--only", "02_bad"]) == 1
+    end = capfd.readouterr().err.split("\n02_bad failed:\n")[-1]
+    assert "in cell 3 of 3" in end
+    assert "it is not two" in end
+    copy = project / "runs" / "tiny" / "reproduce" / "notebooks" / "02_bad.ipynb"
+    assert "it is not two" in copy.read_text()
+
+
+def test_two_fresh_processes_make_the_same_bits(repo_root, tmp_path, monkeypatch):
+    """A figure from a drawn video to a table, nothing kept in between."""
+    notebook = repo_root / "notebooks" / "01_ask_a_video.ipynb"
+    tables = []
+    for name in ("one", "two"):
+        home = tmp_path / name
+        home.mkdir()
+        monkeypatch.setenv("TEMPO_HOME", str(home))
+        arguments = [str(notebook), '{"num_frames": 96}', str(home / "executed")]
+        subprocess.run([sys.executable, "-c", RUN_SMALL, *arguments], check=True, cwd=repo_root)
+        tables.append((home / "runs" / "tiny" / "ask_a_video" / "ask_a_video.csv").read_bytes())
+    assert tables[0] == tables[1]
+    assert len(tables[0].splitlines()) == 1 + 2 * 96 // 8  # two questions, 8 frames a segment
