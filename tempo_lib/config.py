@@ -108,6 +108,7 @@ class Preset(_Strict):
     generation: GenerationNumbers
     training: TrainingNumbers | None
     miniature: dict[str, Any] | None
+    plugins: tuple[str, ...] = ()  # modules that register what this preset names
 
 
 @cache

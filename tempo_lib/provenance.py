@@ -6,6 +6,7 @@ a quick look never overwrites a result. Importing this is cheap: pandas and matp
 only when a run is saved, torch never.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -17,14 +18,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
+
+import tempo_lib
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+PACKAGE = Path(__file__).resolve().parent
 PAPER_PRESET = "6b"
 FIGURE_DPI = 200
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
@@ -226,10 +231,82 @@ def library_versions() -> dict[str, str]:
     return installed
 
 
+def code_files(*sources: str) -> list[Path]:
+    """Files of this package that modules, or pieces of Python, import: directly or through others.
+
+    Read from the source text, so nothing is imported; what a registry loads must be named too.
+    """
+    texts = [f"import {s}" if re.fullmatch(r"[\w.]+", s) else s for s in sources]
+    todo = {file for text in texts for file in _imported(text)}
+    found: set[Path] = set()
+    while todo:
+        file = todo.pop()
+        found.add(file)
+        todo |= _imports_of_file(file) - found
+    return sorted(found)
+
+
+@cache  # one hash per process: files that change later are not the code that runs
+def code_fingerprint(*sources: str) -> str:
+    """Hex SHA-256 of the code behind modules (``code_files``), the same for every kind of result.
+
+    Records, caches, summaries and figures all state this; it changes when any file that they
+    depend on does.
+    """
+    parts = [
+        f"{f.relative_to(PACKAGE).as_posix()} {sha256_of_file(f)}" for f in code_files(*sources)
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: a crash leaves the old one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def sha256_of_file(path: Path) -> str:
     """Return the hex SHA-256 of a file, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def _imports_of_file(file: Path) -> frozenset[Path]:
+    return _imported(file.read_text(encoding="utf-8"))
+
+
+def _imported(source: str) -> frozenset[Path]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(file for name in names for file in _files_of(name))
+
+
+def _files_of(name: str) -> list[Path]:
+    """The package's files that importing ``name`` runs: its packages and itself."""
+    package, *parts = name.split(".")
+    if package != PACKAGE.name:
+        return []
+    if len(parts) == 1 and parts[0] in tempo_lib._HOME:  # loaded on first use: no statement says so
+        parts = tempo_lib._HOME[parts[0]].split(".")
+    files, folder = [PACKAGE / "__init__.py"], PACKAGE
+    for part in parts:
+        module, folder = folder / f"{part}.py", folder / part
+        files += [file for file in (module, folder / "__init__.py") if file.is_file()]
+    return files
 
 
 def _check_json(label: str, value: Any) -> None:

@@ -4,26 +4,22 @@ Nothing here runs a job. A job leaves a receipt under ``runs/<preset>/reproduce`
 decides whether it runs again: its notebook, the library code behind it, checkpoints, manifests.
 """
 
-import ast
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import tempo_lib
 from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.config import PRESETS, Preset, load_preset
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.provenance import PACKAGE, code_files, manifest_path, project_root
 from tempo_lib.reproduce.batch_notebooks import Notebook, find_notebooks, suites_of
 from tempo_lib.training.stages import STAGES
 
-PACKAGE = Path(tempo_lib.__file__).parent
 BASES = ("base_decoder", "base_compressor")
 RERANKER = "reranker"  # judges in an evaluation; no stage needs it
 PARTS = (*BASES, RERANKER, *(f"stage{stage}" for stage in STAGES))
@@ -143,8 +139,7 @@ class Workflow:
 
     def code(self, *sources: str) -> list[str]:
         """The library's files that these modules, or pieces of Python, import; and the preset."""
-        texts = [f"import {s}" if re.fullmatch(r"[\w.]+", s) else s for s in sources]
-        files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *library_files(texts)}
+        files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *code_files(*sources)}
         return [self.shown(file) for file in sorted(files)]
 
     def suite_inputs(self, suite: str) -> list[str]:
@@ -156,7 +151,7 @@ class Workflow:
 
     def records_inputs(self, suite: str) -> list[str]:
         """Code that answers depend on, what names variants, the suite's manifest."""
-        code = ("evaluation.runner", "evaluation.suites", "evaluation.claims", "analysis.stages")
+        code = ("evaluation.runner", "miniature.suites", "statistics.claims", "analysis.stages")
         manifest = self.shown(manifest_path(f"suites/{suite}.yaml"))
         return [manifest, *self.code(*(f"tempo_lib.{name}" for name in code))]
 
@@ -208,43 +203,3 @@ class Workflow:
     def shown(self, path: Path) -> str:
         """A path as rules name it: relative to the project where it lies inside."""
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
-
-
-def library_files(sources: Iterable[str]) -> set[Path]:
-    """Files of this package that pieces of Python import, directly or through each other."""
-    todo = {file for source in sources for file in _imported(source)}
-    found: set[Path] = set()
-    while todo:
-        file = todo.pop()
-        found.add(file)
-        todo |= _imports_of_file(file) - found
-    return found
-
-
-@cache
-def _imports_of_file(file: Path) -> frozenset[Path]:
-    return _imported(file.read_text(encoding="utf-8"))
-
-
-def _imported(source: str) -> frozenset[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(file for name in names for file in _files_of(name))
-
-
-def _files_of(name: str) -> list[Path]:
-    """The package's files that importing ``name`` runs: its packages and itself."""
-    package, *parts = name.split(".")
-    if package != PACKAGE.name:
-        return []
-    if len(parts) == 1 and parts[0] in tempo_lib._HOME:
-        parts = [tempo_lib._HOME[parts[0]]]  # loaded on first use, so no statement imports it
-    files, folder = [PACKAGE / "__init__.py"], PACKAGE
-    for part in parts:
-        module, folder = folder / f"{part}.py", folder / part
-        files += [file for file in (module, folder / "__init__.py") if file.is_file()]
-    return files

@@ -1,0 +1,98 @@
+"""What a benchmark is: videos with questions, and a judge of answers.
+
+The runner, records, statistics, tables and figures know nothing else about their data. One more
+benchmark is one file that registers a ``BenchmarkSource``; the miniature's four suites are one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.registry import Registry, load_plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One question. ``group``: what accuracy is broken down by (kind, task, duration).
+
+    ``options``: of a multiple-choice question. ``start``, ``stop``: seconds of the evidence, NaN
+    where the benchmark does not say.
+    """
+
+    id: str
+    text: str
+    answer: str
+    options: tuple[str, ...] = ()
+    group: str = ""
+    start: float = math.nan
+    stop: float = math.nan
+
+    @property
+    def form(self) -> str:
+        return "choice" if self.options else "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkVideo:
+    """One video file and its questions.
+
+    ``num_frames``: at the preset's sampling rate, before any cap; ``sha256`` of the file.
+    """
+
+    id: str
+    path: Path
+    sha256: str
+    num_frames: int
+    questions: tuple[Question, ...]
+
+
+class Benchmark(Protocol):
+    """Loaded videos and questions. ``identity`` tells contents apart, ``data_hash`` covers what
+    was read; ``world_seed`` is 0 where data is not generated."""
+
+    name: str
+    preset: str
+    world_seed: int
+    identity: str
+    data_hash: str
+    videos: Sequence[BenchmarkVideo]
+
+    @property
+    def num_questions(self) -> int: ...
+
+    def is_relevant(
+        self, video: BenchmarkVideo, question: Question, start_frame: int, stop_frame: int
+    ) -> bool | None:
+        """Whether frames [start, stop) hold evidence; None where the benchmark does not say."""
+
+
+class BenchmarkSource(Protocol):
+    """How a registered benchmark is read, and how its answers are judged without reading it."""
+
+    def load(self, preset: Preset, *, num_questions: int = 0, **options: Any) -> Benchmark: ...
+
+    def score(self, question: Question, text: str) -> bool: ...
+
+
+BENCHMARKS: Registry[BenchmarkSource] = Registry("benchmark")
+
+
+def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:
+    """Source of benchmark ``name``; ValueError, with the known ones, for an unknown name."""
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    load_plugins(numbers.plugins)
+    return BENCHMARKS.get(name)
+
+
+def load_benchmark(
+    preset: Preset | str, name: str, *, num_questions: int = 0, **options: Any
+) -> Benchmark:
+    """Read benchmark ``name``. ``num_questions`` 0: all; else the first ones, whole videos first.
+
+    ``options`` are the benchmark's own (the miniature: ``world_seed``, ``root``, ``workers``).
+    """
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    return benchmark_source(numbers, name).load(numbers, num_questions=num_questions, **options)
