@@ -11,6 +11,22 @@ from tempo_lib.config import Preset, load_preset
 from tempo_lib.provenance import project_root, sha256_of_file
 
 
+BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
+RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
+PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
+
+
+def stage_names(preset: Preset) -> tuple[str, ...]:
+    """Folder names of the trained stages, in order: as many as the preset has blocks for."""
+    stages = () if preset.training is None else sorted(preset.training.stages)
+    return tuple(f"stage{number}" for number in stages)
+
+
+def part_names(preset: Preset) -> tuple[str, ...]:
+    """Everything that a set of checkpoints of this preset holds, in order of making."""
+    return (*BASE_MODELS, RERANKER, *stage_names(preset))
+
+
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
