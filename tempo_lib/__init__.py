@@ -13,7 +13,7 @@ _HOME = {
     "Tempo": "model.tempo",
     "TempoConfig": "model.config",
     "Video": "video.clip",
-    "VideoError": "video.readers",
+    "VideoError": "video.base",
     "load_image": "video.clip",
     "load_preset": "config",
     "load_video": "video.clip",

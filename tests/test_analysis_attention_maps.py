@@ -120,7 +120,7 @@ def test_answers_are_forced_on_whole_memories(model, video):
     ids, labels = answer_ids(model, memories, QUESTION, ANSWER)
     assert ids.count(-200) == 3 * 16
     said = [label for label in labels if label != -100]
-    assert said == [*model.encoder.words(ANSWER), model.encoder.special(prompts.IM_END)]
+    assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
 
 
 def test_looking_leaves_a_model_as_it_was(model, video):

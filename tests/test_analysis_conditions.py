@@ -14,7 +14,7 @@ from tempo_lib.analysis.conditions import (
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.video.clip import Video
 from tests.training_samples import collator, world_samples
 
@@ -157,7 +157,7 @@ def test_equal_memories_start_as_one_vector_and_still_end_apart(fresh_tiny_tempo
 
 
 def test_slots_left_out_leave_no_gap():
-    slot = MEMORY_SLOT
+    slot = MEMORY_PLACEHOLDER
     batch = {
         "input_ids": torch.tensor([[7, slot, slot, 8, 9], [7, slot, slot, 9, 0]]),
         "attention_mask": torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]),

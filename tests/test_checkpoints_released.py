@@ -34,6 +34,6 @@ def test_a_released_checkpoint_with_a_lost_or_foreign_tensor_is_refused(golden_d
 def test_the_head_rows_are_the_base_models_and_not_the_checkpoints(golden_dir):
     released = Tempo.from_pretrained(golden_dir / "Tempo-tiny", dtype=torch.float32, device="cpu")
     base = load_file(golden_dir / "Qwen3-VL-tiny/model.safetensors")
-    yes, no = (released.encoder.words(word)[0] for word in ("Yes", "No"))
+    yes, no = (released.encoder.encode(word)[0] for word in ("Yes", "No"))
     table = base["model.language_model.embed_tokens.weight"].float()
     assert torch.equal(released.compressor.relevance_rows, table[[yes, no]])

@@ -26,7 +26,7 @@ def work(make_tiny_tempo, tmp_path_factory):
     base = Qwen3VLForConditionalGeneration(config)
     base.save_pretrained(folder / "base_compressor")
     model.encoder.tokenizer.save_pretrained(folder / "base_compressor")
-    yes, no = (model.encoder.words(word)[0] for word in (prompts.YES, prompts.NO))
+    yes, no = (model.encoder.encode(word)[0] for word in (prompts.YES, prompts.NO))
     model.compressor.relevance_rows.copy_(base.lm_head.weight.detach()[[yes, no]])
     for name in ("stage2", "stage3"):
         model.save_pretrained(folder / name)

@@ -50,7 +50,7 @@ def work(make_tiny_tempo, tmp_path_factory):
     save_base(make_tiny_tempo(0), folder / "base_compressor")
     model = make_tiny_tempo(0)
     vlm = Qwen3VLForConditionalGeneration.from_pretrained(folder / "base_compressor")
-    yes, no = (model.encoder.words(word)[0] for word in (prompts.YES, prompts.NO))
+    yes, no = (model.encoder.encode(word)[0] for word in (prompts.YES, prompts.NO))
     model.compressor.relevance_rows.copy_(vlm.lm_head.weight.detach()[[yes, no]])
     model.save_pretrained(folder / "stage3")
     return folder

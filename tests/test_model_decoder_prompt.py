@@ -1,6 +1,12 @@
 import pytest
 
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT, Turn, decoder_ids, training_ids
+from tempo_lib.model.decoder_prompt import (
+    IGNORE,
+    MEMORY_PLACEHOLDER,
+    Turn,
+    decoder_ids,
+    training_ids,
+)
 
 
 @pytest.fixture
@@ -9,7 +15,7 @@ def text(tiny_tempo):
 
 
 def readable(text, ids):
-    return text.tokenizer.decode([i if i >= 0 else text.words("@")[0] for i in ids])
+    return text.tokenizer.decode([i if i >= 0 else text.encode("@")[0] for i in ids])
 
 
 def test_memory_slots_follow_their_time_tags(text):
@@ -23,7 +29,7 @@ def test_memory_slots_follow_their_time_tags(text):
 def test_a_pruned_segment_leaves_no_time_tag(text):
     ids = decoder_ids(text, "", Turn([2.0, 6.0], [0, 2], "Who?"))
     assert "<2.0 seconds>" not in readable(text, ids)
-    assert ids.count(MEMORY_SLOT) == 2
+    assert ids.count(MEMORY_PLACEHOLDER) == 2
 
 
 def test_an_image_has_no_time_tag(text):
@@ -33,7 +39,7 @@ def test_an_image_has_no_time_tag(text):
 
 def test_labels_cover_the_answer_and_its_end_alone(text):
     ids, labels = training_ids(text, "", Turn([2.0], [2], "Who?", "The red star."))
-    answer = [*text.words("The red star."), text.special("<|im_end|>")]
+    answer = [*text.encode("The red star."), text.special("<|im_end|>")]
     assert ids[-len(answer) :] == labels[-len(answer) :] == answer
     assert set(labels[: -len(answer)]) == {IGNORE}
 

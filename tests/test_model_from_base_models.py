@@ -16,7 +16,7 @@ from transformers import (
 
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.config import load_preset
-from tempo_lib.model.from_base_models import check_same_words, fresh_tempo
+from tempo_lib.model.from_base_models import check_tokenizers_match, tempo_from_base_models
 
 PRESET = load_preset("tiny")
 
@@ -28,7 +28,7 @@ def bases():
 
 @pytest.fixture(scope="module")
 def fresh(bases):
-    return fresh_tempo(*bases, PRESET, seed=3)
+    return tempo_from_base_models(*bases, PRESET, seed=3)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def fresh_wide(compressor):
 
 def test_draws_follow_the_seed_and_leave_global_randomness_alone(fresh, bases):
     before = torch.random.get_rng_state()
-    again, other = (fresh_tempo(*bases, PRESET, seed=seed) for seed in (3, 4))
+    again, other = (tempo_from_base_models(*bases, PRESET, seed=seed) for seed in (3, 4))
     assert torch.equal(before, torch.random.get_rng_state())
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
@@ -98,7 +98,7 @@ def test_draws_follow_the_seed_and_leave_global_randomness_alone(fresh, bases):
 
 def refused(match, one, two):
     with pytest.raises(CheckpointError, match=match) as caught:
-        fresh_tempo(one, two, PRESET, seed=0)
+        tempo_from_base_models(one, two, PRESET, seed=0)
     assert "\n" not in str(caught.value)
 
 
@@ -200,7 +200,7 @@ def test_tokenizers_that_differ_in_unused_special_words_go_together(words, tmp_p
         (plain, more),
         (more, fewer),
     ):
-        check_same_words(one, other, 640)
+        check_tokenizers_match(one, other, 640)
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,4 @@ def test_tokenizers_that_would_give_other_ids_are_refused(words, tmp_path, edit,
     other = words(tmp_path, edit)
     plain = other if edit is same else words(tmp_path, same)
     with pytest.raises(CheckpointError, match=match):
-        check_same_words(plain, other, num_rows)
+        check_tokenizers_match(plain, other, num_rows)

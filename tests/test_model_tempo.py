@@ -5,7 +5,7 @@ from transformers import AutoConfig, AutoModel
 
 from tempo_lib import Tempo, TempoConfig, Video
 from tempo_lib.checkpoints.loading import CheckpointError
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_text_alone_and_images_can_be_asked_about(tiny_tempo):
 
 
 def test_slots_and_memories_must_agree_in_number(tiny_tempo):
-    ids = torch.tensor([[1, MEMORY_SLOT, MEMORY_SLOT, 2]])
+    ids = torch.tensor([[1, MEMORY_PLACEHOLDER, MEMORY_PLACEHOLDER, 2]])
     with pytest.raises(ValueError, match="2 memory slots in the text but 3 memories"):
         tiny_tempo.embed(ids, torch.zeros(3, tiny_tempo.projector.in_features))
 

@@ -7,7 +7,7 @@ import torch
 
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.clips import write_clip
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.processing import segment_pixels
 from tempo_lib.training.data import FrameStore, LengthBatches, load_manifest, load_samples
 from tempo_lib.video.clip import load_video
@@ -26,7 +26,7 @@ def test_every_question_of_a_conversation_is_a_sample(tmp_path):
 def test_a_batch_joins_images_clips_and_text(tiny_tempo, tmp_path):
     samples = world_samples(tmp_path, 2)
     batch = collator(tiny_tempo, tmp_path, STAGE_2)(samples)
-    slots = (batch["input_ids"] == MEMORY_SLOT).sum(1)
+    slots = (batch["input_ids"] == MEMORY_PLACEHOLDER).sum(1)
     tokens = tiny_tempo.config.num_memory_tokens
     assert (slots // tokens).tolist() == [1, 2, 3, 3, 0]  # windows of 4, and of 8 where asked for
     assert len(batch["grid_thw"]) == len(batch["compressor_ids"]) == 9

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from video_clips import VIDEOS, copy_packets, needs_videos, numbered_frames, place_of, write_video
 
-from tempo_lib.video.readers import StreamFacts, VideoError, open_reader
+from tempo_lib.video.base import StreamFacts, VideoError
+from tempo_lib.video.readers import open_reader
 
 # name: frames, average rate, height, width (decode_matrix.md; best stream, upright)
 PLAYABLE = {

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tempo_lib.video.readers import StreamFacts
+from tempo_lib.video.base import StreamFacts
 from tempo_lib.video.sampling import is_variable_rate, plan_samples, sample_indices
 
 ARGUMENTS = ("total_frames", "original_fps", "target_fps", "min_frames", "max_frames")

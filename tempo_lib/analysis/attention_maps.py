@@ -24,7 +24,7 @@ from tempo_lib.miniature.world.questions import QUESTION_TEXT
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Story
 from tempo_lib.model.compressor import SegmentMemories
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT, Turn, training_ids
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.metrics import Difference, paired_difference
 from tempo_lib.video.clip import Video
@@ -220,7 +220,7 @@ def answer_attention(
         model.decoder(inputs_embeds=embeds_1LD, use_cache=False)
     says_L = np.roll(np.array(labels) != IGNORE, -1)  # a row predicts the token after it
     look_YL = recording.mean_over_heads()[:, 0].numpy()[:, says_L].mean(1)
-    slot_L = np.array(ids) == MEMORY_SLOT
+    slot_L = np.array(ids) == MEMORY_PLACEHOLDER
     memory = look_YL[:, slot_L].reshape(len(look_YL), *memories.memories.shape[:2])
     return AnswerAttention(memory, look_YL[:, ~slot_L].sum(1))
 

@@ -29,7 +29,7 @@ from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.evaluation.records import code_facts, digest
 from tempo_lib.model.attention import training_attention
 from tempo_lib.model.decoder_prompt import IGNORE
-from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import git_state, project_root, sha256_of_file
 from tempo_lib.training.loop import StageRun, train_stage
@@ -145,7 +145,7 @@ def train_and_measure(run: ConditionRun, data: ConditionData) -> tuple["pd.DataF
 
     compressor, decoder = (find_checkpoint(run.preset, name) for name in BASES)
     attention = training_attention()
-    model = fresh_tempo(compressor, decoder, run.preset, run.seed, attention)
+    model = tempo_from_base_models(compressor, decoder, run.preset, run.seed, attention)
     prepared(model, run.condition, run.seed)
     kept = _Snapshots(model, run.moments)
     with applied(model, run.condition, run.seed), TemporaryDirectory() as scratch:

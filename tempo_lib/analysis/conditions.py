@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tempo_lib.analysis.condition_list import Condition
 from tempo_lib.model.attention import CPU_TRAINING
 from tempo_lib.model.compressor import Compressor
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.tempo import Tempo
 
 PADDING = {"input_ids": 0, "attention_mask": 0, "labels": IGNORE}
@@ -75,7 +75,7 @@ def keep_slots(batch: dict[str, torch.Tensor], keep_M: torch.Tensor) -> dict[str
     Rows are padded anew, so that a slot left out leaves no gap in the decoder's positions.
     ValueError where slots and ``keep_M`` differ in number.
     """
-    slots_SL = batch["input_ids"] == MEMORY_SLOT
+    slots_SL = batch["input_ids"] == MEMORY_PLACEHOLDER
     if int(slots_SL.sum()) != len(keep_M):
         raise ValueError(f"{int(slots_SL.sum())} memory slots but {len(keep_M)} to choose from")
     stays_SL = batch["attention_mask"].bool().masked_scatter(slots_SL, keep_M)
@@ -163,7 +163,7 @@ class _RandomHeads:
         self.keep_NK = torch.zeros(0, 0, dtype=torch.bool)
 
     def slots(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        num_slots = int((kwargs["input_ids"] == MEMORY_SLOT).sum())
+        num_slots = int((kwargs["input_ids"] == MEMORY_PLACEHOLDER).sum())
         if not self.model.training or not num_slots:
             return args, kwargs
         capacity = self.model.compressor.num_memory_tokens

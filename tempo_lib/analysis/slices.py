@@ -30,7 +30,7 @@ from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.miniature.world.questions import is_correct
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
-from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root, sha256_of_file
 from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters
@@ -59,7 +59,7 @@ class Checkpoint:
         if self.name != BASE:
             return Tempo.from_pretrained(find_checkpoint(self.preset, self.name))
         compressor, decoder = (find_checkpoint(self.preset, base) for base in BASES)
-        model = fresh_tempo(compressor, decoder, load_preset(self.preset), self.seed)
+        model = tempo_from_base_models(compressor, decoder, load_preset(self.preset), self.seed)
         model.eval()
         return model
 

@@ -107,7 +107,7 @@ def _without_memories(model: Tempo, suite: Suite, video: SuiteVideo, question: s
     text = model.encoder
     ids = text.ids(prompts.system_parts(model.config.decoder_system_prompt))
     for index in range(num_segments(video.story.num_frames, suite.window)):
-        ids += text.words(prompts.timestamp(segment_seconds(index, suite.window)))
+        ids += text.encode(prompts.timestamp(segment_seconds(index, suite.window)))
     ids += text.ids(prompts.question_parts(question))
     none_0D = torch.zeros(0, model.projector.in_features, dtype=model.dtype, device=model.device)
     return model.embed(torch.tensor([ids], device=model.device), none_0D)[0]

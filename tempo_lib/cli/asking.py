@@ -19,8 +19,9 @@ from tempo_lib.model.decoder_prompt import Turn, decoder_ids
 from tempo_lib.model.processing import smart_size
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Answer, Tempo
+from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import Video, load_video
-from tempo_lib.video.readers import READERS, VideoError
+from tempo_lib.video.readers import READERS
 from tempo_lib.video.sampling import check_sampling, check_timestamps
 
 

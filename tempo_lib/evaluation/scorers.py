@@ -141,7 +141,7 @@ def as_compressor(vlm: Qwen3VLForConditionalGeneration, model: Tempo) -> Compres
     with pinned_frequencies(compressor, not model.config.release_numerics):
         compressor.to(vlm.dtype)
     compressor.vlm.load_state_dict(vlm.model.state_dict())
-    yes, no = (model.encoder.words(word) for word in (prompts.YES, prompts.NO))
+    yes, no = (model.encoder.encode(word) for word in (prompts.YES, prompts.NO))
     if len(yes) != 1 or len(no) != 1:
         raise CheckpointError(f"Yes and No must be one token each, got {len(yes)} and {len(no)}")
     compressor.relevance_rows.copy_(vlm.lm_head.weight.detach()[[yes[0], no[0]]])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tempo_lib import prompts
 from tempo_lib.model.processing import TextEncoder
 
-MEMORY_SLOT = -200  # the release's placeholder id, one a memory token here
+MEMORY_PLACEHOLDER = -200  # the release's placeholder id, one a memory token here
 IGNORE = -100  # torch's cross entropy leaves these labels out
 
 
@@ -35,8 +35,8 @@ def decoder_ids(text: TextEncoder, system: str, turn: Turn) -> list[int]:
     for seconds, count in zip(turn.seconds, turn.counts, strict=True):
         if count == 0:
             continue
-        ids += [] if turn.is_image else text.words(prompts.timestamp(seconds))
-        ids += [MEMORY_SLOT] * count
+        ids += [] if turn.is_image else text.encode(prompts.timestamp(seconds))
+        ids += [MEMORY_PLACEHOLDER] * count
     return ids + text.ids(prompts.question_parts(turn.question))
 
 
@@ -45,5 +45,5 @@ def training_ids(text: TextEncoder, system: str, turn: Turn) -> tuple[list[int],
     if turn.answer is None:
         raise ValueError("a training sample needs an answer")
     prompt = decoder_ids(text, system, turn)
-    answer = [*text.words(turn.answer), text.special(prompts.IM_END)]
+    answer = [*text.encode(turn.answer), text.special(prompts.IM_END)]
     return prompt + answer, [IGNORE] * len(prompt) + answer

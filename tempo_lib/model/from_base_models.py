@@ -28,7 +28,7 @@ from tempo_lib.model.config import config_from_preset
 from tempo_lib.model.tempo import Tempo
 
 
-def fresh_tempo(
+def tempo_from_base_models(
     base_compressor: str | PathLike[str],
     base_decoder: str | PathLike[str],
     preset: Preset,
@@ -39,7 +39,7 @@ def fresh_tempo(
     projector drawn by ``seed``. Tempo's tokenizer is the decoder's.
 
     CheckpointError when a base cannot be had, is of another kind or incomplete, and when the two
-    disagree on words (``check_same_words``).
+    disagree on words (``check_tokenizers_match``).
     """
     compressor_folder = _folder(base_compressor, Qwen3VLConfig.model_type)
     decoder_folder = _folder(base_decoder, Qwen3Config.model_type)
@@ -47,7 +47,7 @@ def fresh_tempo(
     vlm = _load(Qwen3VLForConditionalGeneration, compressor_folder)
     decoder = _load(Qwen3ForCausalLM, decoder_folder)
     num_rows = min(vlm.config.text_config.vocab_size, decoder.config.vocab_size)
-    check_same_words(tokenizer, load_tokenizer(compressor_folder), num_rows)
+    check_tokenizers_match(tokenizer, load_tokenizer(compressor_folder), num_rows)
     _check_visual_ids(tokenizer, vlm.config)
     config = config_from_preset(preset, vlm.config, decoder.config)
     for part in (config.compressor_config, config.decoder_config):
@@ -58,13 +58,13 @@ def fresh_tempo(
         model = Tempo(config, tokenizer)
     model.compressor.vlm.load_state_dict(vlm.model.state_dict())
     model.decoder.load_state_dict(decoder.state_dict())
-    yes, no = (model.encoder.words(word)[0] for word in (prompts.YES, prompts.NO))
+    yes, no = (model.encoder.encode(word)[0] for word in (prompts.YES, prompts.NO))
     model.compressor.relevance_rows.copy_(vlm.lm_head.weight.detach()[[yes, no]])
     model.compressor.init_memory_tokens(torch.Generator().manual_seed(seed))
     return model
 
 
-def check_same_words(
+def check_tokenizers_match(
     decoder: PreTrainedTokenizerBase, compressor: PreTrainedTokenizerBase, num_rows: int
 ) -> None:
     """CheckpointError unless one tokenizer, the decoder's, can write for both models.

@@ -233,7 +233,7 @@ class TextEncoder:
         if missing:
             raise ValueError(f"the tokenizer lacks the special tokens {', '.join(missing)}")
 
-    def words(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int]:
         if text not in self._known:
             if len(self._known) > 4096:
                 self._known.clear()
@@ -247,7 +247,7 @@ class TextEncoder:
     def ids(self, parts: list[Part]) -> list[int]:
         out: list[int] = []
         for kind, text in parts:
-            out += [self.special(text)] if kind == "special" else self.words(text)
+            out += [self.special(text)] if kind == "special" else self.encode(text)
         return out
 
 
@@ -265,7 +265,7 @@ def prefix_ids(
         vision = [start, *[pad] * (height * width // merge**2), end]
         row = list(head)
         for seconds in times:
-            row += [] if segments.is_image else text.words(prompts.timestamp(seconds))
+            row += [] if segments.is_image else text.encode(prompts.timestamp(seconds))
             row += vision
         rows.append(row)
     return rows

@@ -29,7 +29,7 @@ from tempo_lib.checkpoints.loading import check_complete, open_checkpoint
 from tempo_lib.model.attention import mask_if_needed, resolve_attention
 from tempo_lib.model.compressor import Compressor, SegmentMemories
 from tempo_lib.model.config import TempoConfig
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_SLOT, Turn, decoder_ids
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, decoder_ids
 from tempo_lib.model.processing import PatchShape, TextEncoder
 from tempo_lib.model.rope import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.model.session import VideoSession
@@ -157,7 +157,7 @@ class Tempo(PreTrainedModel):
 
     def embed(self, input_ids: torch.Tensor, memories_MD: torch.Tensor) -> torch.Tensor:
         """Decoder embeddings (S, L, D) with projected memories in the slots."""
-        slots_SL = input_ids == MEMORY_SLOT
+        slots_SL = input_ids == MEMORY_PLACEHOLDER
         if int(slots_SL.sum()) != len(memories_MD):
             raise ValueError(
                 f"{int(slots_SL.sum())} memory slots in the text but {len(memories_MD)} memories"

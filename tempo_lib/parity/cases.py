@@ -82,7 +82,7 @@ def input_rows(model: Tempo, case: Case) -> Iterator[Row]:
     yield compare(case.name, "grid", segments.grid_thw_N3, tensors["video_grid_thw"])
     tags = [prompts.timestamp(seconds) for seconds in segments.seconds_N.tolist()]
     wrong = sum(a != b for a, b in zip(tags, facts["seg_timestamp_text"], strict=True))
-    ids = [model.encoder.words(tag) for tag in tags]
+    ids = [model.encoder.encode(tag) for tag in tags]
     wrong += sum(a != b for a, b in zip(ids, facts["seg_timestamp_ids"], strict=True))
     yield Row(case.name, "time tags, text and ids", float(wrong), 0.0, 2 * len(tags))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tempo_lib.video.readers import VideoError, open_reader, video_error
+from tempo_lib.video.base import VideoError, video_error
+from tempo_lib.video.readers import open_reader
 from tempo_lib.video.sampling import (
     check_counts,
     check_rate,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_lib.video.readers import (
+from tempo_lib.video.base import (
     NO_VIDEO_STREAM,
     NOT_A_VIDEO,
     CannotOpenError,

@@ -7,55 +7,17 @@ A broken file always ends in one single-line VideoError, whatever the back-end p
   when opened, before anything is decoded;
 * a damaged body: refused at the first frame that cannot be decoded, with the number read;
 * no picture for seconds on end although the decoder reports no error: refused there.
-
-Shape suffixes: T frames of the file, N wanted frames, H height, W width.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
+from tempo_lib.video.base import CannotOpenError, FrameReader, video_error
+from tempo_lib.video.decord import DecordReader
+from tempo_lib.video.pyav import PyavReader
 
-READERS = ("pyav", "decord")  # in the order "auto" tries them
-NOT_A_VIDEO = "not a video, or its header is damaged or cut off"
-NO_VIDEO_STREAM = "it has no video stream (audio only?)"
-
-
-class VideoError(ValueError):
-    """A video that cannot be read; the message is one line: which file, and why."""
-
-
-class CannotOpenError(VideoError):
-    """This reader cannot open the file; another one may."""
-
-
-@dataclass(frozen=True, eq=False)
-class StreamFacts:
-    """What is known of a stream before decoding.
-
-    ``seconds_T`` float64: presentation times in order, the first frame at 0.
-    ``average_fps``: the container's average rate, 0.0 where nothing tells it.
-    """
-
-    average_fps: float
-    seconds_T: np.ndarray
-
-    @property
-    def num_frames(self) -> int:
-        """Frames in the file (T)."""
-        return len(self.seconds_T)
-
-
-class FrameReader(Protocol):
-    """One open file. ``frames`` decodes from the start at each call."""
-
-    facts: StreamFacts
-
-    def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield uint8 (H, W, 3) RGB, upright, for each of the non-decreasing indices."""
-        ...
+# in the order "auto" tries them; each imports its library when it opens a file
+READERS: dict[str, Callable[[Path], FrameReader]] = {"pyav": PyavReader, "decord": DecordReader}
 
 
 def open_reader(path: str | Path, reader: str = "auto") -> FrameReader:
@@ -67,29 +29,13 @@ def open_reader(path: str | Path, reader: str = "auto") -> FrameReader:
         raise ValueError(f"reader must be one of auto, {', '.join(READERS)}; got {reader!r}")
     path = Path(path)
     _check_file(path)
-    reasons: dict[str, None] = {}  # an ordered set: both readers often say the same
+    reasons: dict[str, None] = {}  # an ordered set: both readers often give the same reason
     for name in READERS if reader == "auto" else (reader,):
         try:
-            return _construct(name, path)
+            return READERS[name](path)
         except CannotOpenError as error:
             reasons[str(error)] = None
     raise video_error(path, "; ".join(reasons))
-
-
-def video_error(path: str | Path, reason: str) -> VideoError:
-    """Return the one-line error for a file."""
-    return VideoError(" ".join(f"cannot read {path}: {reason}".splitlines()))
-
-
-def _construct(name: str, path: Path) -> FrameReader:
-    """Import a back-end only when it is used: neither is needed to import this package."""
-    if name == "pyav":
-        from tempo_lib.video.pyav import PyavReader
-
-        return PyavReader(path)
-    from tempo_lib.video.decord import DecordReader
-
-    return DecordReader(path)
 
 
 def _check_file(path: Path) -> None:

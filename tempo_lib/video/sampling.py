@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from tempo_lib.video.readers import StreamFacts
+from tempo_lib.video.base import StreamFacts
 
 TIMESTAMPS = ("auto", "release", "pts")
 # half of the last digit of "<2.0 seconds>": past it, a constant-rate clock prints a wrong time

@@ -272,7 +272,7 @@ def evaluate_base(
         if kind == "caption":
             hits = [bool(right[out.rows == row].all()) for row in range(config.batch)]
         else:
-            answers = torch.tensor([text.words(word)[0] for word in (prompts.YES, prompts.NO)])
+            answers = torch.tensor([text.encode(word)[0] for word in (prompts.YES, prompts.NO)])
             hits = right[torch.isin(out.targets, answers)].tolist()
         scores.setdefault(f"{kind}_{len(batch.frames[0])}", []).extend(hits)
     model.train()
@@ -288,7 +288,7 @@ def _ones(code: int) -> int:
 
 
 def _word_rows(text: TextEncoder, words: tuple[str, ...] | list[str]) -> list[int]:
-    return [text.words(f" {word}")[0] for word in words]
+    return [text.encode(f" {word}")[0] for word in words]
 
 
 def _patch_shape(model: Qwen3VLForConditionalGeneration) -> PatchShape:

@@ -183,7 +183,7 @@ def content_pairs(story: Story, start: int, window: int) -> Iterator[tuple[str, 
 
 def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:
     question = text.ids(prompts.query_parts(query))
-    return question, [*text.words(answer), text.special(prompts.IM_END)]
+    return question, [*text.encode(answer), text.special(prompts.IM_END)]
 
 
 def stack_segments(

@@ -27,7 +27,7 @@ from tempo_lib.miniature.world.corpora import build_corpus
 from tempo_lib.miniature.world.corpus_specs import CorpusSpec
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 from tempo_lib.model.attention import training_attention
-from tempo_lib.model.from_base_models import fresh_tempo
+from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.reproduce.malloc import KEPT_MEMORY
@@ -227,7 +227,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
 def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
     """Base models for stage 0, else the previous checkpoint, ready to train in float32."""
     if stage == 0 and start is None:
-        return fresh_tempo(
+        return tempo_from_base_models(
             mini.folder("base_compressor"),
             mini.folder("base_decoder"),
             mini.preset,
