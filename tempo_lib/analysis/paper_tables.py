@@ -12,8 +12,8 @@ import numpy as np
 
 from tempo_lib.analysis.paper_blocks import DEFAULT, TEMPO, Block, get_block, twin_name
 from tempo_lib.evaluation.published import load_published
-from tempo_lib.miniature.suite_manifests import load_manifest
-from tempo_lib.miniature.suites import SUITES
+from tempo_lib.miniature.benchmark import SUITES
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.statistics.claims import paper_claims
 from tempo_lib.statistics.findings import AS_PAPER, NOT_MEASURED, TOKEN_MATCHED, findings
 from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters, compare

@@ -4,8 +4,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.miniature.suite_manifests import load_manifest
-from tempo_lib.miniature.suites import SUITES, suite_numbers, suite_spec
+from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.miniature.world.corpus_specs import suite_corpus
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.language import FPS

@@ -14,12 +14,12 @@ import numpy as np
 from tempo_lib.analysis.measurements import train_command
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
 from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import scorer_folder
 from tempo_lib.evaluation.variants import MATCHED, Variant, get_variant, matched_name
-from tempo_lib.miniature.suites import Suite
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
@@ -121,7 +121,7 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
 
 def answers_of_seeds(
     models: Mapping[int, Tempo],
-    suites: Sequence[Suite],
+    suites: Sequence[Benchmark],
     variants: Sequence[str],
     seed: int = 0,
     root: Path | None = None,
