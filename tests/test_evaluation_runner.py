@@ -16,7 +16,7 @@ from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_record
 from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
 from tempo_lib.model.session import VideoSession
-from tempo_lib.statistics.metrics import summary
+from tempo_lib.statistics.summaries import summary
 from tempo_lib.video.clip import load_video
 
 TWINS = [name for name, row in VARIANTS.items() if row.match is not None]

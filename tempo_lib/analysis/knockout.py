@@ -18,7 +18,8 @@ from tempo_lib.analysis.slices import answers_kept, asked_memories, question_row
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import Difference, clusters, paired_difference
+from tempo_lib.statistics.intervals import Difference, paired_difference
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,8 @@ import pandas as pd
 from tempo_lib.evaluation.variants import get_variant, sweep
 from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.statistics.claims import Scaling
-from tempo_lib.statistics.metrics import accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     from tempo_lib.evaluation.benchmark import Benchmark

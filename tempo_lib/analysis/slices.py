@@ -32,7 +32,9 @@ from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root, sha256_of_file
-from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd

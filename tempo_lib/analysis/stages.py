@@ -13,7 +13,7 @@ from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.miniature.world.language import num_segments, segment_seconds
 from tempo_lib.model.decoding import greedy_answers
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import ALL_KINDS, accuracy_table, compare
+from tempo_lib.statistics.summaries import ALL, difference_of, summarise
 from tempo_lib.training.stages import STAGES
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     import pandas as pd
 
     last = answers[answers["variant"] == "stage3"]
-    by_kind = accuracy_table(last).set_index("kind")
-    kinds = by_kind.drop(index=ALL_KINDS)
-    gain = compare(answers, "stage3", "stage2", seed)
+    by_kind = summarise(last, ["variant"], ["kind"]).set_index("kind")
+    kinds = by_kind.drop(index=ALL)
+    gain = difference_of(answers, "stage3", "stage2", seed)
     rows: dict[str, list[Any]] = {
         "mean over kinds": [0.8, kinds["accuracy"].mean(), np.nan, np.nan, len(last)],
         "relevance AUC": [0.9, last["auc"].mean(), np.nan, np.nan, int(last["auc"].count())],

@@ -31,7 +31,8 @@ from tempo_lib.miniature.benchmark import SUITES
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.statistics.claims_table import accuracies, answers_of_seeds, seed_checkpoint
-from tempo_lib.statistics.metrics import ALL_KINDS, compare
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import difference_of as compare
 
 if TYPE_CHECKING:
     import pandas as pd

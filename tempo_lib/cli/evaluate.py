@@ -23,7 +23,7 @@ from tempo_lib.evaluation.scorers import scorer_folder
 from tempo_lib.evaluation.spending import Limits, effective_limits
 from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
 from tempo_lib.provenance import library_versions
-from tempo_lib.statistics.metrics import summary
+from tempo_lib.statistics.summaries import summary
 
 ALL = "all"  # every registered variant
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from tempo_lib.config import Preset
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.statistics.metrics import accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd

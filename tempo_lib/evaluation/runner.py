@@ -24,7 +24,7 @@ from tempo_lib.evaluation.spending import Limits, frames_read, token_counts
 from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
-from tempo_lib.statistics.metrics import auc
+from tempo_lib.statistics.intervals import auc
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,12 +26,14 @@ from tempo_lib.provenance import project_root
 from tempo_lib.statistics.allocation_claims import (
     NOT_ASKED,
     allocation_findings,
-    skewness,
     variants_of_claims,
 )
 from tempo_lib.statistics.claims import Claim, beyond_claims, paper_claims
 from tempo_lib.statistics.findings import NOT_MEASURED, findings
-from tempo_lib.statistics.metrics import ALL_KINDS, ASKED, accuracy, clusters, pool_seeds
+from tempo_lib.statistics.intervals import accuracy, skewness
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import QUESTION as ASKED
+from tempo_lib.statistics.summaries import clusters, pool_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
