@@ -1,5 +1,6 @@
 """k_min is learned on the validation world alone, and its number carries its record."""
 
+import json
 from dataclasses import replace
 
 import pandas as pd
@@ -40,17 +41,14 @@ def test_the_choice_goes_into_the_preset_with_its_record():
     choice = choose_k_min(records({0: 3, 4: 9}))
     given = yaml.safe_load(choice.as_yaml())
     assert "world seed 9000, mini-mlvu, n = 10; 0: 30.0 %, 4: 90.0 %" in choice.record
-    tiny = load_preset("tiny")
-    preset = tiny.model_copy(update={"miniature": {**tiny.miniature, **given}})
-    assert learned_k_min(preset) == 4
+    overrides = [f"allocation.{key}={json.dumps(value)}" for key, value in given.items()]
+    assert learned_k_min(load_preset("tiny", overrides)) == 4
 
 
 def test_a_broken_number_is_refused_and_none_is_none():
-    tiny = load_preset("tiny")
-    broken = tiny.model_copy(update={"miniature": {"learned_k_min": {"k_min": 4}}})
-    with pytest.raises(ValueError, match="learned_k_min must be"):
-        learned_k_min(broken)
-    assert learned_k_min(tiny.model_copy(update={"miniature": {}})) is None
+    with pytest.raises(ValueError, match=r"allocation\.learned_k_min\.record: Field required"):
+        load_preset("tiny", ["allocation.learned_k_min={k_min: 4}"])
+    assert learned_k_min(load_preset("tiny", ["allocation.learned_k_min=null"])) is None
 
 
 def test_no_world_that_is_evaluated_may_choose():

@@ -51,11 +51,11 @@ def test_mixtures_count_the_stories_of_each_modality():
     table = mixture_table(TINY, manifest_sources())
     assert list(table["row"].unique()) == ["Image", "Video", "Text", "Mixed", "Total"]
     for stage in range(4):
-        specs = TINY.miniature["corpora"][f"stage{stage}"]["sources"]
-        videos = sum(s["num_stories"] for s in specs if s["modality"] == "video")
+        specs = TINY.miniature.corpora[f"stage{stage}"].sources
+        videos = sum(s.num_stories for s in specs if s.modality == "video")
         own = cell(table, "Video", stage)["own"]
         assert own == (f"{videos:,}" if videos else "")
-        total = sum(s["num_stories"] for s in specs)
+        total = sum(s.num_stories for s in specs)
         assert cell(table, "Total", stage)["own"] == f"{total:,}"
     assert cell(table, "Mixed", 3)["published"] == "~384K"
 

@@ -158,7 +158,7 @@ def is_caption(question: str) -> bool:
 
 def _held_out_spec(mini: Miniature, num_clips: int) -> CorpusSpec:
     """Clips as stage 1 has them, each asked for everything that one scene holds."""
-    corpus = mini.numbers["corpora"]["stage1"]
+    corpus = mini.numbers.corpora["stage1"]
     numbers = stage_numbers(mini.preset, 1)
     source = SourceSpec(
         name="clips",
@@ -174,22 +174,22 @@ def _held_out_spec(mini: Miniature, num_clips: int) -> CorpusSpec:
         kinds=KINDS,
     )
     name = f"conditions-{HELD_OUT}"  # of its own, so that no story of a stage is among them
-    return CorpusSpec(name=name, size=corpus["size"], crf=corpus["crf"], sources=(source,))
+    return CorpusSpec(name=name, size=corpus.size, crf=corpus.crf, sources=(source,))
 
 
 def scaled_miniature(mini: Miniature, share: float) -> Miniature:
     """With ``share`` of the runs' stories in the stages' corpora, at least 2 a source."""
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share must lie in 0..1, above 0, got {share}")
-    corpora = dict(mini.numbers["corpora"])
+    corpora = dict(mini.numbers.corpora)
     for stage in STAGES:
         corpus = corpora[f"stage{stage}"]
         sources = []
-        for source in corpus["sources"]:
-            whole = STORIES.get(source["name"], source["num_stories"])
-            sources.append({**source, "num_stories": max(2, round(share * whole))})
-        corpora[f"stage{stage}"] = {**corpus, "sources": sources}
-    numbers = {**mini.numbers, "corpora": corpora}
+        for source in corpus.sources:
+            whole = STORIES.get(source.name, source.num_stories)
+            sources.append(replace(source, num_stories=max(2, round(share * whole))))
+        corpora[f"stage{stage}"] = replace(corpus, sources=tuple(sources))
+    numbers = mini.numbers.model_copy(update={"corpora": corpora})
     return replace(mini, preset=mini.preset.model_copy(update={"miniature": numbers}))
 
 

@@ -3,7 +3,7 @@
 The choice is made on the questions of a validation world that no evaluation may use, and its
 number goes into the preset with the record it came from:
 
-    miniature:
+    allocation:
       learned_k_min: {k_min: 4, record: "world seed 9000, 4 suites, n = 1920: ..."}
 """
 
@@ -40,13 +40,9 @@ class KMinChoice:
 
 
 def learned_k_min(preset: Preset) -> int | None:
-    """The preset's learned k_min, None where none was chosen yet. ValueError for a broken one."""
-    given = (preset.miniature or {}).get(KEY)
-    if given is None:
-        return None
-    if set(given) != {"k_min", "record"} or not isinstance(given["k_min"], int):
-        raise ValueError(f"preset {preset.name}: {KEY} must be {{k_min: number, record: text}}")
-    return given["k_min"]
+    """The preset's learned k_min, None where none was chosen yet."""
+    given = preset.allocation.learned_k_min
+    return None if given is None else given.k_min
 
 
 def k_min_grid(grid: Sequence[int] = GRID) -> list[Variant]:

@@ -42,7 +42,7 @@ def effective_limits(
     if variant.learned_k_min:
         if learned_k_min is None:
             raise ValueError(
-                f"variant {variant.name} needs the preset's number `miniature: learned_k_min: "
+                f"variant {variant.name} needs the preset's number `allocation: learned_k_min: "
                 "{k_min, record}`; choose it with tempo_lib.evaluation.learned.learn_k_min"
             )
         k_min = learned_k_min

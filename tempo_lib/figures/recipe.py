@@ -94,9 +94,9 @@ def recipe_picture(table: pd.DataFrame, *, title: str, own: str) -> DescribedFig
 
 
 def _stories(preset: Preset, stage: int, sources: "Sequence[Source]") -> Counter[str]:
-    corpora = (preset.miniature or {}).get("corpora", {})
-    specs = corpora.get(f"stage{stage}", {}).get("sources", ())
-    known = {f"stage{stage}-{spec['name']}": spec["num_stories"] for spec in specs}
+    corpora = {} if preset.miniature is None else preset.miniature.corpora
+    specs = corpora[f"stage{stage}"].sources if f"stage{stage}" in corpora else ()
+    known = {f"stage{stage}-{spec.name}": spec.num_stories for spec in specs}
     counts: Counter[str] = Counter()
     for source in sources:
         if source.name not in known:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tempo_lib.evaluation.benchmark import (
     BenchmarkVideo,
     Question,
 )
+from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
 from tempo_lib.miniature.world import questions as world
 from tempo_lib.miniature.world.corpora import FORMAT, build_suite
@@ -35,27 +36,6 @@ from tempo_lib.miniature.world.scenes import Scene, Story
 from tempo_lib.provenance import project_root, sha256_of_file
 
 SUITES = tuple(SUITE_SECONDS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuiteNumbers:
-    """Size of the suites, from the preset's ``miniature: suites:``.
-
-    A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
-    video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
-    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
-    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
-    """
-
-    num_questions: int
-    fewest_questions: int
-    most_questions: int
-    choice_share: float
-    longest_mean_frames: int
-    jitter: float
-    window: int
-    size: int
-    crf: int
 
 
 @dataclass(frozen=True)
@@ -174,13 +154,7 @@ def suite_numbers(preset: Preset) -> SuiteNumbers:
     """The preset's suite sizes. ValueError for a preset that has no miniature suites."""
     if preset.miniature is None:
         raise ValueError(NO_BENCHMARKS.format(preset=preset.name))
-    given: dict[str, Any] = dict(preset.miniature.get("suites") or {})
-    known = {field.name for field in fields(SuiteNumbers)}
-    unknown, missing = sorted(set(given) - known), sorted(known - set(given))
-    if unknown or missing:
-        what = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
-        raise ValueError(f"preset {preset.name}, numbers of suites: {what}")
-    return SuiteNumbers(**given)
+    return miniature_numbers(preset).suites
 
 
 def suite_spec(name: str, numbers: SuiteNumbers, manifests: Path | None = None) -> SuiteSpec:

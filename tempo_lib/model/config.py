@@ -61,11 +61,13 @@ class TempoConfig(PretrainedConfig):
         self.preset = preset
         self.release_numerics = release_numerics
         self.released = released
-        self.compressor_config = _sub_config(
-            Qwen3VLConfig, _or(compressor_config, numbers.model.compressor)
-        )
-        self.decoder_config = _sub_config(Qwen3Config, _or(decoder_config, numbers.model.decoder))
         model, allocation = numbers.model, numbers.allocation
+        self.compressor_config = _sub_config(
+            Qwen3VLConfig, _or(compressor_config, model.compressor.as_config())
+        )
+        self.decoder_config = _sub_config(
+            Qwen3Config, _or(decoder_config, model.decoder.as_config())
+        )
         self.num_memory_tokens = _or(num_memory_tokens, model.num_memory_tokens)
         self.segment_batch = _or(segment_batch, model.segment_batch)
         self.max_context = _or(max_context, model.max_context)
