@@ -19,12 +19,12 @@ from tempo_lib.evaluation.clip import Request, SharedClip
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
 from tempo_lib.evaluation.records import COLUMNS, Record
+from tempo_lib.evaluation.relevance import auc
 from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.spending import Limits, frames_read, token_counts
 from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
-from tempo_lib.statistics.intervals import auc
 
 if TYPE_CHECKING:
     import pandas as pd
