@@ -1,32 +1,32 @@
-"""Which memory positions an answer needs: knock-outs, gradients, and the memories' geometry.
+"""Which memory positions an answer needs: ablations, gradients, and the memories' geometry.
 
-Knock-outs and gradients ask a suite of the miniature's world, whose right answers are known; the
-geometry needs memories alone and suits any preset.
+Ablations and gradients need a benchmark, whose right answers are known; the geometry needs
+memories alone.
 
 Shape suffixes: N segments, K memory tokens, d channels, n rows of any kind.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.stats import entropy
 
-from tempo_lib.analysis.attention_maps import answer_ids
-from tempo_lib.analysis.slices import answers_kept, asked_memories, question_row
+from tempo_lib.analysis.attention import answer_ids
+from tempo_lib.analysis.slices import decoded, each_question, question_row
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.intervals import Difference, paired_difference
-from tempo_lib.statistics.summaries import clusters
+from tempo_lib.statistics.summaries import clusters, compare, difference_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WAYS = ("mean", "drop")
-BACKWARDS = "backwards"  # the block of answers from whole memories, last one first
-WHOLE = "none"  # the block of answers from whole memories
+METHODS = ("mean", "token")
+BACKWARDS = "backwards"  # the block of predictions from whole memories, last one first
+WHOLE = "none"  # the block of predictions from whole memories
 
 
 def position_blocks(capacity: int, size: int = 1) -> list[range]:
@@ -36,11 +36,18 @@ def position_blocks(capacity: int, size: int = 1) -> list[range]:
     return [range(start, min(start + size, capacity)) for start in range(0, capacity, size)]
 
 
-def knock_out(
+def half_blocks(capacity: int) -> list[list[int]]:
+    """The first and the second half of the positions, then every position alone."""
+    middle = capacity // 2
+    singles = [list(block) for block in position_blocks(capacity)]
+    return [list(range(middle)), list(range(middle, capacity)), *singles]
+
+
+def ablate(
     memories_NKd: torch.Tensor, positions: Sequence[int], mean_Kd: torch.Tensor | None
 ) -> torch.Tensor:
-    """Memories without what ``positions`` say: replaced by ``mean_Kd``, or dropped where it is
-    None.
+    """Memories without the content of ``positions``: replaced by ``mean_Kd`` (mean ablation), or
+    dropped where it is None (token ablation).
 
     ValueError for positions outside 0..K-1, and for dropping all of them.
     """
@@ -60,7 +67,7 @@ def knock_out(
 def mean_memory(model: Tempo, suite: Benchmark, prompt: str = "routing") -> torch.Tensor:
     """The mean memory of each position (K, d), float32, over all segments and questions."""
     total, count = torch.zeros(()), 0
-    for _, _, memories in asked_memories(model, suite, prompt):
+    for _, _, memories in each_question(model, suite, prompt):
         total = total + memories.memories.float().sum(0).cpu()
         count += len(memories.memories)
     if not count:
@@ -68,96 +75,73 @@ def mean_memory(model: Tempo, suite: Benchmark, prompt: str = "routing") -> torc
     return total / count
 
 
-def knockout_answers(
+def ablated_answers(
     model: Tempo,
     suite: Benchmark,
     blocks: Sequence[Sequence[int]] | None = None,
-    way: str = "mean",
+    method: str = "mean",
     mean_Kd: torch.Tensor | None = None,
     prompt: str = "routing",
     progress: bool = True,
 ) -> "pd.DataFrame":
-    """One row per (block, question): block, first, last, way, question_row, prediction, correct.
+    """One row per (block, question): block, first, last, method, question_row, prediction,
+    correct.
 
-    Block "none" is the answer from whole memories, "backwards" that from whole memories in
-    reverse. ``blocks``: None takes every position alone. ``way``: "mean" replaces by ``mean_Kd``
-    (None: that of the suite), "drop" leaves out, and all later memories then move up. ValueError
-    for another way.
+    Block "none" is the prediction from whole memories, "backwards" that from whole memories in
+    reverse. ``blocks``: None takes every position alone. ``method``: "mean" replaces by
+    ``mean_Kd`` (None: that of the suite), "token" leaves out, and all later memories then move up.
+    ValueError for another method.
     """
     import pandas as pd
 
-    if way not in WAYS:
-        raise ValueError(f"unknown way {way!r}; known: {', '.join(WAYS)}")
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     chosen = position_blocks(model.config.num_memory_tokens) if blocks is None else blocks
-    if way == "mean" and mean_Kd is None:
+    if method == "mean" and mean_Kd is None:
         mean_Kd = mean_memory(model, suite, prompt)
-    stand_in = mean_Kd if way == "mean" else None
+    stand_in = mean_Kd if method == "mean" else None
     rows: list[dict[str, Any]] = []
-    for video, question, memories in asked_memories(model, suite, prompt, progress):
+    for video, question, memories in each_question(model, suite, prompt, progress):
         whole = {"block": WHOLE, "first": -1, "last": -1}
         kept = [(whole, memories.memories)]
         kept += [({**whole, "block": BACKWARDS}, memories.memories.flip(1))]
-        kept += [(named_block(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
-        shown = [kept_Nkd for _, kept_Nkd in kept]
-        texts = answers_kept(model, memories, shown, question.text)
+        kept += [(named_block(b), ablate(memories.memories, b, stand_in)) for b in chosen]
+        texts = decoded(model, memories, [kept_Nkd for _, kept_Nkd in kept], question.text)
+        named = question_row(suite, video, question)
         for (block, _), text in zip(kept, texts, strict=True):
-            judged = {"prediction": text, "correct": suite.score(question, text)}
-            named = question_row(suite, video, question)
-            rows.append({**block, "way": way, **named, **judged})
+            scored = {"prediction": text, "correct": suite.score(question, text)}
+            rows.append({**block, "method": method, **named, **scored})
     return pd.DataFrame(rows)
-
-
-def half_blocks(capacity: int) -> list[list[int]]:
-    """The first and the second half of the positions, then every position alone."""
-    middle = capacity // 2
-    singles = [list(block) for block in position_blocks(capacity)]
-    return [list(range(middle)), list(range(middle, capacity)), *singles]
 
 
 def block_difference(answers: "pd.DataFrame", first: str, second: str, seed: int) -> Difference:
-    """Accuracy of the answers of block ``first`` minus those of ``second``, paired.
+    """Accuracy of the predictions of block ``first`` minus those of ``second``, paired.
 
     ValueError for a block that the frame does not hold.
     """
-    keys = ["suite", "world_seed", "question_id"]
-    parts = [answers[answers["block"] == name].set_index(keys) for name in (first, second)]
-    for name, part in zip((first, second), parts, strict=True):
-        if part.empty:
-            known = ", ".join(map(str, answers["block"].unique()))
-            raise ValueError(f"no answers without block {name!r}; the frame holds {known}")
-    one, other = parts[0], parts[1].loc[parts[0].index]
-    videos = clusters(one.reset_index())
-    return paired_difference(one["correct"].tolist(), other["correct"].tolist(), videos, seed)
+    return difference_of(answers, first, second, seed, "block")
 
 
-def knockout_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
+def ablation_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     """Columns block, first, last, n, whole, difference, low, high, p_value: accuracy without a
     block minus ``whole``, the accuracy of whole memories.
 
-    Intervals and p as in ``metrics.paired_difference``. ValueError for several ways in a frame.
+    Intervals and p as in ``statistics.paired_difference``. ValueError for several methods.
     """
-    import pandas as pd
-
-    if answers["way"].nunique() != 1:
-        ways = ", ".join(sorted(answers["way"].unique()))
-        raise ValueError(f"a table is of one way to knock out, got {ways}; filter the frame")
-    keys = ["suite", "world_seed", "question_id"]
-    whole = answers[answers["block"] == WHOLE].set_index(keys)
-    rows = []
-    blocks = answers[~answers["block"].isin([WHOLE, BACKWARDS])]
-    for name, part in blocks.groupby("block", sort=False):
-        without = part.set_index(keys).loc[whole.index]
-        without_Q, whole_Q = (frame["correct"].tolist() for frame in (without, whole))
-        change = paired_difference(without_Q, whole_Q, clusters(whole.reset_index()), seed)
-        where = {"block": name, "first": part["first"].iloc[0], "last": part["last"].iloc[0]}
-        rows.append({**where, "whole": whole["correct"].mean(), **asdict(change)})
-    return pd.DataFrame(rows)
+    if answers["method"].nunique() != 1:
+        methods = ", ".join(sorted(answers["method"].unique()))
+        raise ValueError(f"a table is of one method of ablation, got {methods}; filter the frame")
+    blocks = answers[~answers["block"].isin([WHOLE, BACKWARDS])].drop_duplicates("block")
+    found = compare(answers, [(b, WHOLE) for b in blocks["block"]], seed=seed, column="block")
+    places = blocks[["block", "first", "last"]].reset_index(drop=True)
+    whole = answers.loc[answers["block"] == WHOLE, "correct"].mean()
+    return places.assign(whole=whole).join(found.drop(columns=["first", "second"]))
 
 
 def answer_gradients(
     model: Tempo, memories: SegmentMemories, question: str, answer: str
 ) -> torch.Tensor:
-    """|gradient . memory| (N, K), float32 on the CPU, of the loss of saying ``answer``.
+    """|gradient x memory| (N, K), float32 on the CPU, of the loss of giving ``answer``.
 
     To first order, how much the loss changes when a memory is scaled away.
     """
@@ -180,7 +164,7 @@ def gradient_shares(
     import pandas as pd
 
     rows = []
-    for video, question, memories in asked_memories(model, suite, prompt, progress):
+    for video, question, memories in each_question(model, suite, prompt, progress):
         named = question_row(suite, video, question)
         total_K = answer_gradients(model, memories, question.text, question.answer).sum(0)
         for position, share in enumerate((total_K / total_K.sum()).tolist()):
@@ -211,11 +195,7 @@ def effective_rank(rows_nd: np.ndarray) -> float:
     1 for rows along one line, min(n, d) for orthogonal rows of one length; 0 for zeros.
     """
     values = np.linalg.svd(np.asarray(rows_nd, dtype=np.float64), compute_uv=False)
-    if not values.sum():
-        return 0.0
-    shares = values / values.sum()
-    shares = shares[shares > 0]
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return float(np.exp(entropy(values))) if values.sum() else 0.0
 
 
 def geometry_by_position(memories_nKd: np.ndarray) -> "pd.DataFrame":
