@@ -12,7 +12,8 @@ from tempo_lib.analysis.what_if import BOUNDS, QUESTION
 from tempo_lib.evaluation.variants import sweep_name
 from tempo_lib.statistics.allocation_claims import ALONE, allocation_findings, skewness
 from tempo_lib.statistics.claims import Scaling
-from tempo_lib.statistics.metrics import clusters, paired_difference
+from tempo_lib.statistics.intervals import paired_difference
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd

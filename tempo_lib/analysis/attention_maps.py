@@ -26,7 +26,7 @@ from tempo_lib.miniature.world.scenes import Story
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import Difference, paired_difference
+from tempo_lib.statistics.intervals import Difference, paired_difference
 from tempo_lib.video.clip import Video
 
 if TYPE_CHECKING:

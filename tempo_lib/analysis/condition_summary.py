@@ -16,7 +16,8 @@ from tempo_lib.analysis.condition_runs import ANSWERS, FACTS, runs_folder
 from tempo_lib.analysis.front_loading import HEAD, TAIL, front_loading_index
 from tempo_lib.config import Preset
 from tempo_lib.provenance import CSV_FLOAT_FORMAT, manifest_path, project_root
-from tempo_lib.statistics.metrics import ALL_KINDS, paired_difference
+from tempo_lib.statistics.intervals import paired_difference
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

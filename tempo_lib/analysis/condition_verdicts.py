@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t
 
 from tempo_lib.analysis.condition_list import BASELINE, CONDITIONS, get_condition
 from tempo_lib.analysis.front_loading import MEAGRE
 from tempo_lib.statistics.findings import ALPHA
-from tempo_lib.statistics.metrics import ALL_KINDS, holm, student_t
+from tempo_lib.statistics.intervals import CONFIDENCE, holm
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +73,8 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean over seeds; NaN for fewer than two."""
     if len(values) < 2:
         return np.nan, np.nan
-    half = student_t(len(values) - 1) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    wide = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    half = wide * float(np.std(values, ddof=1)) / len(values) ** 0.5
     return float(np.mean(values)) - half, float(np.mean(values)) + half
 
 
@@ -134,9 +137,8 @@ def certainty(table: "pd.DataFrame") -> str:
     """How much the number of seeds lets one say."""
     fewest, most = int(table["num_seeds"].min()), int(table["num_seeds"].max())
     seeds = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    times = (
-        "" if fewest < 2 else f" (the spread of the mean counts {student_t(fewest - 1):.1f} times)"
-    )
+    wide = t.ppf((1 + CONFIDENCE) / 2, max(fewest - 1, 1))
+    times = "" if fewest < 2 else f" (the spread of the mean counts {wide:.1f} times)"
     return (
         f"Seeds a condition: {seeds}. A verdict asks every seed for the same effect on questions "
         f"that both have answered; the interval over seeds is wide with so few{times}, and one "

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.records import Record
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
 from tempo_lib.miniature.world.questions import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def pick_videos(suite: Suite, num_videos: int, seed: int) -> Suite:
+def pick_videos(suite: Benchmark, num_videos: int, seed: int) -> Benchmark:
     """A part of the suite: ``num_videos`` of its videos with one question each, seeded.
 
     Kinds and forms that were asked least so far go first, so that few videos show many of both.
@@ -32,7 +32,7 @@ def pick_videos(suite: Suite, num_videos: int, seed: int) -> Suite:
     videos = []
     for index in chosen:
         question = _least_asked(suite.videos[index], asked, rng)
-        asked.update((question.asked.kind, _form(question)))
+        asked.update((question.group, _form(question)))
         videos.append(replace(suite.videos[index], questions=(question,)))
     return replace(suite, videos=tuple(videos))
 
@@ -79,15 +79,15 @@ def segment_table(records: Sequence[Record]) -> "pd.DataFrame":
     return pd.concat(parts, ignore_index=True)
 
 
-def _least_asked(video: SuiteVideo, asked: Counter[str], rng: np.random.Generator) -> SuiteQuestion:
+def _least_asked(video: BenchmarkVideo, asked: Counter[str], rng: np.random.Generator) -> Question:
     """The question whose kind, then form, was asked least; ties by chance."""
     mixed = [video.questions[i] for i in rng.permutation(len(video.questions))]
     order = {kind: place for place, kind in enumerate(rng.permutation(list(KINDS)).tolist())}
-    return min(mixed, key=lambda q: (asked[q.asked.kind], asked[_form(q)], order[q.asked.kind]))
+    return min(mixed, key=lambda q: (asked[q.group], asked[_form(q)], order[q.group]))
 
 
-def _form(question: SuiteQuestion) -> str:
-    return "four options" if question.asked.options else "open"
+def _form(question: Question) -> str:
+    return "four options" if question.options else "open"
 
 
 def _means(name: str, values: Sequence[float], relevant: Sequence[int] | None) -> dict[str, float]:

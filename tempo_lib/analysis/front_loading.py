@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempo_lib.statistics.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
-from tempo_lib.statistics.metrics import (
-    ALL_KINDS,
-    ASKED,
+from tempo_lib.statistics.intervals import (
     CONFIDENCE,
     Difference,
-    clusters,
     holm,
     paired_difference,
     video_draws,
 )
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import QUESTION as ASKED
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd

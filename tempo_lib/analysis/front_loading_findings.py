@@ -13,7 +13,8 @@ from tempo_lib.analysis.knockout import (
     named_block,
 )
 from tempo_lib.analysis.probes import ProbeData, probe_halves
-from tempo_lib.statistics.metrics import ALL_KINDS, Difference
+from tempo_lib.statistics.intervals import Difference
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

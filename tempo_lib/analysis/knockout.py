@@ -15,11 +15,11 @@ import torch
 
 from tempo_lib.analysis.attention_maps import answer_ids
 from tempo_lib.analysis.slices import answers_kept, asked_memories, question_row
-from tempo_lib.miniature.suites import Suite
-from tempo_lib.miniature.world.questions import is_correct
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import Difference, clusters, paired_difference
+from tempo_lib.statistics.intervals import Difference, paired_difference
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def knock_out(
     return memories_NKd[:, ~is_out_K]
 
 
-def mean_memory(model: Tempo, suite: Suite, prompt: str = "routing") -> torch.Tensor:
+def mean_memory(model: Tempo, suite: Benchmark, prompt: str = "routing") -> torch.Tensor:
     """The mean memory of each position (K, d), float32, over all segments and questions."""
     total, count = torch.zeros(()), 0
     for _, _, memories in asked_memories(model, suite, prompt):
@@ -70,7 +70,7 @@ def mean_memory(model: Tempo, suite: Suite, prompt: str = "routing") -> torch.Te
 
 def knockout_answers(
     model: Tempo,
-    suite: Suite,
+    suite: Benchmark,
     blocks: Sequence[Sequence[int]] | None = None,
     way: str = "mean",
     mean_Kd: torch.Tensor | None = None,
@@ -99,9 +99,9 @@ def knockout_answers(
         kept += [({**whole, "block": BACKWARDS}, memories.memories.flip(1))]
         kept += [(named_block(b), knock_out(memories.memories, b, stand_in)) for b in chosen]
         shown = [kept_Nkd for _, kept_Nkd in kept]
-        texts = answers_kept(model, memories, shown, question.asked.text)
+        texts = answers_kept(model, memories, shown, question.text)
         for (block, _), text in zip(kept, texts, strict=True):
-            judged = {"prediction": text, "correct": is_correct(question.asked, text)}
+            judged = {"prediction": text, "correct": suite.score(question, text)}
             named = question_row(suite, video, question)
             rows.append({**block, "way": way, **named, **judged})
     return pd.DataFrame(rows)
@@ -173,7 +173,7 @@ def answer_gradients(
 
 
 def gradient_shares(
-    model: Tempo, suite: Suite, prompt: str = "routing", progress: bool = True
+    model: Tempo, suite: Benchmark, prompt: str = "routing", progress: bool = True
 ) -> "pd.DataFrame":
     """One row per (question, position): ``question_row``, position and share of a question's
     whole attribution, summed over segments. Shares of a question sum to 1."""
@@ -181,8 +181,8 @@ def gradient_shares(
 
     rows = []
     for video, question, memories in asked_memories(model, suite, prompt, progress):
-        asked, named = question.asked, question_row(suite, video, question)
-        total_K = answer_gradients(model, memories, asked.text, asked.answer).sum(0)
+        named = question_row(suite, video, question)
+        total_K = answer_gradients(model, memories, question.text, question.answer).sum(0)
         for position, share in enumerate((total_K / total_K.sum()).tolist()):
             rows.append({**named, "position": position, "share": share})
     return pd.DataFrame(rows)

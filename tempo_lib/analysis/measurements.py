@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tempo_lib.analysis.cards import read_card
 from tempo_lib.checkpoints.loading import checkpoint_digest
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.records import code_facts
-from tempo_lib.miniature.suites import Suite
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import (
     CSV_FLOAT_FORMAT,
@@ -74,7 +74,7 @@ def read_measurement(
     return tables, facts
 
 
-def provenance(models: Mapping[Any, Tempo], suites: Sequence[Suite]) -> dict[str, Any]:
+def provenance(models: Mapping[Any, Tempo], suites: Sequence[Benchmark]) -> dict[str, Any]:
     """Checkpoints, questions and code that a measurement rests on."""
     commit, dirty = git_state(project_root())
     places = {str(name): Path(model.name_or_path).parent for name, model in models.items()}

@@ -12,11 +12,14 @@ import numpy as np
 
 from tempo_lib.analysis.paper_blocks import DEFAULT, TEMPO, Block, get_block, twin_name
 from tempo_lib.evaluation.published import load_published
-from tempo_lib.miniature.suite_manifests import load_manifest
-from tempo_lib.miniature.suites import SUITES
+from tempo_lib.miniature.benchmark import SUITES
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.statistics.claims import paper_claims
 from tempo_lib.statistics.findings import AS_PAPER, NOT_MEASURED, TOKEN_MATCHED, findings
-from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters, compare
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import clusters
+from tempo_lib.statistics.summaries import difference_of as compare
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,8 @@ from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story, make_story
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import ALL_KINDS, Difference, paired_difference
+from tempo_lib.statistics.intervals import Difference, paired_difference
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 from tempo_lib.video.clip import Video
 
 if TYPE_CHECKING:

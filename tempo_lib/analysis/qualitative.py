@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from tempo_lib.miniature.suites import Suite, SuiteVideo
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo
 from tempo_lib.miniature.world.questions import KINDS
 
 
-def pick_kinds(suite: Suite, kinds: Sequence[str], seed: int) -> Suite:
+def pick_kinds(suite: Benchmark, kinds: Sequence[str], seed: int) -> Benchmark:
     """A part of the suite: for every kind, in that order, one video with one question of it.
 
     Drawn by ``seed``; no video twice. ValueError for an unknown kind, and where the videos at
@@ -31,10 +31,10 @@ def pick_kinds(suite: Suite, kinds: Sequence[str], seed: int) -> Suite:
             )
         video = able[0]
         left.remove(video)
-        asked = [question for question in video.questions if question.asked.kind == kind]
+        asked = [question for question in video.questions if question.group == kind]
         picked[kind] = replace(video, questions=(asked[int(rng.integers(len(asked)))],))
     return replace(suite, videos=tuple(picked[kind] for kind in dict.fromkeys(kinds)))
 
 
-def _able(videos: Sequence[SuiteVideo], kind: str) -> list[SuiteVideo]:
-    return [video for video in videos if any(q.asked.kind == kind for q in video.questions)]
+def _able(videos: Sequence[BenchmarkVideo], kind: str) -> list[BenchmarkVideo]:
+    return [video for video in videos if any(q.group == kind for q in video.questions)]

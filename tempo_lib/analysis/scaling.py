@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tempo_lib.evaluation.variants import get_variant, sweep
-from tempo_lib.miniature.suite_manifests import load_manifest
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.statistics.claims import Scaling
-from tempo_lib.statistics.metrics import accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
-    from tempo_lib.miniature.suites import Suite
+    from tempo_lib.evaluation.benchmark import Benchmark
 
 COLUMNS = ("suite", "max_frames", "budget", "n", "accuracy", "low", "high")
 PAPER_BUDGETS = (2048, 4096, 8192, 12288)  # what the budgets of ``Scaling`` stand for
@@ -83,9 +84,9 @@ def benchmark_of(suite: str) -> str:
     return load_manifest(suite).benchmark
 
 
-def mean_frames(suites: Sequence["Suite"]) -> dict[str, float]:
+def mean_frames(suites: Sequence["Benchmark"]) -> dict[str, float]:
     """Suite -> frames of its videos, mean over those at hand: caps beyond it change little."""
     return {
-        suite.name: sum(video.story.num_frames for video in suite.videos) / len(suite.videos)
+        suite.name: sum(video.num_frames for video in suite.videos) / len(suite.videos)
         for suite in suites
     }

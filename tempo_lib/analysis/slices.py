@@ -23,17 +23,18 @@ from tempo_lib.allocation.reduction import reduce_memories
 from tempo_lib.analysis.front_loading import BASE
 from tempo_lib.checkpoints.loading import checkpoint_digest, find_checkpoint
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.clip import SharedClip
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.records import code_facts, digest
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
-from tempo_lib.miniature.world.questions import is_correct
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root, sha256_of_file
-from tempo_lib.statistics.metrics import ALL_KINDS, accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def find_stage(preset: str, name: str, seed: int = 0) -> Checkpoint:
 
 def kept_answers(
     checkpoint: Checkpoint,
-    suite: Suite,
+    suite: Benchmark,
     ask: Callable[..., "pd.DataFrame"],
     folder: Path | None = None,
     model: Tempo | None = None,
@@ -154,7 +155,7 @@ def slice_memories(
 
 def slice_answers(
     model: Tempo,
-    suite: Suite,
+    suite: Benchmark,
     ks: Sequence[int] | None = None,
     schemes: Sequence[str] = SCHEMES,
     seed: int = 0,
@@ -185,11 +186,11 @@ def slice_answers(
         for k, scheme in dict.fromkeys(places):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {question.id}".encode()))
             kept[k, scheme] = slice_memories(memories.memories, k, scheme, generator)
-        texts = answers_kept(model, memories, list(kept.values()), question.asked.text)
+        texts = answers_kept(model, memories, list(kept.values()), question.text)
         text_of = dict(zip(kept, texts, strict=True))
         for place, (k, scheme) in zip(places, product(wanted, schemes), strict=True):
             text = text_of[place]
-            judged = {"prediction": text, "correct": is_correct(question.asked, text)}
+            judged = {"prediction": text, "correct": suite.score(question, text)}
             rows.append({"scheme": scheme, "k": k, **named, **judged})
     return pd.DataFrame(rows)
 
@@ -210,14 +211,14 @@ def accuracy_by_slice(answers: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def asked_memories(
-    model: Tempo, suite: Suite, prompt: str = "routing", progress: bool = False
-) -> Iterator[tuple[SuiteVideo, SuiteQuestion, SegmentMemories]]:
+    model: Tempo, suite: Benchmark, prompt: str = "routing", progress: bool = False
+) -> Iterator[tuple[BenchmarkVideo, Question, SegmentMemories]]:
     """Every question of a suite with its memories: a video is read once, a question once."""
-    videos: Iterable[SuiteVideo] = suite.videos
+    videos: Iterable[BenchmarkVideo] = suite.videos
     for video in tqdm(videos, desc=suite.name, unit="video", disable=None if progress else True):
         clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
-            yield video, question, clip.memories(question.asked.text, prompt, clip.num_frames)
+            yield video, question, clip.memories(question.text, prompt, clip.num_frames)
             clip.forget_question()
 
 
@@ -232,7 +233,7 @@ def answers_kept(
     return decode_many(model, question, cuts)
 
 
-def question_row(suite: Suite, video: SuiteVideo, question: SuiteQuestion) -> dict[str, Any]:
+def question_row(suite: Benchmark, video: BenchmarkVideo, question: Question) -> dict[str, Any]:
     """What tells a question of a suite apart: suite, world_seed, video, question_id, kind."""
     where = {"suite": suite.name, "world_seed": suite.world_seed, "video": video.id}
-    return {**where, "question_id": question.id, "kind": question.asked.kind}
+    return {**where, "question_id": question.id, "kind": question.group}

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 
 from tempo_lib import prompts
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.miniature.suites import Suite, SuiteVideo
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.miniature.world.language import num_segments, segment_seconds
-from tempo_lib.miniature.world.questions import is_correct
 from tempo_lib.model.decoding import greedy_answers
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.metrics import ALL_KINDS, accuracy_table, compare
+from tempo_lib.statistics.summaries import ALL, difference_of, summarise
 from tempo_lib.training.stages import STAGES
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def named_by_stage(answers: "pd.DataFrame") -> "pd.DataFrame":
 
 
 @torch.no_grad()
-def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
+def timestamps_only(model: Tempo, suite: Benchmark) -> "pd.DataFrame":
     """Ask the decoder every question of a suite with time tags and no memory tokens.
 
     What it gets right it guesses or reads off the tags. Columns are those of ``evaluate`` that
@@ -59,19 +58,18 @@ def timestamps_only(model: Tempo, suite: Suite) -> "pd.DataFrame":
     import pandas as pd
 
     asked = [(video, question) for video in suite.videos for question in video.questions]
-    embeds = [_without_memories(model, suite, video, each.asked.text) for video, each in asked]
+    embeds = [_without_memories(model, video, each.text) for video, each in asked]
     new, text = model.config.max_new_tokens, model.encoder
     answers = greedy_answers(model.decoder, embeds, new, text.special(prompts.IM_END))
     rows = []
-    for (video, each), ids in zip(asked, answers, strict=True):
-        question = each.asked
+    for (video, question), ids in zip(asked, answers, strict=True):
         prediction = text.tokenizer.decode(ids, skip_special_tokens=True).strip()
         row: dict[str, Any] = {"suite": suite.name, "world_seed": suite.world_seed}
-        row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": each.id}
-        row |= {"kind": question.kind, "form": "choice" if question.options else "open"}
+        row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": question.id}
+        row |= {"kind": question.group, "form": question.form}
         row |= {"question": question.text, "answer": question.answer, "prediction": prediction}
         row |= {"start": question.start, "stop": question.stop, "tokens_used": 0, "auc": np.nan}
-        rows.append({**row, "correct": is_correct(question, prediction)})
+        rows.append({**row, "correct": suite.score(question, prediction)})
     return pd.DataFrame(rows)
 
 
@@ -85,9 +83,9 @@ def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     import pandas as pd
 
     last = answers[answers["variant"] == "stage3"]
-    by_kind = accuracy_table(last).set_index("kind")
-    kinds = by_kind.drop(index=ALL_KINDS)
-    gain = compare(answers, "stage3", "stage2", seed)
+    by_kind = summarise(last, ["variant"], ["kind"]).set_index("kind")
+    kinds = by_kind.drop(index=ALL)
+    gain = difference_of(answers, "stage3", "stage2", seed)
     rows: dict[str, list[Any]] = {
         "mean over kinds": [0.8, kinds["accuracy"].mean(), np.nan, np.nan, len(last)],
         "relevance AUC": [0.9, last["auc"].mean(), np.nan, np.nan, int(last["auc"].count())],
@@ -102,12 +100,13 @@ def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     return table.assign(finding=np.where(reached, "reached", "not reached"))
 
 
-def _without_memories(model: Tempo, suite: Suite, video: SuiteVideo, question: str) -> torch.Tensor:
+def _without_memories(model: Tempo, video: BenchmarkVideo, question: str) -> torch.Tensor:
     """The decoder's usual prompt (L, D) with every memory token left out."""
     text = model.encoder
     ids = text.ids(prompts.system_parts(model.config.decoder_system_prompt))
-    for index in range(num_segments(video.story.num_frames, suite.window)):
-        ids += text.encode(prompts.timestamp(segment_seconds(index, suite.window)))
+    window = model.config.video_numbers.window
+    for index in range(num_segments(video.num_frames, window)):
+        ids += text.encode(prompts.timestamp(segment_seconds(index, window)))
     ids += text.ids(prompts.question_parts(question))
     none_0D = torch.zeros(0, model.projector.in_features, dtype=model.dtype, device=model.device)
     return model.embed(torch.tensor([ids], device=model.device), none_0D)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.statistics.claims_table import accuracies, asked, claims_table
-from tempo_lib.statistics.metrics import ALL_KINDS
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,9 +24,10 @@ from tempo_lib.analysis.measurements import (
 from tempo_lib.analysis.training_seed_tables import accuracy_by_seed, claims_by_seed
 from tempo_lib.checkpoints.loading import checkpoint_digest
 from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-from tempo_lib.miniature.suites import SUITES, load_suite
+from tempo_lib.miniature.benchmark import SUITES
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.claims_table import answers_of_seeds, load_models, missing_part
 
@@ -66,7 +67,9 @@ def measure(
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     models = load_models(numbers, list(dict.fromkeys(model_seeds)))
     variants, left_out = seed_variants(models)
-    loaded = [load_suite(numbers, name, num_questions=num_questions) for name in suites or SUITES]
+    loaded = [
+        load_benchmark(numbers, name, num_questions=num_questions) for name in suites or SUITES
+    ]
     total = len(models) * sum(suite.num_questions for suite in loaded)
     parts = []
     with tqdm(total=total, unit="question", disable=None if progress else True) as bar:

@@ -25,12 +25,14 @@ from tempo_lib.analysis.measurements import (
 from tempo_lib.analysis.training_seed_tables import POOLED
 from tempo_lib.checkpoints.loading import CheckpointError
 from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
-from tempo_lib.miniature.suites import SUITES, load_suite
+from tempo_lib.miniature.benchmark import SUITES
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.statistics.claims_table import accuracies, answers_of_seeds, seed_checkpoint
-from tempo_lib.statistics.metrics import ALL_KINDS, compare
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import difference_of as compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +108,7 @@ def measure(
     places = {training: training_folder(numbers, training) for training in TRAININGS}
     check_equal(places)
     models = {training: Tempo.from_pretrained(place) for training, place in places.items()}
-    suites = [load_suite(numbers, name, num_questions=num_questions) for name in SUITES]
+    suites = [load_benchmark(numbers, name, num_questions=num_questions) for name in SUITES]
     total = len(models) * sum(suite.num_questions for suite in suites)
     parts = []
     with tqdm(total=total, unit="question", disable=None if progress else True) as bar:

@@ -15,11 +15,12 @@ import numpy as np
 
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.records import Record
 from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.evaluation.spending import Limits
 from tempo_lib.evaluation.variants import get_variant
-from tempo_lib.miniature.suites import SUITES, Suite
+from tempo_lib.miniature.benchmark import SUITES
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 
@@ -76,7 +77,7 @@ def evaluate_command(preset: str, suite: str, variant: str, world_seed: int = 0)
 
 
 def records_of_seeds(
-    models: Mapping[int, Tempo], suites: Sequence[Suite], variant: str = "ata", seed: int = 0
+    models: Mapping[int, Tempo], suites: Sequence[Benchmark], variant: str = "ata", seed: int = 0
 ) -> dict[int, list[Record]]:
     """Training seed -> records of all suites under one variant; kept ones are read, not asked."""
     options: dict[str, Any] = {"seed": seed, "progress": False}

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
 from tempo_lib.evaluation.variants import ScoreSource
-from tempo_lib.miniature.suites import SuiteQuestion, SuiteVideo
-from tempo_lib.miniature.world.questions import Question, is_relevant
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.session import VideoSession
@@ -50,7 +49,7 @@ class SharedClip:
         self._relevant: dict[tuple[str, int], list[int] | None] = {}
 
     @property
-    def video(self) -> SuiteVideo:
+    def video(self) -> BenchmarkVideo:
         return self.frames.video
 
     @property
@@ -80,11 +79,16 @@ class SharedClip:
             self._logits[key] = judge.logits(question, prompt)
         return self._logits[key]
 
-    def relevant(self, question: SuiteQuestion, num_frames: int) -> list[int] | None:
-        """1 for each segment that shows an asked actor; None where the story does not tell."""
+    def relevant(
+        self, benchmark: Benchmark, question: Question, num_frames: int
+    ) -> list[int] | None:
+        """1 for each segment that holds evidence; None where the benchmark does not say.
+
+        None also for fewer frames than the video has: segments then cover other seconds.
+        """
         key = (question.id, num_frames)
         if key not in self._relevant:
-            self._relevant[key] = self._find_relevant(question.asked, num_frames)
+            self._relevant[key] = self._find_relevant(benchmark, question, num_frames)
         return self._relevant[key]
 
     def answers(self, requests: Sequence[Request]) -> list[str]:
@@ -104,14 +108,17 @@ class SharedClip:
             self._texts.update(zip(group, texts, strict=True))
         return [self._texts[key] for key in keys]
 
-    def _find_relevant(self, asked: Question, num_frames: int) -> list[int] | None:
-        story, numbers = self.video.story, self.model.config.video_numbers
-        if not asked.actors or num_frames != story.num_frames:
+    def _find_relevant(
+        self, benchmark: Benchmark, question: Question, num_frames: int
+    ) -> list[int] | None:
+        numbers = self.model.config.video_numbers
+        if num_frames != self.video.num_frames:
             return None
-        return [
-            int(is_relevant(asked, story, start, start + numbers.window))
+        found = [
+            benchmark.is_relevant(self.video, question, start, start + numbers.window)
             for start in range(0, num_frames, numbers.stride)
         ]
+        return None if None in found else [int(bool(one)) for one in found]
 
     def _cut(self, request: Request) -> Cut:
         memories = self.memories(request.question, request.prompt, request.num_frames)

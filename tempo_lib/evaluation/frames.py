@@ -1,6 +1,6 @@
 """One video's frames, read from the file and brought to reading size once for all compressors."""
 
-from tempo_lib.miniature.suites import SuiteVideo
+from tempo_lib.evaluation.benchmark import BenchmarkVideo
 from tempo_lib.model.processing import resize_frames
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.video.clip import Video, load_video
@@ -9,20 +9,20 @@ from tempo_lib.video.clip import Video, load_video
 class SharedFrames:
     """The frames that models of the same video and pixel rules read of one video."""
 
-    def __init__(self, video: SuiteVideo) -> None:
+    def __init__(self, video: BenchmarkVideo) -> None:
         self.video = video
         self._kept: dict[tuple[str, str, int, int], Video] = {}
 
     def num_frames(self, model: Tempo) -> int:
         """Frames of the video, up to the cap of the model."""
-        return min(self.video.story.num_frames, model.config.video_numbers.max_frames)
+        return min(self.video.num_frames, model.config.video_numbers.max_frames)
 
     def at(self, model: Tempo, num_frames: int) -> Video:
         """The clip at ``num_frames`` evenly spread frames, as sampling the file gives them."""
         whole = self._read(model, self.num_frames(model))
         if num_frames == whole.num_frames:
             return whole
-        if whole.num_frames == self.video.story.num_frames:  # nothing of the file is missing
+        if whole.num_frames == self.video.num_frames:  # nothing of the file is missing
             return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
         return self._read(model, num_frames)
 

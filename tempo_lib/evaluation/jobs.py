@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.records import (
     RecordFile,
@@ -17,7 +18,6 @@ from tempo_lib.evaluation.records import (
 from tempo_lib.evaluation.scorers import Scorer, load_scorer
 from tempo_lib.evaluation.spending import Limits, effective_limits
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.miniature.suites import Suite
 from tempo_lib.model.tempo import Tempo
 
 MAIN_CHECKPOINT = "stage3"  # variants of this checkpoint run on the model that is passed in
@@ -44,7 +44,7 @@ class Job:
 class Setting:
     """What all jobs of one evaluation have in common."""
 
-    suite: Suite
+    suite: Benchmark
     models: Mapping[str, Tempo]
     scorers: Mapping[str, Scorer]
     limits: Limits

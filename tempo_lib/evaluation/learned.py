@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from tempo_lib.config import Preset
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.statistics.metrics import accuracy, clusters
+from tempo_lib.statistics.intervals import accuracy
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tempo_lib.miniature.suites import Suite
+    from tempo_lib.evaluation.benchmark import Benchmark
     from tempo_lib.model.tempo import Tempo
 
 VALIDATION_SEED = 9000  # world seed that k_min is chosen on and nothing is reported of
@@ -55,7 +56,7 @@ def k_min_grid(grid: Sequence[int] = GRID) -> list[Variant]:
 
 def learn_k_min(
     model: "Tempo",
-    suites: Sequence["Suite"],
+    suites: Sequence["Benchmark"],
     grid: Sequence[int] = GRID,
     budget: int | None = None,
     root: Path | None = None,

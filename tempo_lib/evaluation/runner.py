@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.clip import Request, SharedClip
 from tempo_lib.evaluation.frames import SharedFrames
 from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
@@ -21,11 +22,9 @@ from tempo_lib.evaluation.records import COLUMNS, Record
 from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.spending import Limits, frames_read, token_counts
 from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
-from tempo_lib.miniature.world.questions import is_correct
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
-from tempo_lib.statistics.metrics import auc
+from tempo_lib.statistics.intervals import auc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Tempo,
-    suite: Suite,
+    suite: Benchmark,
     variants: Sequence[Variant | str],
     budget: int | None = None,
     k_min: int | None = None,
@@ -56,7 +55,7 @@ def evaluate(
 
 def evaluate_records(
     model: Tempo,
-    suite: Suite,
+    suite: Benchmark,
     variants: Sequence[Variant | str],
     budget: int | None = None,
     k_min: int | None = None,
@@ -107,7 +106,7 @@ def frame_of(records: Iterable[Record]) -> "pd.DataFrame":
     return frame
 
 
-def _run_video(video: SuiteVideo, setting: Setting, jobs: Sequence[Job]) -> None:
+def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> None:
     """Answer what no record answers yet, and keep it once the whole video is done."""
     frames = SharedFrames(video)
     clips = {
@@ -121,7 +120,7 @@ def _run_video(video: SuiteVideo, setting: Setting, jobs: Sequence[Job]) -> None
         missing = [
             index
             for index, job in enumerate(jobs)
-            if job.kept.find(question.id, video.sha256, question.asked.text) is None
+            if job.kept.find(question.id, video.sha256, question.text) is None
         ]
         asked = _ask([jobs[index] for index in missing], setting.suite, clips, question)
         for index, record in zip(missing, asked, strict=True):
@@ -144,7 +143,7 @@ class _Spent:
 
 
 def _ask(
-    jobs: Sequence[Job], suite: Suite, clips: Mapping[str, SharedClip], question: SuiteQuestion
+    jobs: Sequence[Job], suite: Benchmark, clips: Mapping[str, SharedClip], question: Question
 ) -> list[Record]:
     """One question under several variants: allocate for each, then decode all of them."""
     spent = [_spend(job, clips, question) for job in jobs]
@@ -159,7 +158,7 @@ def _ask(
     ]
 
 
-def _spend(job: Job, clips: Mapping[str, SharedClip], question: SuiteQuestion) -> _Spent:
+def _spend(job: Job, clips: Mapping[str, SharedClip], question: Question) -> _Spent:
     """Allocate for one job. A matched one may spend what its reference spends."""
     if job.reference is None:
         return _allocate(job, clips[job.compression], question, None)
@@ -167,36 +166,34 @@ def _spend(job: Job, clips: Mapping[str, SharedClip], question: SuiteQuestion) -
     return _allocate(job, clips[job.compression], question, int(reference.counts_N.sum()))
 
 
-def _allocate(
-    job: Job, clip: SharedClip, question: SuiteQuestion, matched_tokens: int | None
-) -> _Spent:
+def _allocate(job: Job, clip: SharedClip, question: Question, matched_tokens: int | None) -> _Spent:
     row, limits = job.variant, job.limits
     if matched_tokens is not None:
         limits = replace(limits, budget=matched_tokens)
     window = clip.model.config.video_numbers.window
     num_frames = frames_read(row, limits, clip.num_frames, window)
-    logits_N = clip.logits(row.score_source, question.asked.text, row.score_prompt, num_frames)
+    logits_N = clip.logits(row.score_source, question.text, row.score_prompt, num_frames)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{job.seed} {question.id}".encode()))
     counts_N = token_counts(row, logits_N, limits, generator)
     return _Spent(num_frames, logits_N, counts_N, limits, matched_tokens)
 
 
-def _request(job: Job, spent: _Spent, question: SuiteQuestion) -> Request:
-    row, text = job.variant, question.asked.text
+def _request(job: Job, spent: _Spent, question: Question) -> Request:
+    row, text = job.variant, question.text
     return Request(job.model, text, row.prompt, spent.num_frames, spent.counts_N, row.scheme)
 
 
 def _record(
     job: Job,
-    suite: Suite,
+    suite: Benchmark,
     clip: SharedClip,
-    question: SuiteQuestion,
+    question: Question,
     spent: _Spent,
     prediction: str,
 ) -> Record:
-    row, asked = job.variant, question.asked
-    memories = clip.memories(asked.text, row.prompt, spent.num_frames)
-    relevant = clip.relevant(question, spent.num_frames)
+    row = job.variant
+    memories = clip.memories(question.text, row.prompt, spent.num_frames)
+    relevant = clip.relevant(suite, question, spent.num_frames)
     scores_N = spent.logits_N.sigmoid()
     return Record(
         suite=suite.name,
@@ -205,15 +202,15 @@ def _record(
         video=clip.video.id,
         video_sha256=clip.video.sha256,
         question_id=question.id,
-        kind=asked.kind,
-        form="choice" if asked.options else "open",
-        question=asked.text,
-        options=list(asked.options),
-        answer=asked.answer,
-        start=asked.start,
-        stop=asked.stop,
+        kind=question.group,
+        form=question.form,
+        question=question.text,
+        options=list(question.options),
+        answer=question.answer,
+        start=question.start,
+        stop=question.stop,
         prediction=prediction,
-        correct=is_correct(asked, prediction),
+        correct=suite.score(question, prediction),
         tokens_used=int(spent.counts_N.sum()),
         matched_tokens=spent.matched_tokens,
         num_segments=len(scores_N),

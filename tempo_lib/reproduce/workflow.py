@@ -146,12 +146,12 @@ class Workflow:
         """The world's code and the suite's manifest."""
         return [
             self.shown(manifest_path(f"suites/{suite}.yaml")),
-            *self.code("tempo_lib.miniature.suites"),
+            *self.code("tempo_lib.miniature.benchmark"),
         ]
 
     def records_inputs(self, suite: str) -> list[str]:
         """Code that answers depend on, what names variants, the suite's manifest."""
-        code = ("evaluation.runner", "miniature.suites", "statistics.claims", "analysis.stages")
+        code = ("evaluation.runner", "miniature.benchmark", "statistics.claims", "analysis.stages")
         manifest = self.shown(manifest_path(f"suites/{suite}.yaml"))
         return [manifest, *self.code(*(f"tempo_lib.{name}" for name in code))]
 

@@ -3,16 +3,16 @@
 These are no differences of accuracy: a row says its own unit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tempo_lib.evaluation.variants import sweep_name
 from tempo_lib.statistics.claims import Claim, Scaling
 from tempo_lib.statistics.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
-from tempo_lib.statistics.metrics import ALL_KINDS, clusters, holm, paired_difference
+from tempo_lib.statistics.intervals import holm, paired_difference
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,14 +83,6 @@ def allocation_findings(frame: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
             row["verdict"] = above if p_holm < ALPHA else NOT_SHOWN
         rows += judged
     return pd.DataFrame(rows)
-
-
-def skewness(counts: Sequence[int]) -> float:
-    """Third standardised moment of the tokens a segment; 0 where all segments have the same."""
-    values_N = np.asarray(counts, dtype=float)
-    gap_N = values_N - values_N.mean()
-    spread = float((gap_N**2).mean())
-    return float((gap_N**3).mean() / spread**1.5) if spread > 0 else 0.0
 
 
 def _judged(frame: "pd.DataFrame", claim: AllocationClaim, seed: int) -> dict[str, Any]:

@@ -14,24 +14,26 @@ import numpy as np
 from tempo_lib.analysis.measurements import train_command
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
 from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import scorer_folder
 from tempo_lib.evaluation.variants import MATCHED, Variant, get_variant, matched_name
-from tempo_lib.miniature.suites import Suite
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.statistics.allocation_claims import (
     NOT_ASKED,
     allocation_findings,
-    skewness,
     variants_of_claims,
 )
 from tempo_lib.statistics.claims import Claim, beyond_claims, paper_claims
 from tempo_lib.statistics.findings import NOT_MEASURED, findings
-from tempo_lib.statistics.metrics import ALL_KINDS, ASKED, accuracy, clusters, pool_seeds
+from tempo_lib.statistics.intervals import accuracy, skewness
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import QUESTION as ASKED
+from tempo_lib.statistics.summaries import clusters, pool_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +123,7 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
 
 def answers_of_seeds(
     models: Mapping[int, Tempo],
-    suites: Sequence[Suite],
+    suites: Sequence[Benchmark],
     variants: Sequence[str],
     seed: int = 0,
     root: Path | None = None,

@@ -7,24 +7,21 @@ really used. Effects are accuracies in 0..1, first minus second, paired by quest
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.statistics.claims import Claim, paper_claims
-from tempo_lib.statistics.metrics import (
-    ALL_KINDS,
-    CONFIDENCE,
-    NUM_DRAWS,
-    Difference,
-    clusters,
-    compare,
+from tempo_lib.statistics.intervals import (
+    ALPHA,
+    equivalence_p,
     holm,
 )
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import clusters
+from tempo_lib.statistics.summaries import difference_of as compare
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA = 1 - CONFIDENCE
 SHOWN, NOT_SHOWN, REVERSED, NOT_MEASURED = "shown", "not shown", "reversed", "not measured"
 AS_PAPER, TOKEN_MATCHED = "as the paper", "token-matched"
 
@@ -79,22 +76,6 @@ def as_markdown(table: "pd.DataFrame", family: str = ALL_KINDS) -> str:
     return "\n".join(rows) + "\n"
 
 
-def alike_p(measured: Difference, margin: float, num_videos: int) -> float:
-    """p of two one-sided tests (Schuirmann 1987) that the difference is not within ``margin``.
-
-    Normal, with the standard error that the width of the bootstrap interval implies; never
-    below what the bootstrap's draws can tell. Where no video differs there is no error to go by,
-    and p is the chance of that: a difference of ``margin`` needs at least that share of videos.
-    """
-    width = measured.high - measured.low
-    gap = margin - abs(measured.difference)
-    error = width / (2 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2))
-    smallest = 1 / (1 + NUM_DRAWS)
-    if error == 0:
-        return max(smallest, (1 - margin) ** num_videos) if gap > 0 else 1.0
-    return max(smallest, 1 - NormalDist().cdf(gap / error))
-
-
 def _judged(
     by_variant: Mapping[str, "pd.DataFrame"], claim: Claim, compared: str, suite: str, seed: int
 ) -> dict[str, Any]:
@@ -119,7 +100,7 @@ def _judged(
     measured = compare(pd.concat(parts), first, second, seed)
     p_value = measured.p_value
     if claim.expects == "alike":
-        p_value = alike_p(measured, claim.margin, len(set(clusters(parts[0]))))
+        p_value = equivalence_p(measured, claim.margin, len(set(clusters(parts[0]))))
     tokens = [float(part["tokens_used"].mean()) for part in parts]
     return {
         **row,

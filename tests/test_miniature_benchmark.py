@@ -10,11 +10,12 @@ from pydantic import TypeAdapter
 
 from tempo_lib import prompts
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import load_benchmark
+from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
+from tempo_lib.miniature.manifests import FOLDER
 from tempo_lib.miniature.pretrain import base_compressor_data, base_decoder_data
 from tempo_lib.miniature.pretrain.base_compressor_data import BaseCompressorConfig
 from tempo_lib.miniature.pretrain.base_decoder_config import BaseDecoderConfig, Curriculum
-from tempo_lib.miniature.suite_manifests import FOLDER
-from tempo_lib.miniature.suites import SUITES, load_suite, suite_numbers, suite_spec
 from tempo_lib.miniature.world.corpus_specs import CorpusSpec, suite_corpus
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.questions import ask_all, is_correct
@@ -33,6 +34,12 @@ NUMBERS = replace(
 NAME = "mini-longvideobench"
 
 
+def load(root, **options):
+    """A part of the suite at a small size."""
+    options = {"world_seed": 3, "numbers": NUMBERS, **options}
+    return load_benchmark("tiny", NAME, root=root, **options)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return tmp_path_factory.mktemp("suites")
@@ -40,7 +47,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def suite(root):
-    return load_suite("tiny", NAME, world_seed=3, root=root, numbers=NUMBERS)
+    return load(root)
 
 
 def test_a_suite_holds_what_its_numbers_say(suite):
@@ -52,61 +59,65 @@ def test_a_suite_holds_what_its_numbers_say(suite):
 
 def test_every_question_is_one_its_story_can_answer(suite):
     for video in suite.videos:
-        possible = {(q.text, q.actors, q.interval): q for q in ask_all(video.story, suite.window)}
-        for asked in (question.asked for question in video.questions):
+        story = suite.story(video)
+        possible = {(q.text, q.actors, q.interval): q for q in ask_all(story, suite.window)}
+        for question in video.questions:
+            asked = suite.world_questions[question.id]
             text = asked.text.split("\n")[0]
             known = possible[text, asked.actors, asked.interval]
             if not asked.options:
                 assert asked == known
             assert any(is_correct(known, option) for option in asked.options or (known.answer,))
             assert is_correct(asked, asked.answer)
-    options = [q.asked.options for video in suite.videos for q in video.questions]
+            assert suite.score(question, question.answer)
+            assert (question.text, question.group) == (asked.text, asked.kind)
+    options = [q.options for video in suite.videos for q in video.questions]
     assert {len(listed) for listed in options} == {0, 4}
 
 
 def test_a_suite_is_built_once_and_read_again(suite, root):
     before = suite.videos[0].path.stat().st_mtime_ns
-    again = load_suite("tiny", NAME, world_seed=3, root=root, numbers=NUMBERS)
+    again = load(root)
     assert again == suite
     assert again.videos[0].path.stat().st_mtime_ns == before
 
 
 def test_a_part_of_a_suite_has_the_same_videos_and_questions_as_the_whole(suite, tmp_path):
-    part = load_suite("tiny", NAME, 3, num_questions=5, root=tmp_path, numbers=NUMBERS)
+    part = load_benchmark(
+        "tiny", NAME, world_seed=3, num_questions=5, root=tmp_path, numbers=NUMBERS
+    )
     assert [len(video.questions) for video in part.videos] == [3, 2]
     for one, other in zip(part.videos, suite.videos, strict=False):
-        assert (one.id, one.sha256, one.story) == (other.id, other.sha256, other.story)
+        assert (one.id, one.sha256, part.story(one)) == (other.id, other.sha256, suite.story(other))
         assert one.questions == other.questions[: len(one.questions)]
     assert part.identity == suite.identity
     assert part.data_hash != suite.data_hash
 
 
 def test_a_part_is_read_from_the_whole_where_that_is_built(suite, root):
-    part = load_suite("tiny", NAME, 3, num_questions=2, root=root, numbers=NUMBERS)
+    part = load(root, num_questions=2)
     assert part.videos[0].path == suite.videos[0].path
 
 
 def test_another_world_seed_gives_other_questions(suite, root):
-    other = load_suite("tiny", NAME, 4, num_questions=2, root=root, numbers=NUMBERS)
-    assert other.videos[0].story != suite.videos[0].story
+    other = load(root, world_seed=4, num_questions=2)
+    assert other.story(other.videos[0]) != suite.story(suite.videos[0])
     assert other.identity != suite.identity
 
 
 def test_more_questions_than_there_are_give_the_whole_suite(suite, root):
-    assert load_suite("tiny", NAME, 3, num_questions=999, root=root, numbers=NUMBERS) == suite
+    assert load(root, num_questions=999) == suite
 
 
 def test_an_unknown_suite_is_answered_with_the_four_known_ones(tmp_path):
-    with pytest.raises(
-        ValueError, match=f"unknown suite 'mlvu'; known suites: {', '.join(SUITES)}"
-    ):
-        load_suite("tiny", "mlvu", root=tmp_path)
+    with pytest.raises(ValueError, match=f"unknown suite 'mlvu'; known: {', '.join(SUITES)}"):
+        load_benchmark("tiny", "mlvu", root=tmp_path)
     assert len(SUITES) == 4
 
 
 def test_the_papers_preset_says_that_it_has_no_suites_here(tmp_path):
     with pytest.raises(ValueError, match=r"preset 6b has no suites.*--preset tiny"):
-        load_suite("6b", NAME, root=tmp_path)
+        load_benchmark("6b", NAME, root=tmp_path)
 
 
 def test_a_preset_overrides_the_numbers_and_nothing_else():
@@ -125,7 +136,7 @@ def test_a_preset_overrides_the_numbers_and_nothing_else():
 
 def test_a_negative_number_of_questions_is_refused(tmp_path):
     with pytest.raises(ValueError, match="got -1"):
-        load_suite("tiny", NAME, num_questions=-1, root=tmp_path)
+        load_benchmark("tiny", NAME, num_questions=-1, root=tmp_path)
 
 
 def draws(name, seed, first=None, numbers=None):
@@ -161,12 +172,12 @@ def test_a_suite_of_long_videos_asks_more_of_fewer():
 
 @pytest.mark.parametrize("name", SUITES)
 def test_a_part_takes_as_many_videos_as_its_questions_need(name):
-    from tempo_lib.miniature import suites
+    from tempo_lib.miniature import benchmark
 
     spec = suite_spec(name, suite_numbers(TINY))
     counts = [len(questions) for _, questions in draws(name, 5)]
     for wanted in (1, counts[0], counts[0] + 1, sum(counts[:4]), sum(counts), sum(counts) + 1):
-        needed = suites._num_videos(spec, 5, wanted)
+        needed = benchmark._num_videos(spec, 5, wanted)
         assert sum(counts[:needed]) >= min(wanted, sum(counts))
         assert needed == 1 or sum(counts[: needed - 1]) < wanted
 
@@ -181,14 +192,13 @@ def test_another_mix_share_of_options_or_bound_gives_a_suite_of_another_identity
     manifest["kinds"]["needle"] -= count
     manifest["kinds"]["attribute"] += count
     (tmp_path / path).write_text(yaml.safe_dump(manifest), encoding="utf-8")
-    small = {"world_seed": 3, "num_questions": 1, "root": root}
     others = [
-        load_suite("tiny", NAME, numbers=NUMBERS, manifests=tmp_path, **small),
-        load_suite("tiny", NAME, numbers=replace(NUMBERS, choice_share=0.4), **small),
-        load_suite("tiny", NAME, numbers=replace(NUMBERS, fewest_questions=2), **small),
+        load(root, manifests=tmp_path, num_questions=1),
+        load(root, numbers=replace(NUMBERS, choice_share=0.4), num_questions=1),
+        load(root, numbers=replace(NUMBERS, fewest_questions=2), num_questions=1),
     ]
     assert len({suite.identity, *(other.identity for other in others)}) == 4
-    assert {other.videos[0].story for other in others} == {suite.videos[0].story}
+    assert {other.story(other.videos[0]) for other in others} == {suite.story(suite.videos[0])}
 
 
 def pairs(story, questions):

@@ -3,7 +3,7 @@
 ``data_manifests/suites/<suite>.yaml`` holds counts only, never a question. Who has the
 benchmarks' annotation files can count again:
 
-    python -m tempo_lib.miniature.suite_manifests FOLDER
+    python -m tempo_lib.miniature.manifests FOLDER
 """
 
 import hashlib
@@ -233,5 +233,5 @@ def main(annotations: Path) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m tempo_lib.miniature.suite_manifests FOLDER")
+        sys.exit("usage: python -m tempo_lib.miniature.manifests FOLDER")
     sys.exit(main(Path(sys.argv[1])))

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-from tempo_lib.miniature import suite_manifests
-from tempo_lib.miniature.suite_manifests import (
+from tempo_lib.miniature import manifests
+from tempo_lib.miniature.benchmark import SUITES
+from tempo_lib.miniature.manifests import (
     FOLDER,
     SuiteManifest,
     load_manifest,
@@ -17,7 +18,6 @@ from tempo_lib.miniature.suite_manifests import (
     recount,
     stated,
 )
-from tempo_lib.miniature.suites import SUITES
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.provenance import manifest_path
@@ -165,8 +165,8 @@ def test_numbers_of_questions_are_bounded_and_keep_their_frequency():
 
 
 def test_the_command_says_which_suite_differs(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(suite_manifests, "load_manifest", lambda suite: toy())
-    monkeypatch.setattr(suite_manifests, "SUITE_SECONDS", {"mini-mlvu": 651})
+    monkeypatch.setattr(manifests, "load_manifest", lambda suite: toy())
+    monkeypatch.setattr(manifests, "SUITE_SECONDS", {"mini-mlvu": 651})
     assert main(tmp_path) == 0
     assert "mini-mlvu: not counted" in capsys.readouterr().out
     (tmp_path / "toy.json").write_text(json.dumps(ROWS), encoding="utf-8")
