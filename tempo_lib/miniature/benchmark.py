@@ -5,7 +5,6 @@ story with. Its mix of questions mirrors the real benchmark (``manifests``). It 
 under ``runs/<preset>/suites``, and read from there afterwards.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -33,7 +32,7 @@ from tempo_lib.miniature.world.corpus_specs import (
 )
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.scenes import Scene, Story
-from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.provenance import digest, project_root, sha256_of_file
 
 SUITES = tuple(SUITE_SECONDS)
 
@@ -142,7 +141,7 @@ def suite_of(
         preset=preset,
         world_seed=world_seed,
         identity=identity,
-        data_hash=_hash(contents),
+        data_hash=digest(contents),
         videos=tuple(_benchmark_video(video) for video in videos),
         window=window,
         stories={video.id: video.story for video in videos},
@@ -184,7 +183,7 @@ def _built(
     """
     facts = asdict(spec)
     del facts["num_videos"]
-    identity = _hash({**facts, "seed": world_seed, "format": FORMAT})
+    identity = digest({**facts, "seed": world_seed, "format": FORMAT})
     needed = _num_videos(spec, world_seed, num_questions) if num_questions else spec.num_videos
     whole, part = (
         base / f"seed{world_seed}-{identity[:8]}-{count}" for count in (spec.num_videos, needed)
@@ -273,7 +272,3 @@ def _world_question(question: Question) -> world.Question:
         stop=question.stop,
         options=question.options,
     )
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
