@@ -54,7 +54,7 @@ class Scaling:
 
 
 class Claim(BaseModel):
-    """One claim; the fields are explained in ``claims.yaml``. ``family``: what Holm corrects over."""
+    """One claim; ``claims.yaml`` explains the fields. ``family``: what Holm corrects over."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -169,6 +169,19 @@ def open_claims(table: "pd.DataFrame") -> list[str]:
     ]
 
 
+def sentences(found: "pd.DataFrame") -> list[str]:
+    """One line per claim over all suites: effect, interval and verdict, both ways of comparing."""
+    lines = []
+    for says, rows in found[found["family"] == ALL].groupby("says", sort=False):
+        parts = [
+            f"{compared}: {_judgement(row)}"
+            for compared in (AS_PAPER, TOKEN_MATCHED)
+            for row in rows[rows["compared"] == compared].to_dict("records")
+        ]
+        lines.append(f"{says}. {'; '.join(parts)}.")
+    return lines
+
+
 @cache
 def _read() -> tuple[Claim, ...]:
     text = resources.files("tempo_lib.statistics").joinpath("claims.yaml").read_text("utf-8")
@@ -270,3 +283,10 @@ def _verdict(row: Mapping[str, Any], claim: Claim, p_holm: float | None) -> str:
         return SHOWN
     # a lead that is smaller than claimed is no reversal, a mean below the number is one
     return REVERSED if claim.expects == "above" or row["effect"] < 0 else NOT_SHOWN
+
+
+def _judgement(row: Mapping[str, Any]) -> str:
+    if row["verdict"] == NOT_MEASURED:
+        return f"{NOT_MEASURED}, needs {row['first']} and {row['second']}"
+    effect, low, high = (f"{100 * row[key]:+.1f}" for key in ("effect", "low", "high"))
+    return f"{effect} points ({low} to {high}), {row['verdict']}"

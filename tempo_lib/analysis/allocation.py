@@ -1,7 +1,7 @@
 """The numbers behind Figures A and B: how tokens spread over segments, and how many are used.
 
-All functions read frames of ``what_if``, one row a segment, whether tokens were kept that way or
-shared again from saved scores. Intervals of 95 % take the video as the unit.
+All functions read frames of ``what_if``, one row per segment, whether tokens were kept that
+way or allocated again from saved scores. Intervals of 95 % take the video as the unit.
 """
 
 from typing import TYPE_CHECKING
@@ -10,15 +10,14 @@ import numpy as np
 
 from tempo_lib.analysis.what_if import BOUNDS, QUESTION
 from tempo_lib.evaluation.variants import sweep_name
-from tempo_lib.statistics.allocation_claims import ALONE, allocation_findings, skewness
-from tempo_lib.statistics.claims import Scaling
-from tempo_lib.statistics.intervals import paired_difference
+from tempo_lib.statistics.claims import Scaling, findings, load_claims
+from tempo_lib.statistics.intervals import mean_interval, skewness
 from tempo_lib.statistics.summaries import clusters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_BINS = 33  # one a count in the miniature (0..16), four counts each at the paper's 128
+MOST_BINS = 33  # one per count in the miniature (0..16), one per four counts at the paper's 128
 GROUP = ("suite", *BOUNDS)
 
 
@@ -43,7 +42,7 @@ def distribution(segments: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
-    """One row a (suite, budget): where tokens per segment lie and how skewed they are.
+    """One row per suite and budget: where tokens per segment lie and how skewed they are.
 
     ``at_k_min``, ``at_k_max``: share of segments with no more than k_min, and with k_max;
     ``commonest``: the most frequent bin's first count, ``lowest`` whether no occupied bin lies
@@ -51,14 +50,14 @@ def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    asked = per_question(segments)
+    questions = per_question(segments)
     bins = distribution(segments)
     rows = []
     for names, part in segments.groupby([*GROUP], sort=False):
         place = dict(zip(GROUP, names, strict=True))
         tokens, own = part["tokens"], _rows_of(bins, place)
         occupied = own[own["segments"] > 0]
-        commonest = int(occupied.loc[occupied["segments"].idxmax(), "low"])
+        mode = int(occupied.loc[occupied["segments"].idxmax(), "low"])
         rows.append(
             {
                 **place,
@@ -68,9 +67,9 @@ def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
                 "median": float(tokens.median()),
                 "at_k_min": float((tokens <= part["k_min"]).mean()),
                 "at_k_max": float((tokens == part["k_max"]).mean()),
-                "commonest": commonest,
-                "lowest": commonest == int(occupied["low"].min()),
-                **_mean_of("skewness", _rows_of(asked, place), seed),
+                "commonest": mode,
+                "lowest": mode == int(occupied["low"].min()),
+                **_mean_of("skewness", _rows_of(questions, place), seed),
             }
         )
     return pd.DataFrame(rows)
@@ -95,7 +94,7 @@ def overlaps(segments: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def per_question(segments: "pd.DataFrame") -> "pd.DataFrame":
-    """One row a question and budget: segments, tokens, capacity, both per segment, skewness.
+    """One row per question and budget: segments, tokens, capacity, both per segment, skewness.
 
     ``capacity``: tokens that the budget and the segments at k_max each leave room for.
     """
@@ -109,18 +108,18 @@ def per_question(segments: "pd.DataFrame") -> "pd.DataFrame":
     )
 
 
-def budget_use(asked: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
-    """One row a (suite, budget) of ``per_question``: what a segment costs against what it may.
+def budget_use(questions: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
+    """One row per suite and budget of ``per_question``: tokens per segment against their capacity.
 
     ``line``: the paper's capacity of a whole data set, samples * budget / segments of all.
     ``q25``, ``q50``, ``q75``: tokens per segment of the samples. ``above``: share of samples above
-    the line; ``full``: share that spends the last token of its budget; ``most``: the largest share
-    of a budget that was spent. ``used``: mean share of the capacity, with its interval.
+    the line; ``full``: share that uses the last token of its budget; ``most``: the largest share
+    of a budget that was used. ``used``: mean share of the capacity, with its interval.
     """
     import pandas as pd
 
     rows = []
-    for names, part in asked.groupby([*GROUP], sort=False):
+    for names, part in questions.groupby([*GROUP], sort=False):
         place = dict(zip(GROUP, names, strict=True))
         line = float(part["budget"].sum() / part["num_segments"].sum())
         cost = part["tokens_per_segment"]
@@ -143,7 +142,7 @@ def budget_use(asked: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
 
 
 def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
-    """One row a kind of question: how evenly its tokens lie over the segments, mean over questions.
+    """One row per kind of question: how evenly its tokens lie over segments, mean over questions.
 
     ``many``: share of segments above halfway from k_min to k_max; ``fullest``: share of the
     tokens that the fullest tenth of the segments hold, 0.1 if all hold alike; with intervals.
@@ -153,25 +152,31 @@ def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     halfway = (segments["k_min"] + segments["k_max"]) / 2
     marked = segments.assign(many=segments["tokens"] > halfway)
     grouped = marked.groupby([*QUESTION, *BOUNDS], sort=False)
-    asked = grouped.agg(many=("many", "mean"), fullest=("tokens", _of_fullest)).reset_index()
+    questions = grouped.agg(many=("many", "mean"), fullest=("tokens", _of_fullest)).reset_index()
     rows = []
-    for kind, part in asked.groupby("kind"):
+    for kind, part in questions.groupby("kind"):
         means = {**_mean_of("many", part, seed), **_mean_of("fullest", part, seed)}
         rows.append({"kind": kind, "n": len(part), **means})
     return pd.DataFrame(rows)
 
 
-def judged(asked: "pd.DataFrame", own_budget: int, seed: int = 0) -> "pd.DataFrame":
+def allocation_findings(
+    questions: "pd.DataFrame", own_budget: int, seed: int = 0
+) -> "pd.DataFrame":
     """The paper's claims about allocations, judged by rows of ``per_question``.
 
     ``own_budget`` is the one that ``ata`` runs under. Claims about a budget that no row has are
-    left out; the rest is as ``allocation_findings`` says.
+    left out; columns are those of ``findings``.
     """
-    most = Scaling().frames[-1]
-    names = {budget: sweep_name(most, budget) for budget in asked["budget"].unique()}
+    scaling = Scaling()
+    names = {b: sweep_name(scaling.frames[-1], b) for b in questions["budget"].unique()}
     names[own_budget] = "ata"
-    found = allocation_findings(asked.assign(variant=asked["budget"].map(names)), seed)
-    return found[(found["compared"] == ALONE) & (found["n"] > 0)].reset_index(drop=True)
+    frame = questions.assign(
+        variant=questions["budget"].map(names),
+        unused=1 - questions["tokens_used"] / questions["capacity"],
+    )
+    found = findings(frame, load_claims("allocation"), seed)
+    return found[found["n"] > 0].reset_index(drop=True)
 
 
 def _of_fullest(tokens: "pd.Series") -> float:
@@ -180,9 +185,9 @@ def _of_fullest(tokens: "pd.Series") -> float:
     return float(ordered.iloc[: -(-len(ordered) // 10)].sum() / ordered.sum())
 
 
-def _mean_of(name: str, asked: "pd.DataFrame", seed: int) -> dict[str, float]:
+def _mean_of(name: str, questions: "pd.DataFrame", seed: int) -> dict[str, float]:
     """Mean of a column over questions and its interval by bootstrap over videos."""
-    found = paired_difference(asked[name].tolist(), [False] * len(asked), clusters(asked), seed)
+    found = mean_interval(questions[name].tolist(), clusters(questions), seed)
     return {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
