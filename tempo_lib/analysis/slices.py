@@ -66,7 +66,7 @@ class Checkpoint:
 
 
 def find_stages(preset: str, seed: int = 0) -> dict[str, Checkpoint]:
-    """"base" and every stage of a preset, in the order of training."""
+    """ "base" and every stage of a preset, in the order of training."""
     names = (BASE, *stage_names(load_preset(preset)))
     return {name: find_stage(preset, name, seed) for name in names}
 
