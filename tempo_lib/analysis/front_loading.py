@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.statistics.findings import NOT_SHOWN, REVERSED, SHOWN
+from tempo_lib.statistics.claims import NOT_SHOWN, REVERSED, SHOWN
 from tempo_lib.statistics.intervals import (
     ALPHA,
     CONFIDENCE,

@@ -250,6 +250,23 @@ def compare_with_baseline(summary: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(found)
 
 
+def attention_verdict(table: "pd.DataFrame", name: str = "bidirectional") -> str:
+    """What the comparison says about the paper's explanation, causal attention.
+
+    "in line with" where the head's lead is smaller without it (``name``), "against" where heads
+    lead in every seed without it and no smaller lead is found, else "undecided about" it: also
+    where the baseline has no lead to explain.
+    """
+    by_name = table.set_index("condition")
+    if name not in by_name.index or by_name.loc[BASELINE, "end"] != HEADS_LEAD:
+        return "undecided about"
+    row = by_name.loc[name]
+    if row["effect"] == SMALLER:
+        return "in line with"
+    is_kept = row["end"] == HEADS_LEAD and row["effect"] in (NO_CHANGE, LARGER)
+    return "against" if is_kept else "undecided about"
+
+
 def interval_over_seeds(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean over seeds; NaN for fewer than two."""
     if len(values) < 2:

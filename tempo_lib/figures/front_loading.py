@@ -156,6 +156,7 @@ def index_over_training(
     table: pd.DataFrame,
     *,
     x: str = "checkpoint",
+    xlabel: str = "checkpoint",
     title: str = "When front-loading appears",
     preset: str | None = None,
 ) -> DescribedFigure:
@@ -170,7 +171,9 @@ def index_over_training(
         raise ValueError("the figure needs at least one checkpoint, got none")
     rows = table if "seed" in table else table.assign(seed="")
     labels = list(dict.fromkeys(rows[x]))
-    styles = series_styles(rows["seed"], [_seed_label(s) for s in rows["seed"].unique()])
+    styles = {"": SeriesStyle(label="", colour=BLUE)}
+    if rows["seed"].iloc[0] != "":
+        styles = series_styles(rows["seed"], [f"seed {seed}" for seed in rows["seed"].unique()])
     described = []
     with new_figure(4.8, title, preset) as fig:
         left, right = fig.subplots(1, 2, width_ratios=(1.15, 1))
@@ -180,6 +183,7 @@ def index_over_training(
             at = part[x].map(labels.index)
             beside = at + 0.12 * (place - (len(styles) - 1) / 2)
             left.vlines(beside, part["low"], part["high"], color=style.colour, linewidth=2)
+            left.plot(beside, part["index"], color=style.colour, linewidth=1, alpha=0.5)
             few = part[["head", "tail"]].max(axis=1) < FEW_ANSWERS
             for chosen, is_filled in ((~few, True), (few, False)):
                 marks = style.marks(filled=is_filled)
@@ -199,7 +203,7 @@ def index_over_training(
             left.legend(loc="best", ncols=len(styles), columnspacing=1.0, handletextpad=0.3)
         for ax in (left, right):
             ax.set_xticks(range(len(labels)), [str(name) for name in labels])
-            ax.set(xlim=(-0.5, len(labels) - 0.5), xlabel=x)
+            ax.set(xlim=(-0.5, len(labels) - 0.5), xlabel=xlabel)
             light_grid(ax)
         fig.alt_text = (
             f"Front-loading index over training, with 95 % intervals. {' '.join(described)}"
@@ -218,10 +222,6 @@ def _described(part: pd.DataFrame, x: str, label: str) -> list[str]:
         ends = f"head {row['head']:.2f}, tail {row['tail']:.2f}"
         told.append(f"{' '.join((name, label)).strip()}: {index}, {ends}.")
     return told
-
-
-def _seed_label(seed: Any) -> str:
-    return f"seed {seed}" if seed != "" else ""
 
 
 def _around(values: np.ndarray) -> tuple[float, float]:

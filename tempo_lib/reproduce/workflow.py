@@ -164,20 +164,16 @@ class Workflow:
             for file in sorted(manifest_path(folder).glob("*.*"))
         ]
         code = self.code(notebook.source)
-        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(code)]
+        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(notebook.source)]
         inputs += self.checkpoint
         if self.only is None or "variants" in notebook.parameters:
             inputs += [self.receipt(f"records-{name}") for name in suites_of(notebook)]
         return inputs
 
-    def measurements(self, code: Iterable[str]) -> list[str]:
-        """Measurements that code reads: they bear its module's name and list their tables' digests.
-
-        What a run itself writes, such as the times of its jobs, has no such module.
-        """
-        modules = {Path(file).stem for file in code}
+    def measurements(self, source: str) -> list[str]:
+        """Measurements that a notebook names; the digests of their tables are part of them."""
         found = sorted(manifest_path("measurements").glob("*.json"))
-        return [self.shown(file) for file in found if file.stem in modules]
+        return [self.shown(file) for file in found if f'"{file.stem}"' in source]
 
     @property
     def gallery_inputs(self) -> list[str]:
