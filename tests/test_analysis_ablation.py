@@ -9,7 +9,6 @@ from planted_memories import paper_suite, plant
 
 from tempo_lib import Tempo, Video
 from tempo_lib.analysis import slices
-from tempo_lib.analysis.attention import answer_ids
 from tempo_lib.analysis.ablation import (
     BACKWARDS,
     WHOLE,
@@ -27,6 +26,7 @@ from tempo_lib.analysis.ablation import (
     position_blocks,
     position_similarity,
 )
+from tempo_lib.analysis.attention import answer_ids
 from tempo_lib.checkpoints.loading import find_checkpoint
 from tempo_lib.model.compressor import SegmentMemories
 

@@ -130,9 +130,7 @@ def test_recording_leaves_a_model_as_it_was(model, video):
     settings = [part.config._attn_implementation for part in parts]
     memory_attention(model, video, QUESTION)
     answer_attention(model, model.compress(video, QUESTION), QUESTION, ANSWER)
-    with pytest.raises(RuntimeError, match="inside"), recorded(
-        parts[0], attention=True
-    ):
+    with pytest.raises(RuntimeError, match="inside"), recorded(parts[0], attention=True):
         raise RuntimeError("inside")
     assert [part.config._attn_implementation for part in parts] == settings
     assert torch.equal(model.compress(video, QUESTION).memories, before)

@@ -158,7 +158,7 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
     assert tails.loc[k].iloc[0] == expected
 
 
-def test_answers_are_cached_and_computed_again_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
+def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
     suite = paper_suite(3)
     asked = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
     last = slices.Checkpoint("tiny", "stage3", "one", 0)

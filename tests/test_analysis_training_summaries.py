@@ -108,7 +108,7 @@ def test_every_kept_table_is_the_one_that_its_facts_were_written_with(name):
 
 
 def test_an_absent_or_changed_measurement_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no training_seeds.json of preset 6b"):
+    with pytest.raises(ValueError, match=r"no training_seeds.json of preset 6b"):
         summaries.read_measurement("training_seeds", "6b")
     (tmp_path / "made.json").write_text(
         json.dumps({"preset": "tiny", "files": {"made_rows.csv": "0"}})

@@ -106,7 +106,7 @@ def test_curves_of_some_schemes_keep_their_styles_and_unknown_ones_are_refused()
 
 def test_the_heat_map_shows_points_above_the_control_in_the_given_order():
     ax = FIGURES["probes"]().axes[0]
-    shown = ax.images[0].get_array()
+    shown = ax.collections[0].get_array()
     assert shown.shape == (4, 16)
     assert shown[:, 0].tolist() == pytest.approx([16, 32, 48, 64])
     assert [label.get_text() for label in ax.get_yticklabels()] == [
@@ -146,11 +146,11 @@ def test_checkpoints_stand_in_order_and_one_without_an_index_says_so():
     fig = FIGURES["stages"]()
     left, right = fig.axes
     assert [label.get_text() for label in left.get_xticklabels()] == [
-        *("base", "stage\n0", "stage\n1", "stage\n2", "stage\n3")
+        *("base", "stage0", "stage1", "stage2", "stage3")
     ]
     assert [text.get_text() for text in left.texts] == ["none", "+0.02", "+0.30", "+0.42", "+0.40"]
     assert "base: no index, nothing was answered" in fig.alt_text
-    sure, meagre = left.lines[1:]  # after the line at 0
+    sure, meagre = left.lines[2:]  # after the line at 0 and the one through the marks
     assert meagre.get_xdata().tolist() == [0] and meagre.get_markerfacecolor() == "white"
     assert sure.get_xdata().tolist() == [1, 2, 3, 4]
     assert [line.get_ydata().tolist() for line in right.lines] == [

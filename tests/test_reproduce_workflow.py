@@ -1,13 +1,17 @@
 """Which files decide whether a job runs again."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from batch_samples import write_notebook
 
+from tempo_lib.analysis.training_summaries import read_measurement
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.reproduce.batch_notebooks import find_notebooks, read_notebook
+from tempo_lib.provenance import manifest_path
+from tempo_lib.reproduce.gallery import TIMES_MANIFEST
 from tempo_lib.reproduce.workflow import PACKAGE, PARTS, Workflow, library_files
 
 

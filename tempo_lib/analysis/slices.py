@@ -27,8 +27,7 @@ from tempo_lib.checkpoints.folders import (
 )
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip
-from tempo_lib.evaluation.frames import SharedFrames
+from tempo_lib.evaluation.clip import SharedClip, SharedFrames
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.ticker import NullLocator
 
@@ -193,6 +194,8 @@ def index_over_training(
                 line = {**SCHEMES[end].curve(), "marker": style.marker, "alpha": 0.85}
                 right.plot(at, part[end], label=" ".join((end, style.label)).strip(), **line)
             described += _described(part, x, style.label)
+            if len(styles) == 1:
+                _annotate(left, part["index"])
         left.set_ylim(*_around(np.append(rows[["low", "high", "index"]], [-0.1, 0.1])))
         left.set(ylabel="index: (head - tail) / (head + tail)")
         left.set_title("Index with 95 % interval; open: hardly any answers")
@@ -209,6 +212,15 @@ def index_over_training(
             f"Front-loading index over training, with 95 % intervals. {' '.join(described)}"
         )
     return fig
+
+
+def _annotate(ax: Axes, index: pd.Series) -> None:
+    """The value beside each mark."""
+    for place, value in enumerate(index):
+        text, away = ("none", (-16, 12)) if np.isnan(value) else (f"{value:+.2f}", (9, 0))
+        options: Any = {"textcoords": "offset points", "va": "center"}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        ax.annotate(text, (place, np.nan_to_num(value)), away, bbox=box, **options)
 
 
 def _described(part: pd.DataFrame, x: str, label: str) -> list[str]:

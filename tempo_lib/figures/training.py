@@ -65,8 +65,8 @@ def loss_curves(losses_by_stage: Mapping[int, pd.DataFrame], preset: Preset) -> 
         raise ValueError(f"preset {preset.name} has no training configuration to draw")
     num_rows = -(-len(preset.stages) // NUM_COLUMNS)
     with new_figure(3.4 * num_rows, "Training loss, stage by stage", preset.name) as fig:
-        panels = fig.subplots(num_rows, NUM_COLUMNS, squeeze=False).flat
-        for ax in list(panels)[len(preset.stages) :]:
+        panels = list(fig.subplots(num_rows, NUM_COLUMNS, squeeze=False).flat)
+        for ax in panels[len(preset.stages) :]:
             ax.set_axis_off()
         described = []
         for stage, ax in zip(preset.stages, panels, strict=False):
@@ -151,8 +151,8 @@ def accuracy_by_length(table: pd.DataFrame, preset: str | None = None) -> Descri
     lengths = sorted(table["segments"].unique())
     title = "The base decoder on held-out transcripts; dashed: target"
     with new_figure(0.9 + 2.1 * num_rows, title, preset) as fig:
-        panels = fig.subplots(num_rows, 3, sharex=True, sharey=True, squeeze=False).flat
-        for ax in list(panels)[len(kinds) :]:
+        panels = list(fig.subplots(num_rows, 3, sharex=True, sharey=True, squeeze=False).flat)
+        for ax in panels[len(kinds) :]:
             ax.set_axis_off()
         for kind, ax in zip(kinds, panels, strict=False):
             rows = table[table["kind"] == kind]

@@ -6,7 +6,7 @@ decides whether it runs again: its notebook, the library code behind it, checkpo
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
