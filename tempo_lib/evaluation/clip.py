@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from tempo_lib.evaluation.frames import SharedFrames
-from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
+from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.variants import ScoreSource
 from tempo_lib.miniature.suites import SuiteQuestion, SuiteVideo
 from tempo_lib.miniature.world.questions import Question, is_relevant
@@ -43,7 +43,7 @@ class SharedClip:
         self.frames = frames
         self.scorers = scorers
         self._sessions: dict[int, VideoSession] = {}
-        self._judges: dict[tuple[int, str], ScoredVideo] = {}
+        self._judges: dict[tuple[int, str], VideoSession] = {}
         self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
         self._logits: dict[tuple[int, str, str, str], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
@@ -135,5 +135,5 @@ class SharedClip:
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:
             video = self.frames.at(self.model, num_frames)
-            self._sessions[num_frames] = VideoSession(self.model, video, is_sized=True)
+            self._sessions[num_frames] = self.model.open(video, is_sized=True)
         return self._sessions[num_frames]

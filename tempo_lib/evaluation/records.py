@@ -24,7 +24,7 @@ from tempo_lib.provenance import library_versions, sha256_of_file
 # (the rows of evaluation/variants are not among them: each record file holds its own row).
 CODE = (
     *("allocation/ata", "allocation/extensions", "allocation/reduction"),
-    *("model/attention", "model/compressor", "model/config", "model/decoding", "model/tempo"),
+    *("model/attention", "model/compressor", "checkpoints/config", "model/decoding", "model/tempo"),
     *("model/rope", "model/processing", "model/decoder_prompt", "model/session", "prompts"),
     *("video/clip", "video/sampling", "video/readers", "video/pyav", "video/decord"),
     *("evaluation/clip", "evaluation/frames", "evaluation/jobs", "evaluation/records"),
