@@ -61,8 +61,8 @@ class Plan:
     """What a conversion writes: tensors, extras, files by name, and files to copy."""
 
     layout: str
-    tensors: Mapping[str, Tensor]
-    extras: Mapping[str, Tensor]
+    tensors: dict[str, Tensor]
+    extras: dict[str, Tensor]
     texts: dict[str, str]
     copies: list[Path]
 
@@ -136,7 +136,7 @@ def _plan_ours(
     else:
         config.architectures = [model_class.__name__]
         text = config.to_json_string(use_diff=True)
-    extras = {DIFFERENCE: stored[DIFFERENCE]} if DIFFERENCE in stored else {}
+    extras: dict[str, Tensor] = {DIFFERENCE: stored[DIFFERENCE]} if DIFFERENCE in stored else {}
     return Plan(TempoConfig.model_type, tensors, extras, {"config.json": text}, _others(folder))
 
 
@@ -150,7 +150,9 @@ def _plan_released(
     name = None
     if base_compressor is not None:
         name = _name_of_base(base_compressor, stored[ROWS])
-    tensors = {released_name(our): one for our, one in stored.items() if our != ROWS}
+    tensors: dict[str, Tensor] = {
+        released_name(our): one for our, one in stored.items() if our != ROWS
+    }
     tensors |= extra_tensors(folder)
     texts = {
         "config.json": json.dumps(released_fields(config, name), indent=2) + "\n",

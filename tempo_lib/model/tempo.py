@@ -220,16 +220,20 @@ class Tempo(PreTrainedModel):
         elif counts is None:
             counts = torch.full((len(memories.scores),), k_max, dtype=torch.int64)
         embeds_1LD = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
-        token_ids = self.decoder.generate(
+        token_ids = self.generate_ids(embeds_1LD, new)
+        text = self.encoder.decode(token_ids)
+        return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
+
+    def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
+        """Greedy token ids after one prompt."""
+        return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
-            max_new_tokens=new,
+            max_new_tokens=max_new_tokens,
             do_sample=False,
             eos_token_id=self.encoder.special(prompts.IM_END),
             pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
         )[0].tolist()
-        text = self.encoder.decode(token_ids)
-        return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
     def prompt_embeds(
         self, cut: Cut, question: str, max_new_tokens: int, is_image: bool = False
