@@ -58,7 +58,7 @@ def make_tiny_tempo():
 
     def make(seed=0):
         preset, tokenizer = load_preset("tiny"), build_tokenizer(prompts.all_texts())
-        decoder = Qwen3Config(**preset.model.decoder, vocab_size=len(tokenizer))
+        decoder = Qwen3Config(**preset.model.decoder.as_config(), vocab_size=len(tokenizer))
         config = config_from_preset(preset, compressor_config(preset, tokenizer), decoder)
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.evaluation.scorers import Scorer
-from tempo_lib.miniature.suites import load_suite, suite_numbers
+from tempo_lib.miniature.benchmark import suite_numbers
 from tempo_lib.model.compressor import Compressor
 
 NUMBERS = replace(
@@ -21,7 +22,7 @@ BUDGET = 60  # all segments at 16 tokens would need more
 
 def small_suite(root):
     """Two videos of about 25 seconds with three questions each."""
-    return load_suite("tiny", "mini-longvideobench", 1, root=root, numbers=NUMBERS)
+    return load_benchmark("tiny", "mini-longvideobench", world_seed=1, root=root, numbers=NUMBERS)
 
 
 def first_video(suite):

@@ -8,7 +8,7 @@ import torch
 
 from tempo_lib.analysis import slices
 from tempo_lib.evaluation.clip import SharedClip
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature.benchmark import SuiteVideo, suite_of
 from tempo_lib.miniature.world.questions import sample_questions
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.model.compressor import SegmentMemories
@@ -23,9 +23,9 @@ def paper_suite(num_videos, per_video=4):
         rng = np.random.default_rng(index)
         story = make_story(rng, 192)
         asked = sample_questions(rng, story, per_video)
-        named = tuple(SuiteQuestion(f"{index}-{n}", q) for n, q in enumerate(asked))
+        named = {f"{index}-{n}": q for n, q in enumerate(asked)}
         videos.append(SuiteVideo(str(index), Path("absent.mp4"), "", story, named))
-    return Suite("mini-mlvu", "tiny", 0, 8, "", "", tuple(videos))
+    return suite_of("mini-mlvu", videos)
 
 
 def plant(monkeypatch, model, suite, reads):
@@ -37,7 +37,7 @@ def plant(monkeypatch, model, suite, reads):
     """
     width = model.config.num_memory_tokens
     numbers = {
-        (video.id, question.asked.text): (number, question.asked)
+        (video.id, question.text): (number, question)
         for number, (video, question) in enumerate(
             (video, question) for video in suite.videos for question in video.questions
         )

@@ -17,12 +17,13 @@ from tempo_lib.analysis.stages import (
     timestamps_only,
 )
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.runner import evaluate_records
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo, load_suite, suite_numbers
+from tempo_lib.miniature.benchmark import SuiteVideo, suite_numbers, suite_of
 from tempo_lib.miniature.world.choices import as_choice
 from tempo_lib.miniature.world.questions import KINDS, ask_all
 from tempo_lib.miniature.world.scenes import make_story
-from tempo_lib.statistics.metrics import accuracy_table
+from tempo_lib.statistics.summaries import summarise
 from tempo_lib.training.stages import STAGES
 
 NUMBERS = replace(
@@ -45,15 +46,15 @@ def paper_suite(num_videos=12):
             as_choice(rng, question, story, 8) if number % 2 else question
             for number, question in enumerate(ask_all(story, 8))
         ]
-        named = tuple(SuiteQuestion(f"{index}-{n}", question) for n, question in enumerate(asked))
+        named = {f"{index}-{n}": question for n, question in enumerate(asked)}
         videos.append(SuiteVideo(str(index), Path("absent.mp4"), "", story, named))
-    return Suite("mini-mlvu", "tiny", 0, 8, "", "", tuple(videos))
+    return suite_of("mini-mlvu", videos)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     root = tmp_path_factory.mktemp("suites")
-    return load_suite("tiny", "mini-longvideobench", 1, root=root, numbers=NUMBERS)
+    return load_benchmark("tiny", "mini-longvideobench", world_seed=1, root=root, numbers=NUMBERS)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +66,10 @@ def brief_tempo(make_tiny_tempo):
 
 def test_ten_videos_have_one_question_each_of_all_kinds_and_both_forms():
     picked = pick_videos(paper_suite(), 10, seed=0)
-    asked = [video.questions[0].asked for video in picked.videos]
+    asked = [video.questions[0] for video in picked.videos]
     assert len({video.id for video in picked.videos}) == 10
     assert all(len(video.questions) == 1 for video in picked.videos)
-    assert {question.kind for question in asked} == set(KINDS)
+    assert {question.group for question in asked} == set(KINDS)
     assert 3 <= sum(bool(question.options) for question in asked) <= 7
 
 
@@ -123,9 +124,9 @@ def test_time_tags_alone_never_look_at_the_video(brief_tempo, built, monkeypatch
     frame = timestamps_only(brief_tempo, built)
     assert len(frame) == built.num_questions
     assert set(frame["variant"]) == {TIMESTAMPS_ONLY}
-    table = accuracy_table(frame)
+    table = summarise(frame, ["variant"], ["kind"])
     assert table.set_index("kind").loc["all", "n"] == built.num_questions
-    assert set(accuracy_table(frame, by="form")["form"]) <= {"all", "open", "choice"}
+    assert set(summarise(frame, ["variant"], ["form"])["form"]) <= {"all", "open", "choice"}
 
 
 def test_time_tags_are_all_that_the_decoder_reads(brief_tempo, built, monkeypatch):
@@ -136,8 +137,8 @@ def test_time_tags_are_all_that_the_decoder_reads(brief_tempo, built, monkeypatc
     )
     timestamps_only(brief_tempo, replace(built, videos=built.videos[:1]))
     text = brief_tempo.encoder.tokenizer.decode(read[0][0].tolist())
-    assert text.count("seconds>") >= built.videos[0].story.num_frames // 8
-    assert "2.0 seconds>" in text and built.videos[0].questions[0].asked.text in text
+    assert text.count("seconds>") >= built.videos[0].num_frames // 8
+    assert "2.0 seconds>" in text and built.videos[0].questions[0].text in text
     assert not bool(torch.isin(read[0], torch.tensor([-200])).any())
 
 

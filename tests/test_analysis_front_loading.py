@@ -16,7 +16,7 @@ from tempo_lib.analysis.front_loading import (
     stages_table,
 )
 from tempo_lib.analysis.slices import slice_answers
-from tempo_lib.statistics.metrics import Difference
+from tempo_lib.statistics.intervals import Difference
 
 KS = (1, 2, 6)
 

@@ -14,7 +14,7 @@ from tempo_lib.analysis.front_loading import FrontLoading, judged
 from tempo_lib.analysis.knockout import half_blocks, knockout_answers
 from tempo_lib.analysis.probes import ProbeData
 from tempo_lib.analysis.slices import slice_answers
-from tempo_lib.statistics.metrics import Difference
+from tempo_lib.statistics.intervals import Difference
 
 SEED = 0
 INDEX = FrontLoading(40, 9, 0.6, 0.4, 0.2, 0.05, 0.34)

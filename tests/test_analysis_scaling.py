@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tempo_lib.analysis import scaling
-from tempo_lib.miniature.suites import SUITES
+from tempo_lib.miniature.benchmark import SUITES
 from tempo_lib.statistics.claims import Scaling
 
 

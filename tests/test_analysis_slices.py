@@ -151,7 +151,7 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
     sliced = slice_answers(model, suite, [k, 16], ["head", "tail"], progress=False)
     tails = sliced[sliced["scheme"] == "tail"].set_index("k")["prediction"]
     assert tails.loc[16].tolist() == [r.prediction for r in run(model, suite, ["no-ata"])]
-    one = next(iter(suite.videos[0].questions)).asked.text
+    one = next(iter(suite.videos[0].questions)).text
     memories = model.compress(load_video(suite.videos[0].path), one)
     counts = torch.full((len(memories.scores),), k)
     expected = model.decode(memories, one, counts=counts, scheme="tail").text

@@ -174,7 +174,7 @@ def measured(make_tiny_tempo, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEMPO_HOME", str(home))
         patch.setattr(training_seeds, "SUITES", ("mini-longvideobench",))
-        patch.setattr(training_seeds, "load_suite", lambda *_, **__: small_suite(home))
+        patch.setattr(training_seeds, "load_benchmark", lambda *_, **__: small_suite(home))
         patch.setattr(training_seeds, "missing_part", without_judges)
         code = workflow_jobs.main(["seeds", "--name", "0,7"])
     assert code == 0

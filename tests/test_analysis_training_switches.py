@@ -52,7 +52,7 @@ def measured(make_tiny_tempo, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEMPO_HOME", str(home))
         patch.setattr(training_switches, "SUITES", ("mini-longvideobench",))
-        patch.setattr(training_switches, "load_suite", lambda *_, **__: small_suite(home))
+        patch.setattr(training_switches, "load_benchmark", lambda *_, **__: small_suite(home))
         patch.setattr(training_switches, "training_folder", lambda _, training: places[training])
         assert workflow_jobs.main(["switches"]) == 0
     return training_switches.read("tiny", home / "data_manifests" / "measurements")

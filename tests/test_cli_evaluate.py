@@ -37,7 +37,7 @@ def work(make_tiny_tempo, tmp_path_factory):
 def small(tmp_path, tmp_path_factory, monkeypatch):
     """A suite of seconds, records in a folder of the test, and no checkpoints but those above."""
     suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
-    monkeypatch.setattr(command, "load_suite", lambda *_: suite)
+    monkeypatch.setattr(command, "load_benchmark", lambda *_, **__: suite)
     monkeypatch.setattr(command, "learned_k_min", lambda preset: None)
     for module in (runner, checkpoint_folders):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)

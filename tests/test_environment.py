@@ -38,7 +38,7 @@ def wanted_everywhere(project):
     texts = list(project["dependencies"])
     for name, requirements in extras.items():
         if name not in ("all", "flash"):
-            texts += requirements
+            texts += [text for text in requirements if not text.startswith(f"{project['name']}[")]
     return texts
 
 

@@ -16,7 +16,7 @@ from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_record
 from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
 from tempo_lib.model.session import VideoSession
-from tempo_lib.statistics.metrics import summary
+from tempo_lib.statistics.summaries import summary
 from tempo_lib.video.clip import load_video
 
 TWINS = [name for name, row in VARIANTS.items() if row.match is not None]
@@ -68,7 +68,7 @@ def test_records_equal_single_answers_of_the_model(brief_tempo, suite, made):
     clip = load_video(video.path, reader="auto")
     for question in video.questions:
         for name, scheme in (("ata", "head"), ("tail-dynamic", "tail")):
-            alone = brief_tempo.answer(clip, question.asked.text, budget=BUDGET, scheme=scheme)
+            alone = brief_tempo.answer(clip, question.text, budget=BUDGET, scheme=scheme)
             (record,) = (r for r in made[name] if r.question_id == question.id)
             assert record.prediction == alone.text
             assert record.counts == alone.counts.tolist()
@@ -94,7 +94,7 @@ def test_policies_in_logit_space_can_be_redrawn_from_their_records(brief_tempo, 
 
 
 def test_records_hold_form_and_options_of_their_question(suite, made):
-    asked = {q.id: q.asked for video in suite.videos for q in video.questions}
+    asked = {q.id: q for video in suite.videos for q in video.questions}
     for record in made["ata"]:
         assert tuple(record.options) == asked[record.question_id].options
         assert record.form == ("choice" if record.options else "open")

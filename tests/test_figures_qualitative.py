@@ -10,8 +10,9 @@ from allocation_samples import K_MAX, K_MIN, peaked, planted
 from tempo_lib.analysis.qualitative import pick_kinds
 from tempo_lib.figures.qualitative import qualitative_examples
 from tempo_lib.figures.style import GREEN, GREY, VERMILLION
-from tempo_lib.miniature.suites import Suite, SuiteQuestion, SuiteVideo
+from tempo_lib.miniature import benchmark
 from tempo_lib.miniature.world.questions import Question
+from tempo_lib.miniature.world.scenes import Story
 from tempo_lib.video.clip import Video
 
 NUM_SEGMENTS = 20
@@ -113,12 +114,12 @@ def suite_of(*kinds_of_videos):
     """A suite without files: one video a list of kinds."""
     videos = []
     for place, kinds in enumerate(kinds_of_videos):
-        asked = [
-            SuiteQuestion(f"{place}-{n}", Question(kind, "?", "a", (), 0.0, 1.0))
-            for n, kind in enumerate(kinds)
-        ]
-        videos.append(SuiteVideo(str(place), Path("absent.mp4"), "", None, tuple(asked)))
-    return Suite("mini-lvbench", "tiny", 0, 8, "", "", tuple(videos))
+        asked = {
+            f"{place}-{n}": Question(kind, "?", "a", (), 0.0, 1.0) for n, kind in enumerate(kinds)
+        }
+        video = benchmark.SuiteVideo(str(place), Path("absent.mp4"), "", Story(()), asked)
+        videos.append(video)
+    return benchmark.suite_of("mini-lvbench", videos)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -126,7 +127,7 @@ def test_every_kind_gets_a_video_of_its_own_even_if_it_is_rare(seed):
     suite = suite_of(["needle", "global"], ["needle", "needle"], ["needle", "attribute"])
     picked = pick_kinds(suite, ["needle", "attribute", "global"], seed)
     assert [video.id for video in picked.videos] == ["1", "2", "0"]
-    asked = [video.questions[0].asked.kind for video in picked.videos]
+    asked = [video.questions[0].group for video in picked.videos]
     assert asked == ["needle", "attribute", "global"]
     assert all(len(video.questions) == 1 for video in picked.videos)
 

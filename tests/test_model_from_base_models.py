@@ -126,9 +126,8 @@ def test_visual_ids_of_config_and_tokenizer_must_agree(copies):
 
 
 def test_bases_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path):
-    config = Qwen3Config(
-        **{**PRESET.model.decoder, "num_hidden_layers": 1, "hidden_size": 64}, vocab_size=640
-    )
+    shape = {**PRESET.model.decoder.as_config(), "num_hidden_layers": 1, "hidden_size": 64}
+    config = Qwen3Config(**shape, vocab_size=640)
     Qwen3ForCausalLM(config).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(golden_dir / "Qwen3-VL-tiny" / name, tmp_path)

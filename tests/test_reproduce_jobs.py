@@ -66,9 +66,8 @@ def test_the_clips_are_asked_and_judged(flow, tiny_tempo, monkeypatch):
 
 
 def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
-    from tempo_lib.evaluation import runner
+    from tempo_lib.evaluation import benchmark, runner
     from tempo_lib.evaluation.variants import VARIANTS
-    from tempo_lib.miniature import suites
     from tempo_lib.statistics import claims_table
     from tempo_lib.statistics.allocation_claims import variants_of_claims
     from tempo_lib.statistics.claims import Scaling
@@ -82,7 +81,7 @@ def test_records_hold_every_variant_of_tables_and_claims(flow, monkeypatch):
     )
     suite = type("Suite", (), {"num_questions": 7, "data_hash": "abc"})()
     monkeypatch.setattr(
-        suites, "load_suite", lambda _, name, **__: asked.update(suite=name) or suite
+        benchmark, "load_benchmark", lambda _, name, **__: asked.update(suite=name) or suite
     )
     monkeypatch.setattr(
         runner, "evaluate_records", lambda model, suite, rows, progress: asked.update(rows=rows)

@@ -17,7 +17,8 @@ from tempo_lib.statistics.findings import (
     as_markdown,
     findings,
 )
-from tempo_lib.statistics.metrics import Difference, pool_seeds
+from tempo_lib.statistics.intervals import Difference
+from tempo_lib.statistics.summaries import pool_seeds
 
 NUM_VIDEOS, EACH = 40, 5
 AHEAD = Claim(name="ahead", says="a beats b", source="2B", first="a", second="b")

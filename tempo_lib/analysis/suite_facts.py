@@ -4,14 +4,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.miniature.suite_manifests import load_manifest
-from tempo_lib.miniature.suites import SUITES, suite_numbers, suite_spec
+from tempo_lib.evaluation import benchmark
+from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.miniature.world.corpus_specs import suite_corpus
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.language import FPS
-from tempo_lib.miniature.world.questions import KINDS, Question
+from tempo_lib.miniature.world.questions import KINDS, Question, is_correct
 from tempo_lib.miniature.world.scenes import Story
-from tempo_lib.statistics.metrics import ALL_KINDS, floor_commonest
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
+from tempo_lib.statistics.summaries import constant_answers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +30,7 @@ def suite_floors(preset: Preset | str, name: str, world_seed: int, by: str) -> d
     for question in asked:
         form = "choice" if question.options else "open"
         groups.setdefault({"kind": question.kind, "form": form}[by], []).append(question)
-    return {value: floor_commonest(same) for value, same in groups.items()}
+    return {value: _majority(same) for value, same in groups.items()}
 
 
 def suite_facts(preset: Preset | str, world_seed: int = 0) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -66,6 +68,18 @@ def suite_facts(preset: Preset | str, world_seed: int = 0) -> tuple["pd.DataFram
             shares = {"real": manifest.kinds[kind] / weight, "ours": kinds[kind] / len(asked)}
             mixes.append({**row, **shares, "real_n": real_n, "n": len(asked)})
     return pd.DataFrame(sizes).set_index("suite"), pd.DataFrame(mixes)
+
+
+def _majority(asked: list[Question]) -> float:
+    """Accuracy of the majority-class baseline on questions of the world."""
+    facts = ("text", "answer", "options", "start", "stop")
+    world_of = {str(index): question for index, question in enumerate(asked)}
+    questions = [
+        benchmark.Question(id=key, group=q.kind, **{name: getattr(q, name) for name in facts})
+        for key, q in world_of.items()
+    ]
+    rule = [lambda question, text: is_correct(world_of[question.id], text)] * len(questions)
+    return constant_answers(questions, rule)
 
 
 def _drawn(preset: Preset, name: str, world_seed: int) -> tuple[list[Story], list[Question]]:

@@ -52,9 +52,11 @@ class TempoConfig(PretrainedConfig):
         self.release_numerics = release_numerics
         self.released = released
         self.compressor_config = _sub_config(
-            Qwen3VLConfig, compressor_config, chosen.model.compressor
+            Qwen3VLConfig, compressor_config, chosen.model.compressor.as_config()
         )
-        self.decoder_config = _sub_config(Qwen3Config, decoder_config, chosen.model.decoder)
+        self.decoder_config = _sub_config(
+            Qwen3Config, decoder_config, chosen.model.decoder.as_config()
+        )
         for name, default in default_numbers(chosen).items():
             given = numbers.pop(name, None)
             setattr(self, name, default if given is None else given)

@@ -17,8 +17,7 @@ PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 
 def stage_names(preset: Preset) -> tuple[str, ...]:
     """Folder names of the trained stages, in order: as many as the preset has blocks for."""
-    stages = () if preset.training is None else sorted(preset.training.stages)
-    return tuple(f"stage{number}" for number in stages)
+    return tuple(f"stage{number}" for number in preset.stages)
 
 
 def part_names(preset: Preset) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.cli.show import screen
-from tempo_lib.config import PRESETS, load_preset
+from tempo_lib.config import load_preset, preset_names
 from tempo_lib.model.attention import resolve_attention
 from tempo_lib.parity import report as parity
 from tempo_lib.parity.records import MissingDataError
@@ -135,7 +135,7 @@ def readers() -> Iterator[tuple[str, str]]:
 
 def checkpoints() -> Iterator[tuple[str, str]]:
     """Own or shipped folders of the miniature; of the paper's scale what the hub's cache holds."""
-    for preset_name in PRESETS:
+    for preset_name in preset_names():
         preset = load_preset(preset_name)
         if preset.miniature is not None:
             for name in (*BASES, *STAGES):

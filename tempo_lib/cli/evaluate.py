@@ -15,15 +15,15 @@ from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.cli.loading import Loaded, load_model
 from tempo_lib.cli.show import screen
 from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark, benchmark_source, load_benchmark
 from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
 from tempo_lib.evaluation.learned import learned_k_min
 from tempo_lib.evaluation.runner import evaluate
 from tempo_lib.evaluation.scorers import scorer_folder
 from tempo_lib.evaluation.spending import Limits, effective_limits
 from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
-from tempo_lib.miniature.suites import SUITES, Suite, load_suite, suite_numbers
 from tempo_lib.provenance import library_versions
-from tempo_lib.statistics.metrics import summary
+from tempo_lib.statistics.summaries import summary
 
 ALL = "all"  # every registered variant
 
@@ -48,7 +48,12 @@ def run(options: EvaluateOptions) -> int:
     with redirect_stdout(sys.stderr):
         loaded = load_model(options.preset, stage_folder(options.checkpoint))
         variants = usable(variants, loaded, options)
-        suite = load_suite(options.preset, options.suite, options.world_seed, options.num_questions)
+        suite = load_benchmark(
+            options.preset,
+            options.suite,
+            num_questions=options.num_questions,
+            world_seed=options.world_seed,
+        )
         with bad_input(CheckpointError):
             frame = evaluate(loaded.model, suite, variants, budget=options.budget)
     results = [
@@ -67,10 +72,8 @@ def check(options: EvaluateOptions) -> list[Variant]:
     """The variants asked for; InputError for whatever would stop the run later."""
     names = VARIANTS if ALL in options.variants else dict.fromkeys(options.variants)
     with bad_input():
-        suite_numbers(load_preset(options.preset))
+        benchmark_source(options.preset, options.suite)
         variants = [get_variant(name) for name in names]
-    if options.suite not in SUITES:
-        raise InputError(f"unknown suite {options.suite!r}; known suites: {', '.join(SUITES)}")
     if options.out is not None and not options.out.absolute().parent.is_dir():
         raise InputError(f"--out {options.out}: the folder {options.out.parent} does not exist")
     return variants
@@ -125,7 +128,9 @@ def checkpoint_folder(variant: Variant, loaded: Loaded) -> Path:
     return folder if variant.checkpoint == MAIN_CHECKPOINT else folder.parent / variant.checkpoint
 
 
-def result(frame: pd.DataFrame, suite: Suite, variant: Variant, loaded: Loaded) -> dict[str, Any]:
+def result(
+    frame: pd.DataFrame, suite: Benchmark, variant: Variant, loaded: Loaded
+) -> dict[str, Any]:
     """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched."""
     checkpoint = str(checkpoint_folder(variant, loaded))
     budgets = frame["budget"]
@@ -144,7 +149,7 @@ def result(frame: pd.DataFrame, suite: Suite, variant: Variant, loaded: Loaded) 
     }
 
 
-def print_table(results: list[dict[str, Any]], suite: Suite) -> None:
+def print_table(results: list[dict[str, Any]], suite: Benchmark) -> None:
     """Accuracy in percent with its 95 % interval, overall, by kind of question and by form."""
     parts = [{**facts["per_type"], **facts["per_form"]} for facts in results]
     kinds = list(dict.fromkeys(kind for part in parts for kind in part))

@@ -1,11 +1,10 @@
-"""What a benchmark is: videos with questions, and a judge of answers.
+"""What a benchmark is: videos with questions, and a rule that scores predictions.
 
 The runner, records, statistics, tables and figures know nothing else about their data. One more
 benchmark is one file that registers a ``BenchmarkSource``; the miniature's four suites are one.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,41 +48,64 @@ class BenchmarkVideo:
     questions: tuple[Question, ...]
 
 
-class Benchmark(Protocol):
-    """Loaded videos and questions. ``identity`` tells contents apart, ``data_hash`` covers what
-    was read; ``world_seed`` is 0 where data is not generated."""
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Loaded videos and questions; subclass it to say which segments hold the evidence.
+
+    ``identity`` tells contents apart, ``data_hash`` covers what was read. ``name``: as the source
+    is registered. ``world_seed``: of generated data, else 0.
+    """
 
     name: str
     preset: str
-    world_seed: int
     identity: str
     data_hash: str
-    videos: Sequence[BenchmarkVideo]
+    videos: tuple[BenchmarkVideo, ...]
+    world_seed: int = 0
 
     @property
-    def num_questions(self) -> int: ...
+    def num_questions(self) -> int:
+        return sum(len(video.questions) for video in self.videos)
+
+    def score(self, question: Question, text: str) -> bool:
+        """Whether ``text`` answers the question, by the rule of the benchmark."""
+        return BENCHMARKS.get(self.name).score(question, text)
 
     def is_relevant(
         self, video: BenchmarkVideo, question: Question, start_frame: int, stop_frame: int
     ) -> bool | None:
         """Whether frames [start, stop) hold evidence; None where the benchmark does not say."""
+        return None
 
 
 class BenchmarkSource(Protocol):
-    """How a registered benchmark is read, and how its answers are judged without reading it."""
+    """How a registered benchmark is read, and how predictions are scored without reading it."""
 
-    def load(self, preset: Preset, *, num_questions: int = 0, **options: Any) -> Benchmark: ...
+    def load(self, preset: Preset, *args: Any, **options: Any) -> Benchmark:
+        """``load(preset, num_questions=0)``, and options of the benchmark's own by keyword."""
 
     def score(self, question: Question, text: str) -> bool: ...
 
 
-BENCHMARKS: Registry[BenchmarkSource] = Registry("benchmark")
+BENCHMARKS: Registry[BenchmarkSource] = Registry("suite")
+NO_BENCHMARKS = (
+    "preset {preset} has no suites: readers of the real benchmarks are not part of this version; "
+    "use --preset tiny"
+)
+
+
+def benchmark_names(preset: Preset | str) -> list[str]:
+    """Names of the benchmarks that a preset and the plug-ins offer, in order of registration."""
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    load_plugins(numbers.plugins)
+    return BENCHMARKS.names()
 
 
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:
     """Source of benchmark ``name``; ValueError, with the known ones, for an unknown name."""
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    load_plugins(numbers.plugins)
+    if not benchmark_names(numbers):
+        raise ValueError(NO_BENCHMARKS.format(preset=numbers.name))
     return BENCHMARKS.get(name)
 
 

@@ -24,7 +24,7 @@ from tempo_lib.figures.style import (
     made_by,
     new_figure,
 )
-from tempo_lib.statistics.metrics import ALL_KINDS
+from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 
 SEED_LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "D"), (PURPLE, "^"), (BLACK, "v"))
 ENDS = (("head", BLUE, "-"), ("tail", VERMILLION, "--"))

@@ -1,46 +1,124 @@
-"""The look of all figures, and a figure that carries its own description.
+"""The common look of all figures, and a figure that carries its own description.
 
-Colours are those of Okabe and Ito (2008), which stay apart for colour-blind readers; fonts are
-12 pt at 10 inches of width, which can be read on a slide.
+Theme and palette are seaborn's ("ticks", "colorblind"), which stay apart for colour-blind readers;
+fonts are 12 pt at 10 inches of width, which can be read on a slide. Every figure is drawn inside
+``new_figure``, so importing this module changes no global matplotlib setting.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH_INCHES = 10.0
 SCREEN_DPI = 100  # in notebooks; saved files choose their own
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SKY, PURPLE, BLACK, GREY, PALE = "#56B4E9", "#CC79A7", "#222222", "#8C8C8C", "#DDDDDD"
+_PALETTE = sns.color_palette("colorblind").as_hex()
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE = _PALETTE[:5]
+SKY = _PALETTE[9]
+BLACK, MUTED, GREY, PALE, BAND = "#222222", "#666666", "#8C8C8C", "#DDDDDD", "#F0F0F0"
+DASHES = (0, (5, 3))
 TITLE_POINTS = 14
 RULES: Any = {  # matplotlib types every key as a literal
-    "font.size": 12,
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("notebook"),
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
     "text.parse_math": False,  # a question may hold a dollar sign
     "axes.titlesize": 13,
-    "axes.labelsize": 12,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "axes.axisbelow": True,
-    "axes.grid": False,
+    "axes.linewidth": 0.8,
     "grid.color": PALE,
     "grid.linewidth": 0.8,
-    "xtick.color": BLACK,
-    "ytick.color": BLACK,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "xtick.major.size": 4,
+    "ytick.major.size": 4,
+    "legend.fontsize": 12,
     "legend.frameon": False,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    "patch.force_edgecolor": False,
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,  # text stays text
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesStyle:
+    """How one series looks in every figure: label, colour, marker, filling and line.
+
+    ``is_bar``: ``forest`` draws its interval as a bar behind the marks of the other series.
+    """
+
+    label: str
+    colour: str
+    marker: str = "o"
+    filled: bool = True
+    line: Any = "-"
+    is_bar: bool = False
+
+    def marks(self, filled: bool | None = None) -> dict[str, Any]:
+        """Options of ``Axes.plot`` for marks without a line; ``filled`` overrides the style's."""
+        face = self.colour if (self.filled if filled is None else filled) else "white"
+        size = {"markersize": 7, "markeredgewidth": 1.6, "markeredgecolor": self.colour}
+        return {"marker": self.marker, "linestyle": "none", "markerfacecolor": face, **size}
+
+    def curve(self) -> dict[str, Any]:
+        """Options of ``Axes.plot`` for a line with marks."""
+        return {**self.marks(), "linestyle": self.line, "color": self.colour, "linewidth": 2}
+
+
+def _style(label: str, colour: str, marker: str, filled: bool = True) -> SeriesStyle:
+    return SeriesStyle(label=label, colour=colour, marker=marker, filled=filled)
+
+
+# Colour of a reduction scheme says which end is kept, filling whether the counts are dynamic.
+STYLES: dict[str, SeriesStyle] = {
+    "published": _style("published", MUTED, "s"),
+    "measured": _style("measured", BLUE, "o"),
+    "as the paper": _style("as in the paper", BLUE, "o"),
+    "token-matched": _style("token-matched", VERMILLION, "D", filled=False),
+    "pooled": SeriesStyle(label="pooled, 95 % interval", colour=SKY, is_bar=True),
+    "head-fixed": _style("head, fixed", BLUE, "o", filled=False),
+    "tail-fixed": _style("tail, fixed", VERMILLION, "s", filled=False),
+    "ata": _style("head, dynamic (ATA)", BLUE, "o"),
+    "tail-dynamic": _style("tail, dynamic", VERMILLION, "s"),
+    "merge": _style("merge, dynamic", GREEN, "D"),
+    "majority": _style("majority-class baseline", GREY, "|"),
+}
+_CYCLE = [
+    *zip((VERMILLION, BLUE, GREEN, PURPLE, ORANGE, BLACK), "osD^vP", strict=True),
+    *zip((SKY, GREY, VERMILLION, BLUE), "os^D", strict=True),
+]
+_LINES = ("-", "--", ":", "-.")
+
+
+def series_styles(
+    names: Iterable[Any], labels: Sequence[str] | None = None
+) -> dict[Any, SeriesStyle]:
+    """A style for each of ``names``, in order; no two share both colour and marker.
+
+    ``labels``: words of the legend (the names). ValueError for none, or more than there are.
+    """
+    keys = list(dict.fromkeys(names))
+    if not 1 <= len(keys) <= len(_CYCLE):
+        raise ValueError(f"a figure shows 1 to {len(_CYCLE)} series, got {len(keys)}")
+    words = [str(key) for key in keys] if labels is None else labels
+    return {
+        key: SeriesStyle(label=label, colour=colour, marker=marker, line=_LINES[place % 4])
+        for place, (key, label, (colour, marker)) in enumerate(
+            zip(keys, words, _CYCLE, strict=False)
+        )
+    }
 
 
 class DescribedFigure(Figure):
@@ -61,6 +139,12 @@ class DescribedFigure(Figure):
         with rc_context(RULES):  # some rules are read only while writing
             super().savefig(fname, **options)
 
+    def legend_below(self, ax: Axes, num_columns: int = 4, **options: Any) -> None:
+        """Every label of ``ax`` once, in one legend below all panels."""
+        found = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        options = {"columnspacing": 1.5, "ncols": min(num_columns, len(found)), **options}
+        self.legend(list(found.values()), list(found), loc="outside lower center", **options)
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a notebook shows: the picture, and its description where there is none."""
         stream = io.BytesIO()
@@ -70,13 +154,19 @@ class DescribedFigure(Figure):
 
 
 @contextmanager
-def new_figure(height_inches: float) -> Iterator[DescribedFigure]:
+def new_figure(
+    height_inches: float, title: str | None = None, preset: str | None = None
+) -> Iterator[DescribedFigure]:
     """A figure of the common width, drawn under the common rules inside the ``with`` block.
 
-    Raises ValueError at the end of the block when no ``alt_text`` was set.
+    ``title`` with ``preset`` stands in bold at its top left. Raises ValueError at the end of the
+    block when no ``alt_text`` was set.
     """
     with rc_context(RULES):
         fig = DescribedFigure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+        if title is not None:
+            words = f"{title}{made_by(preset)}"
+            fig.suptitle(words, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
         yield fig
     if not fig.alt_text:
         raise ValueError("a figure needs alt_text: one or two sentences a blind reader can use")
@@ -95,3 +185,12 @@ def printable(text: str) -> str:
 def light_grid(ax: Axes, axis: str = "y") -> None:
     ax.grid(True, axis=axis)  # type: ignore[arg-type]
     ax.tick_params(length=0)
+
+
+def require_columns(table: pd.DataFrame, needed: Iterable[str]) -> None:
+    """ValueError, naming them, for columns that ``table`` lacks, or for a table without rows."""
+    names = list(needed)
+    absent = [name for name in names if name not in table.columns]
+    if absent or table.empty:
+        lacks = f"lacks {', '.join(absent)}" if absent else "has no rows"
+        raise ValueError(f"the table {lacks}; the figure needs {', '.join(names)}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.miniature.suite_manifests import load_manifest
+from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.provenance import PAPER_PRESET, project_root
 from tempo_lib.reproduce.batch_notebooks import pick_notebook, suites_of
 from tempo_lib.reproduce.gallery import STARTED, expected_seconds

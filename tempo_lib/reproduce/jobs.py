@@ -92,9 +92,9 @@ def ask_clips(flow: Workflow, _: str) -> dict[str, Any]:
 
 def make_suite(flow: Workflow, name: str) -> dict[str, Any]:
     """Write the videos and questions of a suite; finished ones are kept."""
-    from tempo_lib.miniature.suites import load_suite
+    from tempo_lib.evaluation.benchmark import load_benchmark
 
-    suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
+    suite = load_benchmark(flow.preset, name, num_questions=flow.num_questions)
     return {"questions": suite.num_questions, "videos": len(suite.videos)}
 
 
@@ -102,9 +102,9 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     """Ask a suite under every variant that a table, figure or claim needs: compressed once."""
     from tempo_lib.analysis.scaling import point_names
     from tempo_lib.analysis.stages import stage_variants
+    from tempo_lib.evaluation.benchmark import load_benchmark
     from tempo_lib.evaluation.runner import evaluate_records
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-    from tempo_lib.miniature.suites import load_suite
     from tempo_lib.statistics import claims_table as claims
 
     models = claims.load_models(flow.preset, [MODEL_SEED])
@@ -113,7 +113,7 @@ def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     names = (*chosen, *tables, *map(matched_name, tables), *point_names())
     rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(name))}
     can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
-    suite = load_suite(flow.preset, name, num_questions=flow.num_questions)
+    suite = load_benchmark(flow.preset, name, num_questions=flow.num_questions)
     evaluate_records(models[MODEL_SEED], suite, can_run, progress=False)
     asked = {"questions": suite.num_questions, "variants": [row.name for row in can_run]}
     return {**asked, "left_out": left_out, "data_hash": suite.data_hash}

@@ -14,7 +14,7 @@ from typing import Any
 
 from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-from tempo_lib.config import PRESETS, Preset, load_preset
+from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.provenance import PACKAGE, code_files, manifest_path, project_root
 from tempo_lib.reproduce.batch_notebooks import Notebook, find_notebooks, suites_of
@@ -53,7 +53,7 @@ class Workflow:
         """Read Snakemake's ``--config preset=tiny only=20_claims from_scratch=1``."""
         only = config.get("only")
         return cls(
-            preset=load_preset(str(config.get("preset", PRESETS[0]))),
+            preset=load_preset(str(config.get("preset", DEFAULT_PRESET))),
             root=project_root(),
             only=None if only is None else str(only),
             from_scratch=bool(config.get("from_scratch", False)),
@@ -146,12 +146,12 @@ class Workflow:
         """The world's code and the suite's manifest."""
         return [
             self.shown(manifest_path(f"suites/{suite}.yaml")),
-            *self.code("tempo_lib.miniature.suites"),
+            *self.code("tempo_lib.miniature.benchmark"),
         ]
 
     def records_inputs(self, suite: str) -> list[str]:
         """Code that answers depend on, what names variants, the suite's manifest."""
-        code = ("evaluation.runner", "miniature.suites", "statistics.claims", "analysis.stages")
+        code = ("evaluation.runner", "miniature.benchmark", "statistics.claims", "analysis.stages")
         manifest = self.shown(manifest_path(f"suites/{suite}.yaml"))
         return [manifest, *self.code(*(f"tempo_lib.{name}" for name in code))]
 

@@ -1,0 +1,213 @@
+"""Tables of accuracies and of differences, on records that can be checked by hand."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from tempo_lib.evaluation.benchmark import Question
+from tempo_lib.statistics.summaries import (
+    clusters,
+    compare,
+    constant_answers,
+    difference_of,
+    majority_baseline,
+    pool_seeds,
+    same_questions,
+    summarise,
+    summary,
+)
+
+
+def needle(code, start=0.0):
+    text = "Which number is shown with the red star?"
+    facts = {"text": text, "answer": f"The red star shows {code}.", "group": "needle"}
+    return Question(id="", start=start, stop=start + 2, **facts)
+
+
+def grounding(start):
+    facts = {"text": "When is the red star seen?", "answer": f"{start + 1:.1f}"}
+    return Question(id="", group="grounding", start=start, stop=start + 2, **facts)
+
+
+def score(question, text):
+    """A time within 2 seconds of the evidence, the right letter, or the right answer."""
+    if question.group == "grounding":
+        return question.start - 2 <= float(text) <= question.stop + 2
+    if question.options:
+        return text.strip(".")[-1] == question.answer.strip(".")[-1]
+    return text == question.answer
+
+
+def test_the_majority_baseline_is_the_best_constant_answer_of_each_kind():
+    # 47 answers two of three; one time tag is right for the two stories that overlap there
+    asked = [needle(47), needle(47), needle(12), grounding(0.0), grounding(1.0), grounding(50.0)]
+    assert constant_answers(asked, [score] * 6) == (2 + 2) / 6
+
+
+def rows(variant, correct):
+    asked = [needle(47), needle(12), needle(47), grounding(10.0)]
+    return pd.DataFrame(
+        {
+            "variant": variant,
+            "video": ["a", "a", "b", "b"],
+            "question_id": ["a-0", "a-1", "b-0", "b-1"],
+            "kind": [q.group for q in asked],
+            "form": "open",
+            "question": [q.text for q in asked],
+            "answer": [q.answer for q in asked],
+            "start": [q.start for q in asked],
+            "stop": [q.stop for q in asked],
+            "correct": correct,
+            "tokens_used": [100, 100, 50, 50],
+            "matched_tokens": None,
+            "num_frames": [100, 100, 100, 100],
+            "auc": [1.0, 0.5, None, None],
+        }
+    )
+
+
+def test_a_summary_says_what_the_records_say():
+    facts = summary(rows("ata", [True, False, True, False]), score)
+    assert (facts["n"], facts["accuracy"]) == (4, 0.5)
+    assert facts["interval"][0] < 0.5 < facts["interval"][1]
+    assert facts["per_type"]["needle"]["accuracy"] == pytest.approx(2 / 3)
+    assert facts["per_type"]["grounding"]["n"] == 1
+    assert facts["tokens_per_frame"] == 0.75
+    assert facts["majority_baseline"] == 0.75
+    assert facts["relevance_auc"] == 0.75
+
+
+def test_a_summary_tells_forms_apart_and_what_a_control_left_unused():
+    frame = rows("top-k-matched", [True, False, True, False]).assign(
+        form=["open", "choice", "open", "open"], matched_tokens=[100, 104, 50, 52]
+    )
+    facts = summary(frame, score)
+    assert {form: part["n"] for form, part in facts["per_form"].items()} == {"choice": 1, "open": 3}
+    assert facts["per_form"]["open"]["accuracy"] == pytest.approx(2 / 3)
+    assert facts["token_mismatch"] == 1.5
+    assert summary(rows("ata", [True] * 4), score)["token_mismatch"] is None
+
+
+def test_a_summary_of_two_variants_is_refused():
+    both = pd.concat([rows("ata", [True] * 4), rows("top-k", [True] * 4)])
+    with pytest.raises(ValueError, match="of one variant"):
+        summary(both, score)
+
+
+def table_of(frame, by="kind"):
+    return summarise(frame, ["variant"], [by], baseline=True, score=score)
+
+
+def test_the_table_has_a_row_for_each_kind_and_for_all():
+    table = table_of(rows("ata", [True, False, True, False]))
+    assert table["kind"].tolist() == ["all", "grounding", "needle"]
+    assert table["n"].tolist() == [4, 1, 3]
+    assert table["accuracy"].tolist() == pytest.approx([0.5, 0.0, 2 / 3])
+    assert table["floor"].tolist() == pytest.approx([0.75, 1.0, 2 / 3])
+
+
+def test_the_table_can_be_by_form_or_by_model_seed():
+    frame = rows("ata", [True, False, True, False]).assign(form=["open", "open", "choice", "open"])
+    table = table_of(frame, "form").set_index("form")
+    assert table["n"].to_dict() == {"all": 4, "choice": 1, "open": 3}
+    both = pool_seeds({0: frame, 7: rows("ata", [True] * 4)})
+    by_seed = table_of(both, "model_seed").set_index("model_seed")
+    assert by_seed["accuracy"].to_dict() == {"all": 0.75, 0: 0.5, 7: 1.0}
+
+
+def test_the_majority_baseline_of_options_is_a_letter_that_open_answers_do_not_share():
+    letters = [
+        replace(needle(code), answer=f"The red star shows {code} {letter}.", options=tuple("abcd"))
+        for code, letter in ((11, "A"), (12, "A"), (13, "B"))
+    ]
+    assert constant_answers(letters, [score] * 3) == 2 / 3
+    asked = [*letters, needle(47), needle(47)]
+    assert constant_answers(asked, [score] * 5) == (2 + 2) / 5
+
+
+def test_videos_of_other_suites_and_worlds_are_videos_of_their_own_but_not_of_other_models():
+    frame = rows("ata", [True] * 4).assign(suite="s", world_seed=[0, 0, 0, 1])
+    assert len(set(clusters(frame))) == 3  # a, b of world 0, b of world 1
+    assert len(set(clusters(pool_seeds({0: frame, 1: frame})))) == 3
+    assert clusters(rows("ata", [True] * 4)) == ["a", "a", "b", "b"]
+
+
+def test_pooled_seeds_are_compared_question_by_question_within_each():
+    frames = {
+        seed: pd.concat([rows("ata", ours), rows("top-k", [False] * 4)])
+        for seed, ours in ((0, [True] * 4), (1, [True, True, False, False]))
+    }
+    measured = difference_of(pool_seeds(frames), "ata", "top-k", seed=0)
+    assert (measured.n, measured.difference) == (8, 0.75)
+    assert measured.p_value == 2 / 2**2  # two videos, whatever number of models answered them
+
+
+def test_variants_are_compared_question_by_question():
+    one, two = rows("ata", [True, True, False, True]), rows("top-k", [True, False, False, False])
+    both = pd.concat([one, two.iloc[::-1]])  # the order of rows does not matter
+    assert difference_of(both, "ata", "top-k", seed=0).difference == 0.5
+    with pytest.raises(ValueError, match="do not have the same questions"):
+        difference_of(pd.concat([one, two.iloc[:3]]), "ata", "top-k", seed=0)
+    with pytest.raises(ValueError, match="no records of variant 'merge'"):
+        difference_of(both, "ata", "merge", seed=0)
+
+
+def test_a_column_of_totals_is_pooled_first_and_means_stand_beside_accuracies():
+    frame = pd.concat([rows("top-k", [True] * 4), rows("ata", [False] * 4)]).assign(suite="s")
+    table = summarise(frame, ["variant"], ["suite", "kind"], means={"tokens": "tokens_used"})
+    assert list(table.columns[:4]) == ["variant", "suite", "kind", "n"]
+    assert table["variant"].unique().tolist() == ["top-k", "ata"]
+    places = [("all", "all"), ("all", "grounding"), ("all", "needle")]
+    places += [("s", kind) for _, kind in places]
+    assert list(table[["suite", "kind"]][:6].itertuples(index=False, name=None)) == places
+    assert table["tokens"].tolist()[:3] == pytest.approx([75, 50, 250 / 3])
+
+
+def test_a_group_by_columns_of_its_own_needs_no_variant():
+    answers = pd.DataFrame(
+        {"k": [2, 2, 1], "video": ["a", "b", "a"], "correct": [True, False, True]}
+    )
+    table = summarise(answers, ["k"])
+    assert table[["k", "n", "accuracy"]].values.tolist() == [[2, 2, 0.5], [1, 1, 1.0]]
+    assert summarise(answers, [])["n"].tolist() == [3]
+
+
+def test_pairs_are_compared_within_each_group():
+    one, two = rows("ata", [True, True, False, True]), rows("top-k", [True, False, False, False])
+    table = compare(pd.concat([one, two]), [("ata", "top-k"), ("top-k", "ata")], by=["kind"])
+    needles = table[table["kind"] == "needle"]
+    assert needles["n"].tolist() == [3, 3]
+    assert needles["difference"].tolist() == pytest.approx([1 / 3, -1 / 3])
+    grounded = table[table["kind"] == "grounding"]
+    assert grounded[["first", "difference"]].values.tolist() == [["ata", 1.0], ["top-k", -1.0]]
+
+
+def test_other_columns_and_values_are_compared_alike():
+    frame = pd.DataFrame(
+        {
+            "block": ["whole", "whole", "cut", "cut"],
+            "video": ["a", "b"] * 2,
+            "question_id": ["a-0", "b-0"] * 2,
+            "share": [0.5, 0.7, 0.1, 0.3],
+        }
+    )
+    row = compare(frame, [("whole", "cut")], column="block", value="share").iloc[0]
+    assert (row["n"], row["difference"]) == (2, pytest.approx(0.4))
+
+
+def test_the_baseline_of_a_frame_is_that_of_its_questions():
+    frame = rows("ata", [True] * 4)
+    assert majority_baseline(frame, score) == 0.75
+    with pytest.raises(ValueError, match="'nowhere'"):
+        majority_baseline(frame.assign(suite="nowhere"))
+
+
+def test_unequal_questions_are_seen():
+    frame = pool_seeds(
+        {s: pd.concat([rows("ata", [True] * 4), rows("top-k", [True] * 4)]) for s in (0, 1)}
+    )
+    assert same_questions(frame)
+    assert not same_questions(frame.iloc[1:])
+    assert not same_questions(pd.concat([frame, frame.iloc[[0]]]))
+    assert not same_questions(frame[(frame["variant"] == "ata") | (frame["model_seed"] == 0)])
