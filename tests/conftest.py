@@ -53,7 +53,7 @@ def make_tiny_tempo():
     from tempo_lib.config import load_preset
     from tempo_lib.miniature.pretrain.build import compressor_config
     from tempo_lib.miniature.world.tokenizer import build_tokenizer
-    from tempo_lib.model.config import config_from_preset
+    from tempo_lib.checkpoints.config import config_from_preset
     from tempo_lib.model.tempo import Tempo
 
     def make(seed=0):

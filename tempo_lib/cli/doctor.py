@@ -77,9 +77,10 @@ def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | 
         made = parity.make_report(data)
     console = screen()
     console.width = max(console.width, REPORT_WIDTH)
-    print_rows(console, "Recorded cases", parity.CASE_HEADER, map(parity.case_cells, made.rows))
-    tables = map(parity.table_cells, made.tables)
-    print_rows(console, "Function tables", parity.TABLE_HEADER, tables)
+    cells = [row.cells for row in made.rows]
+    print_rows(console, "Recorded cases", parity.CASE_HEADER, cells)
+    cells = [row.cells for row in made.tables]
+    print_rows(console, "Function tables", parity.TABLE_HEADER, cells)
     verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
     console.print(f"parity: {verdict}")
     if json_file is not None:

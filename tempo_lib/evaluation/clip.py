@@ -195,5 +195,5 @@ class SharedClip:
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:
             video = self.frames.at(self.model, num_frames)
-            self._sessions[num_frames] = VideoSession(self.model, video, is_sized=True)
+            self._sessions[num_frames] = self.model.open(video, is_sized=True)
         return self._sessions[num_frames]

@@ -20,8 +20,7 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import weights_digest
-from tempo_lib.model.compressor import Compressor, Prefix, VisionFeatures
-from tempo_lib.model.processing import SegmentPixels, prefix_ids
+from tempo_lib.model.compressor import Compressor
 from tempo_lib.model.rope import pinned_frequencies
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
@@ -62,51 +61,9 @@ class VlmScorer:
         self.name = name
         self.weights = weights_digest(compressor)
 
-    def open(self, session: VideoSession) -> "ScoredVideo":
-        return ScoredVideo(self.compressor, session)
-
-
-class ScoredVideo:
-    """The video that a session of Tempo holds, by another compressor: same pixels and token ids."""
-
-    def __init__(self, compressor: Compressor, session: VideoSession) -> None:
-        self.compressor = compressor
-        self.session = session
-        self._parts: list[tuple[SegmentPixels, VisionFeatures]] = []
-        self._prefixes: dict[str, list[Prefix]] = {}
-
-    @torch.no_grad()
-    def logits(self, question: str, prompt: str) -> torch.Tensor:
-        """Relevance logits (N,), float32 on the CPU, under system prompt ``prompt``."""
-        query = self.session.model.encoder.ids(prompts.query_parts(question))
-        h_rel = [self.compressor.suffix(part, query)[1] for part in self._prefix(prompt)]
-        return self.compressor.relevance_logits(torch.cat(h_rel)).cpu()
-
-    def _prefix(self, prompt: str) -> list[Prefix]:
-        model = self.session.model
-        systems = model.config.system_prompts
-        if prompt not in systems:
-            raise ValueError(f"unknown prompt {prompt!r}; known: {', '.join(sorted(systems))}")
-        if prompt not in self._prefixes:
-            self._prefixes[prompt] = [
-                self.compressor.prefix(
-                    vision,
-                    prefix_ids(model.encoder, systems[prompt], part, model.patch_shape.merge),
-                    part.grid_thw_N3.to(model.device),
-                )
-                for part, vision in self._vision()
-            ]
-        return self._prefixes[prompt]
-
-    def _vision(self) -> list[tuple[SegmentPixels, VisionFeatures]]:
-        """The video in chunks of segments, with the features of this scorer's vision tower."""
-        segments, size = self.session.segments, self.session.model.config.segment_batch
-        if not self._parts:
-            starts = range(0, len(segments), size)
-            parts = [segments.part(i, min(i + size, len(segments))) for i in starts]
-            encode = self.compressor.encode_vision
-            self._parts = [(part, encode(part.pixel_rows_PC, part.grid_thw_N3)) for part in parts]
-        return self._parts
+    def open(self, session: VideoSession) -> VideoSession:
+        """The same video, windows and texts under this scorer's weights."""
+        return VideoSession(self.compressor, session.text, session.config, session.segments)
 
 
 @SCORERS.register("base")
