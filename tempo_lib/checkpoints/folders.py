@@ -20,6 +20,16 @@ def stage_names(preset: Preset) -> tuple[str, ...]:
     return tuple(f"stage{number}" for number in preset.stages)
 
 
+def main_stage(preset: Preset) -> str:
+    """Folder name of the last trained stage, whose model everything but stage comparisons runs on.
+
+    ValueError for a preset without stages.
+    """
+    if not preset.stages:
+        raise ValueError(f"preset {preset.name} trains no stages")
+    return stage_names(preset)[-1]
+
+
 def part_names(preset: Preset) -> tuple[str, ...]:
     """Everything that a set of checkpoints of this preset holds, in order of making."""
     return (*BASE_MODELS, RERANKER, *stage_names(preset))
