@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from evaluation_samples import brief, small_suite
 
+from tempo_lib.allocation.policies import POLICIES
 from tempo_lib.checkpoints import folders
 from tempo_lib.cli import evaluate as command
 from tempo_lib.cli.app import run
 from tempo_lib.evaluation import runner
 from tempo_lib.evaluation.benchmark import BENCHMARKS
+from tempo_lib.evaluation.scorers import SCORERS
 from tempo_lib.miniature.world.clips import write_clip
 
 SUITE = "mini-longvideobench"
@@ -74,9 +76,9 @@ class Shades:
                 path=path,
                 sha256=sha256_of_file(path),
                 num_frames=24,
-                questions=(
-                    Question(id=f"{path.stem}-0", text="Which shade?", answer="dark", group="shade"),
-                    Question(id=f"{path.stem}-1", text="What moves?", answer="", group="motion"),
+                questions=tuple(
+                    Question(id=f"{path.stem}-{group}", text=text, answer="none", group=group)
+                    for group, text in (("shade", "Which shade?"), ("motion", "What moves?"))
                 ),
             )
             for path in sorted(HERE.glob("*.mp4"))
@@ -102,6 +104,8 @@ def checkpoint(make_tiny_tempo, tmp_path_factory):
 def evaluate(checkpoint, tmp_path, tmp_path_factory, monkeypatch, capsys):
     """``evaluate(source, suite, *variants)``: the facts of --out, one per variant."""
     monkeypatch.delenv("TEMPO_PLUGINS", raising=False)
+    for registry in (POLICIES, SCORERS, BENCHMARKS):  # what a test registers goes with it
+        monkeypatch.setattr(registry, "_found", dict(registry._found))
     for module in (runner, folders):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
 
@@ -128,7 +132,8 @@ def evaluate(checkpoint, tmp_path, tmp_path_factory, monkeypatch, capsys):
 
 
 def records(tmp_path, variant, suite=SUITE):
-    (path,) = (tmp_path / "runs" / "tiny" / "evaluations" / suite).glob(f"{variant}-*.jsonl")
+    folder = tmp_path / "runs" / "tiny" / "evaluations" / suite
+    (path,) = folder.glob(f"{variant}-{'[0-9a-f]' * 16}.jsonl")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
