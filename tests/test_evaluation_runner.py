@@ -12,8 +12,8 @@ from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.records import COLUMNS, code_facts, model_facts, open_records
 from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.fingerprint import PACKAGE, code_files
 from tempo_lib.model.session import VideoSession
-from tempo_lib.provenance import PACKAGE, code_files
 from tempo_lib.statistics.summaries import summary
 from tempo_lib.video.clip import load_video
 

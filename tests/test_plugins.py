@@ -61,7 +61,7 @@ BENCHMARK = """
 from pathlib import Path
 
 from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark, BenchmarkVideo, Question
-from tempo_lib.provenance import sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file
 
 HERE = Path(__file__).parent
 

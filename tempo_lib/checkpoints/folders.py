@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.provenance import project_root
 
 BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
 RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
@@ -39,15 +40,16 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 
-def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
+def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str:
     """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
 
-    ``name``: stage0..stage3, base_compressor or base_decoder. CheckpointError when neither
-    exists, with the command that makes it.
+    ``name``: of ``part_names``; None takes the last stage. CheckpointError when neither exists,
+    with the command that makes it.
     """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     if numbers.miniature is None:
         return numbers.weights.checkpoint
+    name = main_stage(numbers) if name is None else name
     own = project_root() / "runs" / numbers.name / "train" / name
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):
