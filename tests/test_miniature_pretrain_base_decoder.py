@@ -25,8 +25,7 @@ from tempo_lib.miniature.pretrain.base_decoder_config import (
 )
 from tempo_lib.miniature.pretrain.base_decoder_data import draw_batch, draw_num_segments
 from tempo_lib.miniature.pretrain.base_decoder_eval import answer_texts, prompt_text
-from tempo_lib.miniature.pretrain.fast_norm import speed_up_norms
-from tempo_lib.miniature.world.questions import ask_all
+from tempo_lib.miniature.world.questions import all_questions
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 from tempo_lib.miniature.world.transcripts import (
@@ -40,6 +39,7 @@ from tempo_lib.miniature.world.transcripts import (
     recall_sample,
 )
 from tempo_lib.prompts import IM_END, all_texts
+from tempo_lib.training.fast_norm import speed_up_norms
 
 FULL = load_preset("tiny").miniature.base_decoder
 TINY = dataclasses.replace(
@@ -137,7 +137,7 @@ def test_a_block_never_sees_another_block(tokenizer, encoder):
 
 def test_a_block_is_the_tail_of_the_chat_layout_and_labels_cover_the_answer(tokenizer, encoder):
     story = make_story(np.random.default_rng(0), 32)
-    question = next(q for q in ask_all(story, 8) if q.kind == "needle")
+    question = next(q for q in all_questions(story, 8) if q.kind == "needle")
     block = encoder.block(question.kind, question.text, question.answer)
     text = tokenizer.decode(block.ids)
     assert text == (
@@ -151,7 +151,7 @@ def test_a_whole_sample_spells_the_prompt_that_evaluation_uses(tokenizer, encode
     block = sample.blocks[0]
     story = make_story(np.random.default_rng(0), 40)
     transcript = tokenizer.decode(sample.context[len(encoder.opening) :])
-    question = next(q for q in ask_all(story, 8) if q.kind == block.kind)
+    question = next(q for q in all_questions(story, 8) if q.kind == block.kind)
     told = tokenizer.decode([*sample.context, *block.ids[: -block.num_answer]])
     assert told.startswith(
         prompt_text(transcript, "")[: -len("<|im_end|>\n<|im_start|>assistant\n")]
@@ -191,7 +191,7 @@ def test_recall_tells_answers_and_neighbours_in_one_direction_only(tokenizer, en
         sample = recall_sample(np.random.default_rng(seed), encoder, story, 8, 0.0, 0.0)
         told = tokenizer.decode(sample.context[sample.first_label :])
         assert ("After the" in told) != ("Before the" in told)
-        wanted = [q.answer for q in ask_all(story, 8) if q.kind in ("needle", "grounding")]
+        wanted = [q.answer for q in all_questions(story, 8) if q.kind in ("needle", "grounding")]
         assert wanted and all(f" {answer}" in told for answer in wanted)
 
 
@@ -204,7 +204,7 @@ def test_offsets_stay_inside_the_trained_tags():
 
 def test_questions_are_picked_without_repetition_and_by_weight():
     story = make_story(np.random.default_rng(0), 400)
-    questions = ask_all(story, 8)
+    questions = all_questions(story, 8)
     weights = dict.fromkeys(FULL.kind_weights, 1.0) | {"needle": 1e6}
     picked = pick_questions(np.random.default_rng(0), questions, 6, weights)
     assert len(set(picked)) == 6
@@ -271,7 +271,7 @@ def test_batches_depend_on_seed_and_step_alone(encoder):
 
 def test_counts_are_asked_for_evenly():
     story = make_story(np.random.default_rng(0), 800)
-    questions = [q for q in ask_all(story, 8) if q.kind == "counting"]
+    questions = [q for q in all_questions(story, 8) if q.kind == "counting"]
     weights = dict.fromkeys(FULL.kind_weights, 1.0)
     picked = [
         pick_questions(np.random.default_rng(seed), questions, 1, weights)[0].answer.split()[-1]

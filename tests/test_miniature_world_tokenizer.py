@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, Qwen3Config
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.language import ALL_NAMES, PLACES, transcript
-from tempo_lib.miniature.world.questions import ask_all
-from tempo_lib.miniature.world.scenes import make_story
+from tempo_lib.miniature.world.captions import transcript
+from tempo_lib.miniature.world.questions import all_questions
+from tempo_lib.miniature.world.scenes import ALL_NAMES, PLACES, make_story
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 from tempo_lib.miniature.world.transcripts import Encoder
 
@@ -91,7 +91,7 @@ def test_phrase_by_phrase_encoding_equals_encoding_the_whole(tokenizer):
         segments = encoder.segments(story, 8, 10.2)
         whole = tokenizer(transcript(story, 8, 10.2), add_special_tokens=False).input_ids
         assert [i for segment in segments for i in segment] == whole
-        question = ask_all(story, 8)[0]
+        question = all_questions(story, 8)[0]
         block = encoder.block(question.kind, question.text, question.answer)
         parts = [*prompts.question_parts(question.text), ("text", question.answer)]
         text = "".join(part for _, part in parts) + prompts.IM_END

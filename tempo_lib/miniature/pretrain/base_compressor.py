@@ -29,14 +29,13 @@ from tempo_lib.miniature.pretrain.base_compressor_data import (
     stack_segments,
 )
 from tempo_lib.miniature.pretrain.blocks import BlockRow, block_mask, collate_blocks
-from tempo_lib.miniature.pretrain.fast_norm import speed_up_norms
 from tempo_lib.miniature.pretrain.optimiser import make_optimiser, miniature_init
-from tempo_lib.miniature.world.language import ACTORS, PLACES
-from tempo_lib.miniature.world.scenes import CODES, Story
+from tempo_lib.miniature.world.scenes import ACTORS, CODES, PLACES, Story
 from tempo_lib.model.attention import CPU_TRAINING, VISION_BATCHED
 from tempo_lib.model.compressor import mrope_positions, next_positions
 from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.processing import PatchShape, TextEncoder, prefix_ids
+from tempo_lib.training.fast_norm import speed_up_norms
 
 HELD_OUT_SEED = 10_000  # added to the run's seed: stories no step has seen
 

@@ -14,11 +14,11 @@ from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.miniature.config import BaseCompressorConfig
 from tempo_lib.miniature.world import wordings
-from tempo_lib.miniature.world.choices import any_options, option_lines
-from tempo_lib.miniature.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
+from tempo_lib.miniature.world.question_sets import any_options, option_lines
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, QUESTION_TEXT
 from tempo_lib.miniature.world.rendering import render
-from tempo_lib.miniature.world.scenes import Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, FPS, Story, make_story
 from tempo_lib.model.processing import (
     PatchShape,
     SegmentPixels,

@@ -35,11 +35,11 @@ from tempo_lib.miniature.pretrain.base_decoder_config import (
 )
 from tempo_lib.miniature.pretrain.base_decoder_data import draw_batch
 from tempo_lib.miniature.pretrain.base_decoder_eval import as_table, evaluate_base_decoder
-from tempo_lib.miniature.pretrain.fast_norm import speed_up_norms
 from tempo_lib.miniature.pretrain.optimiser import miniature_init, muon_and_adamw
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 from tempo_lib.miniature.world.transcripts import BLOCK_KINDS, IGNORE, Batch, Encoder
 from tempo_lib.prompts import all_texts
+from tempo_lib.training.fast_norm import speed_up_norms
 
 HISTORY_STEPS = 50  # between two points of the learning curve
 

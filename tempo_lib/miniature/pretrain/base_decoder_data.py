@@ -11,8 +11,7 @@ from tempo_lib.miniature.pretrain.base_decoder_config import (
     Curriculum,
     is_robust,
 )
-from tempo_lib.miniature.world.language import ACTORS, ALL_NAMES
-from tempo_lib.miniature.world.scenes import Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, ALL_NAMES, Story, make_story
 from tempo_lib.miniature.world.transcripts import (
     Batch,
     Encoder,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.language import CAPTION_QUESTION, caption, transcript
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption, transcript
 from tempo_lib.miniature.world.questions import KINDS, Question, is_correct, sample_questions
 from tempo_lib.miniature.world.scenes import Story, make_story
 

@@ -16,19 +16,12 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.choices import as_choice
-from tempo_lib.miniature.world.language import (
-    CAPTION_QUESTION,
-    FPS,
-    caption,
-    describe,
-    segment_captions,
-    segment_seconds,
-    time_tag,
-)
-from tempo_lib.miniature.world.questions import KINDS, Question, ask_all, first_segment
-from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption, describe, segment_captions
+from tempo_lib.miniature.world.question_sets import as_choice
+from tempo_lib.miniature.world.questions import KINDS, Question, all_questions, first_segment
+from tempo_lib.miniature.world.scenes import FPS, Story, segment_seconds
 from tempo_lib.miniature.world.tokenizer import LAST_SECOND
+from tempo_lib.prompts import timestamp
 
 IGNORE = -100  # label that cross_entropy skips
 BLOCK_KINDS = (*KINDS, "caption")
@@ -91,7 +84,7 @@ class Encoder:
         """Token ids of every segment: time tag, caption."""
         segments = []
         for seconds, text in segment_captions(story, window):
-            ids = list(self.phrase(time_tag(seconds + offset_seconds)))
+            ids = list(self.phrase(timestamp(seconds + offset_seconds)))
             for i, scene in enumerate(text.split(", ")):
                 ids += self.phrase(f", {scene}" if i else f" {scene}")
             segments.append(ids)
@@ -152,7 +145,8 @@ def question_sample(
     context = list(encoder.opening)
     for segment in encoder.segments(story, window, offset):
         context += segment
-    questions = pick_questions(rng, ask_all(story, window, offset), num_questions, kind_weights)
+    known = all_questions(story, window, offset)
+    questions = pick_questions(rng, known, num_questions, kind_weights)
     if as_choices:
         questions = [as_choice(rng, q, story, window, offset) for q in questions]
     blocks = [encoder.block(q.kind, q.text, q.answer) for q in questions]
@@ -174,7 +168,7 @@ def unique_scenes(story: Story, window: int, offset_seconds: float) -> list[str]
     for indices in story.appearances.values():
         if len(indices) == 1:
             seconds = segment_seconds(first_segment(story, indices[0], window), window)
-            tag = time_tag(seconds + offset_seconds)
+            tag = timestamp(seconds + offset_seconds)
             texts.append(f"{describe(story.scenes[indices[0]])}{tag}")
     return texts
 
@@ -203,7 +197,7 @@ def recall_sample(
     context += encoder.phrase("\n")
     first = len(context)
     told = {"needle", "grounding", str(rng.choice(["after", "before"]))}
-    questions = [q for q in ask_all(story, window, offset) if q.kind in told]
+    questions = [q for q in all_questions(story, window, offset) if q.kind in told]
     if rng.random() < backwards_share:
         texts = [f" {scene.actor}" for scene in reversed(story.scenes) if scene.actor]
     else:
