@@ -13,12 +13,12 @@ from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
 from tempo_lib.miniature.manifests import FOLDER
 from tempo_lib.miniature.pretrain import base_compressor_data, base_decoder_data
-from tempo_lib.miniature.pretrain.base_decoder_config import Curriculum
+from tempo_lib.miniature.pretrain.base_decoder_data import Curriculum
 from tempo_lib.miniature.world.corpus_specs import questions_of, story_of, suite_corpus
 from tempo_lib.miniature.world.questions import all_questions, is_correct
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
-from tempo_lib.miniature.world.transcripts import Encoder
+from tempo_lib.model.processing import TextEncoder
 from tempo_lib.provenance import manifest_path
 
 TINY = load_preset("tiny")
@@ -233,7 +233,7 @@ def test_suites_and_world_seeds_share_no_question_on_a_video_with_each_other(sui
 
 
 def test_no_suite_shares_a_story_with_the_pools_of_the_base_models(suite_pairs, monkeypatch):
-    """Same leak, told by scenes alone: the pools' stories are recorded as they are drawn."""
+    """Same leak, compared by scenes alone: the pools' stories are recorded as they are drawn."""
     drawn = []
 
     def recorded(*arguments, **options):
@@ -244,11 +244,11 @@ def test_no_suite_shares_a_story_with_the_pools_of_the_base_models(suite_pairs, 
         monkeypatch.setattr(module, "make_story", recorded)
     pool, config = TINY.miniature.base_compressor, TINY.miniature.base_decoder
     base_compressor_data.make_pool(replace(pool, num_stories=24), TINY.pixels, 16, seed=0)
-    encoder = Encoder(build_tokenizer(prompts.all_texts()))
+    text = TextEncoder(build_tokenizer(prompts.all_texts()))
     curriculum = Curriculum(float(config.last_segments))
     for step in range(12):
         rng = np.random.default_rng([0, step])
-        base_decoder_data.draw_batch(rng, encoder, config, curriculum, step)
+        base_decoder_data.draw_batch(rng, text, config, curriculum, step)
     scenes = {story.scenes for story in drawn}
     assert len(scenes) > 24 + 12
     for found in suite_pairs.values():
