@@ -4,7 +4,6 @@
     snakemake --cores 2                 the same jobs without the plan
     snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule; what the
                                         plugin wants to know goes into a profile
-    snakemake --cores 2 conditions      trainings with one thing changed (lesson 43): some two hours
 
 What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
 """
@@ -12,10 +11,8 @@ What a job reads is worked out in tempo_lib/workflow.py, what it does in workflo
 from tempo_lib.reproduce.malloc import KEPT_MEMORY
 from tempo_lib.training.stages import STAGES
 from tempo_lib.reproduce.workflow import (
-    ALL_CONDITIONS,
     BASES,
     CLIPS,
-    CONDITION_DATA,
     GALLERY,
     RERANKER,
     THREADS,
@@ -202,57 +199,3 @@ rule:
         runtime=20,
     shell:
         f"{job} {GALLERY}"
-
-
-# Asked for by name alone: none of the results above needs a training under changed conditions.
-rule:
-    name:
-        CONDITION_DATA
-    input:
-        ancient(flow.condition_inputs),
-    output:
-        flow.receipt(CONDITION_DATA),
-    benchmark:
-        flow.benchmark(CONDITION_DATA)
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    shell:
-        f"{job} {CONDITION_DATA}"
-
-
-for condition in flow.condition_runs:
-
-    rule:
-        name:
-            f"condition-{condition}"
-        input:
-            ancient(flow.receipt(CONDITION_DATA)),
-        output:
-            flow.receipt(f"condition-{condition}"),
-        benchmark:
-            flow.benchmark(f"condition-{condition}")
-        threads: 1
-        resources:
-            mem_mb=8000,
-            runtime=120,
-        params:
-            name=condition,
-        shell:
-            f"{job} condition --name {{params.name}}"
-
-
-rule:
-    name:
-        ALL_CONDITIONS
-    input:
-        [flow.receipt(f"condition-{name}") for name in flow.condition_runs],
-    output:
-        flow.receipt(ALL_CONDITIONS),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-    shell:
-        f"{job} {ALL_CONDITIONS}"

@@ -12,10 +12,10 @@ from PIL import Image
 
 from tempo_lib import figures, load_preset
 from tempo_lib.evaluation.published import load_published
-from tempo_lib.figures.curves import smoothed
 from tempo_lib.figures.groups import SCHEMES
 from tempo_lib.figures.style import STYLES, new_figure
 from tempo_lib.figures.timeline import key_segments, pick_frames, segment_edges
+from tempo_lib.figures.training import smoothed
 from tempo_lib.model.tempo import Answer
 from tempo_lib.provenance import start_run
 from tempo_lib.video.clip import Video, VideoStream

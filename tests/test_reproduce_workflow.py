@@ -1,13 +1,17 @@
 """Which files decide whether a job runs again."""
 
+import json
 from dataclasses import replace
 
 import pytest
 from batch_samples import write_notebook
 
+from tempo_lib.analysis.training_summaries import read_measurement
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.reproduce.batch_notebooks import find_notebooks, read_notebook
+from tempo_lib.provenance import manifest_path
+from tempo_lib.reproduce.gallery import TIMES_MANIFEST
 from tempo_lib.reproduce.workflow import PACKAGE, PARTS, Workflow, library_files
 
 
@@ -84,8 +88,10 @@ def test_a_notebook_depends_on_the_measurements_that_it_reads(repo_root):
         read[notebook.name] = [name for name in inputs if "measurements/" in name]
     folder = "data_manifests/measurements"
     assert {name: files for name, files in read.items() if files} == {
-        "23_training_seeds": [f"{folder}/training_seeds.json"],
-        "24_training_switches": [f"{folder}/training_switches.json"],
+        "23_training_seeds": [
+            f"{folder}/training_seeds.json",
+            f"{folder}/training_switches.json",
+        ],
         "40_semantic_front_loading": [f"{folder}/conditions.json"],
         "43_train_your_own": [f"{folder}/conditions.json"],
     }
@@ -137,3 +143,11 @@ def test_a_slow_lesson_is_published_where_it_is_asked_for_by_name(tmp_path):
     assert every.published(every.notebooks[0]) == []
     assert named.published(named.notebooks[0]) == ["figures/tiny/a.json"]
     assert named.command.endswith("--only 40_a")
+
+
+def test_the_plan_foretells_the_trainings_as_the_run_from_scratch_took_them():
+    known = json.loads(manifest_path(TIMES_MANIFEST).read_text(encoding="utf-8"))["seconds"]
+    tables, _ = read_measurement("from_scratch", "tiny")
+    took = tables["times"].set_index("job")["seconds"]
+    assert set(PARTS) < set(known) == set(took.index)
+    assert {name: known[name] for name in PARTS} == {name: took[name] for name in PARTS}

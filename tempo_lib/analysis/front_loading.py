@@ -170,7 +170,9 @@ def _areas(
         raise ValueError("a question lacks some of the k; measure all of them at every k")
     k = first_Qk.columns.to_numpy(dtype=float)
     if len(k) < 2:
-        raise ValueError(f"an area needs at least 2 values of k, got {len(k)}; measure more of them")
+        raise ValueError(
+            f"an area needs at least 2 values of k, got {len(k)}; measure more of them"
+        )
     video_Q = first_Qk.index.get_level_values("cluster").to_numpy()
     width = k[-1] - k[0]
     first_Q, second_Q = (np.trapezoid(grid.to_numpy(), k, axis=1) / width for grid in grids)

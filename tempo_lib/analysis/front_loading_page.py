@@ -27,6 +27,7 @@ from tempo_lib.analysis.front_loading import (
     lead_by_step,
 )
 from tempo_lib.analysis.probes import ProbeData, probe_halves
+from tempo_lib.analysis.short_training import attention_verdict
 from tempo_lib.statistics.intervals import Difference
 from tempo_lib.statistics.summaries import ALL
 
@@ -151,7 +152,9 @@ def page(results: Results) -> str:
         lines.append("")
     lines += ["## Possible causes", "", *(f"* {line}" for line in cause_sentences(results)), ""]
     if results.interventions is not None:
+        verdict = attention_verdict(results.interventions)
         lines += ["## Trainings with one thing changed (lesson 43)", ""]
+        lines += [f"They are **{verdict}** the paper's explanation, causal attention.", ""]
         lines += [f"* {line}" for line in intervention_sentences(results.interventions)]
         lines.append("")
     lines += ["## What is not decided here", "", *(f"* {line}" for line in NOT_DECIDED)]

@@ -57,9 +57,7 @@ class Intervention:
 INTERVENTIONS: Registry[Intervention] = Registry("intervention")
 
 
-def intervention(
-    name: str, factor: str, statement: str, **more: Any
-) -> Callable[[Change], Change]:
+def intervention(name: str, factor: str, statement: str, **more: Any) -> Callable[[Change], Change]:
     """Register a function (model, seed) -> hooks as an intervention; ``more``: its other fields."""
 
     def add(change: Change) -> Change:
@@ -106,9 +104,7 @@ def no_change(model: Tempo, seed: int) -> list[RemovableHandle]:
 intervention(BASELINE, "none", "nothing is changed")(no_change)
 
 
-@intervention(
-    "bidirectional", ATTENTION, "memories of a segment see each other in both directions"
-)
+@intervention("bidirectional", ATTENTION, "memories of a segment see each other in both directions")
 def bidirectional(model: Tempo, seed: int) -> list[RemovableHandle]:
     used = model.compressor.vlm.language_model.config._attn_implementation
     if used not in MASKED_ATTENTION:
@@ -172,9 +168,7 @@ def equal_memory_tokens(model: Tempo, seed: int) -> list[RemovableHandle]:
     return []
 
 
-@intervention(
-    "truncated", PRESSURE, "while training, each segment keeps a head of random length"
-)
+@intervention("truncated", PRESSURE, "while training, each segment keeps a head of random length")
 def random_heads(model: Tempo, seed: int) -> list[RemovableHandle]:
     """Nested dropout: two hooks that agree on the slots in the text and on what fills them."""
     generator = torch.Generator().manual_seed(seed)
@@ -208,9 +202,9 @@ intervention(
     "memories are trained on captions and descriptions alone",
     tasks="captions",
 )(no_change)
-intervention(
-    "questions-only", TASK, "memories are trained on questions alone", tasks="questions"
-)(no_change)
+intervention("questions-only", TASK, "memories are trained on questions alone", tasks="questions")(
+    no_change
+)
 
 
 def memory_tokens_of(number: int, model: Tempo, seed: int) -> list[RemovableHandle]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from tempo_lib.analysis.front_loading import FEW_ANSWERS, HEAD, TAIL
 from tempo_lib.analysis.interventions import (
@@ -34,8 +33,8 @@ from tempo_lib.model.attention import training_attention
 from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.statistics.findings import ALPHA
-from tempo_lib.statistics.metrics import ALL_KINDS, CONFIDENCE
+from tempo_lib.statistics.intervals import ALPHA, CONFIDENCE, holm
+from tempo_lib.statistics.summaries import ALL
 from tempo_lib.training.data import Sample
 from tempo_lib.training.loop import StageRun, train_stage
 from tempo_lib.training.stages import stage_numbers
@@ -144,9 +143,7 @@ def train_and_measure(
 
 
 @contextmanager
-def before_steps(
-    model: Tempo, steps: Sequence[int], act: Callable[[int], None]
-) -> Iterator[None]:
+def before_steps(model: Tempo, steps: Sequence[int], act: Callable[[int], None]) -> Iterator[None]:
     """Call ``act(step)`` before those of ``steps`` that ``model`` is trained for inside."""
     done = 0
 
@@ -215,7 +212,7 @@ def exact_answers(
 
 def last_rows(summary: "pd.DataFrame") -> "pd.DataFrame":
     """Rows of the measurements after the last step, over all kinds of question."""
-    rows = summary[summary["kind"] == ALL_KINDS]
+    rows = summary[summary["kind"] == ALL]
     last = rows.groupby(["condition", "seed"])["step"].transform("max")
     return rows[rows["step"] == last].reset_index(drop=True)
 
@@ -236,11 +233,9 @@ def compare_with_baseline(summary: "pd.DataFrame") -> "pd.DataFrame":
     baseline = rows[rows["condition"] == BASELINE]
     if baseline.empty:
         raise ValueError("no baseline among the measurements: there is nothing to compare with")
-    p_holm = rows["change_p"].copy()
-    tested = p_holm.notna()
-    if tested.any():
-        p_holm[tested] = multipletests(p_holm[tested], method="holm")[1]
-    rows, found = rows.assign(p_holm=p_holm), []
+    tested = rows["change_p"].notna()
+    rows.loc[tested, "p_holm"] = holm(rows.loc[tested, "change_p"].tolist())
+    found = []
     for name in [name for name in INTERVENTIONS.names() if name in statements]:
         part = rows[rows["condition"] == name]
         paired = part[part["change"].notna()]
@@ -253,6 +248,23 @@ def compare_with_baseline(summary: "pd.DataFrame") -> "pd.DataFrame":
         effect = "" if name == BASELINE else _effect(paired, float(own["whole"].mean()))
         found.append({**facts, "p_holm": paired["p_holm"].max(), "effect": effect})
     return pd.DataFrame(found)
+
+
+def attention_verdict(table: "pd.DataFrame", name: str = "bidirectional") -> str:
+    """What the comparison says about the paper's explanation, causal attention.
+
+    "in line with" where the head's lead is smaller without it (``name``), "against" where heads
+    lead in every seed without it and no smaller lead is found, else "undecided about" it: also
+    where the baseline has no lead to explain.
+    """
+    by_name = table.set_index("condition")
+    if name not in by_name.index or by_name.loc[BASELINE, "end"] != HEADS_LEAD:
+        return "undecided about"
+    row = by_name.loc[name]
+    if row["effect"] == SMALLER:
+        return "in line with"
+    is_kept = row["end"] == HEADS_LEAD and row["effect"] in (NO_CHANGE, LARGER)
+    return "against" if is_kept else "undecided about"
 
 
 def interval_over_seeds(values: Sequence[float]) -> tuple[float, float]:

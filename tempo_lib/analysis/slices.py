@@ -27,8 +27,7 @@ from tempo_lib.checkpoints.folders import (
 )
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip
-from tempo_lib.evaluation.frames import SharedFrames
+from tempo_lib.evaluation.clip import SharedClip, SharedFrames
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
@@ -66,7 +65,7 @@ class Checkpoint:
 
 
 def find_stages(preset: str, seed: int = 0) -> dict[str, Checkpoint]:
-    """"base" and every stage of a preset, in the order of training."""
+    """ "base" and every stage of a preset, in the order of training."""
     names = (BASE, *stage_names(load_preset(preset)))
     return {name: find_stage(preset, name, seed) for name in names}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tempo_lib.analysis.answers import split_by_parts
+from tempo_lib.analysis.evaluations import split_by_parts
 from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.published import load_published, published_benchmark
 from tempo_lib.evaluation.variants import VARIANTS, matched_name

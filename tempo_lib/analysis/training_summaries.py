@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint, part_names
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.provenance import manifest_path, sha256_of_file
-from tempo_lib.training.stages import STAGE_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,13 +44,14 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def summary_table(parts: Mapping[str, Path]) -> "pd.DataFrame":
+def summary_table(parts: Mapping[str, Path], preset: Preset) -> "pd.DataFrame":
     """One row per part: what it is, steps, samples, minutes, seed, loss at the end, accuracy.
 
     A cell is empty where the summary has no entry. ``minutes`` are those of its training alone.
     """
     import pandas as pd
 
+    stages = {} if preset.training is None else preset.training.stages
     rows = []
     for name, folder in parts.items():
         summary = read_summary(folder)
@@ -59,7 +59,7 @@ def summary_table(parts: Mapping[str, Path]) -> "pd.DataFrame":
         rows.append(
             {
                 "part": name,
-                "what": "base model" if stage is None else STAGE_NAMES[stage],
+                "what": "base model" if stage is None else stages[stage].name,
                 "steps": summary.get("steps", _configured_steps(summary)),
                 "samples": summary.get("samples", ""),
                 "minutes": round(summary["seconds"] / 60, 1) if "seconds" in summary else "",

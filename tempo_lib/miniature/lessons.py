@@ -52,11 +52,18 @@ BATCH = 64  # questions at once
 
 @dataclass(frozen=True)
 class LabelledClip:
-    """A clip and rows (segment, question, labels): each segment that shows one actor, with a
-    question about that actor and one about another; labels by ``ATTRIBUTES``."""
+    """A story as a clip, and rows (segment, question, labels): each segment that shows one actor,
+    with a question about that actor and one about another; labels by ``ATTRIBUTES``."""
 
-    video: Video
+    story: Story
     rows: tuple[tuple[int, str, dict[str, str]], ...]
+    seed: tuple[int, int]
+    size: int
+
+    @property
+    def video(self) -> Video:
+        """Painted anew each time: a lesson's clips together would not fit in memory."""
+        return Video(render(self.story, list(self.seed), self.size), fps=FPS)
 
 
 def draw_stories(count: int, seed: int, num_frames: int = 64) -> list[Story]:
@@ -81,8 +88,7 @@ def labelled_clips(
             for actor in (str(scene.actor), _other_actor(rng, story, str(scene.actor))):
                 question = QUESTION_TEXT["needle"].format(actor=actor)
                 rows.append((segment, question, _labels(scene, segment, count, actor)))
-        video = Video(render(story, [seed, index], size), fps=FPS)
-        clips.append(LabelledClip(video, tuple(rows)))
+        clips.append(LabelledClip(story, tuple(rows), (seed, index), size))
     return clips
 
 
@@ -182,21 +188,21 @@ def scaled_miniature(mini: Miniature, share: float) -> Miniature:
     """With ``share`` of the kept trainings' stories in the corpora, at least 2 per source."""
     if not 0.0 < share <= 1.0:
         raise ValueError(f"share must lie in 0..1, above 0, got {share}")
-    corpora = dict(mini.numbers["corpora"])
+    corpora = dict(mini.numbers.corpora)
     for stage in STAGES:
         corpus = corpora[f"stage{stage}"]
         sources = []
-        for source in corpus["sources"]:
-            whole = STORIES.get(source["name"], source["num_stories"])
-            sources.append({**source, "num_stories": max(2, round(share * whole))})
-        corpora[f"stage{stage}"] = {**corpus, "sources": sources}
-    numbers = {**mini.numbers, "corpora": corpora}
+        for source in corpus.sources:
+            whole = STORIES.get(source.name, source.num_stories)
+            sources.append(replace(source, num_stories=max(2, round(share * whole))))
+        corpora[f"stage{stage}"] = replace(corpus, sources=tuple(sources))
+    numbers = mini.numbers.model_copy(update={"corpora": corpora})
     return replace(mini, preset=mini.preset.model_copy(update={"miniature": numbers}))
 
 
 def _held_out_spec(mini: Miniature, num_clips: int) -> CorpusSpec:
     """Clips as stage 1 has them, each with every question that one scene allows."""
-    corpus = mini.numbers["corpora"]["stage1"]
+    corpus = mini.numbers.corpora["stage1"]
     numbers = stage_numbers(mini.preset, 1)
     source = SourceSpec(
         name="clips",
@@ -212,7 +218,7 @@ def _held_out_spec(mini: Miniature, num_clips: int) -> CorpusSpec:
         kinds=HELD_OUT_KINDS,
     )
     name = f"conditions-{HELD_OUT}"  # of its own, so that no story of a stage is among them
-    return CorpusSpec(name=name, size=corpus["size"], crf=corpus["crf"], sources=(source,))
+    return CorpusSpec(name=name, size=corpus.size, crf=corpus.crf, sources=(source,))
 
 
 def _other_actor(rng: np.random.Generator, story: Story, actor: str) -> str:

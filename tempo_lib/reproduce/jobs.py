@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-from tempo_lib.cli.errors import InputError, bad_input
+from tempo_lib.cli.errors import InputError
 from tempo_lib.config import load_preset
 from tempo_lib.provenance import project_root
 from tempo_lib.reproduce.batch_notebooks import pick_notebook
-from tempo_lib.reproduce.workflow import ALL_CONDITIONS, CLIPS, CONDITION_DATA, GALLERY, Workflow
+from tempo_lib.reproduce.workflow import CLIPS, GALLERY, Workflow
 
 CLIP_FRAMES = 60  # 30 s
 CLIP_SEEDS = (101, 102, 103)
@@ -141,73 +141,6 @@ def show_results(flow: Workflow, _: str) -> dict[str, Any]:
     return {"jobs_measured": num_jobs}
 
 
-def make_condition_data(flow: Workflow, _: str) -> dict[str, Any]:
-    """Write and decode what all conditions are trained on and asked; finished parts are kept."""
-    from tempo_lib.analysis.condition_data import decode_all, make_data
-    from tempo_lib.analysis.condition_runs import runs_folder
-    from tempo_lib.model.tempo import Tempo
-
-    with bad_input():
-        data = make_data(flow.preset, runs_folder(flow.preset))
-    decode_all(data, Tempo.from_pretrained(find_checkpoint(flow.preset)))
-    return {"corpora": data.corpora}
-
-
-def train_condition(flow: Workflow, name: str) -> dict[str, Any]:
-    """Train one condition and seed, as in ``bidirectional-seed1``; a finished one is kept."""
-    from tempo_lib.analysis.condition_data import make_data
-    from tempo_lib.analysis.condition_runs import (
-        ConditionRun,
-        parse_name,
-        run_condition,
-        runs_folder,
-    )
-
-    folder = runs_folder(flow.preset)
-    with bad_input():
-        condition, seed = parse_name(name)
-        data = make_data(flow.preset, folder)
-    run = ConditionRun(preset=flow.preset, condition=condition, seed=seed, folder=folder)
-    return {"record": flow.shown(run_condition(run, data))}
-
-
-def sum_up_conditions(flow: Workflow, _: str) -> dict[str, Any]:
-    """One table of all finished conditions, among the measurements."""
-    from tempo_lib.analysis.condition_summary import publish_summary
-
-    with bad_input():
-        return {"table": flow.shown(publish_summary(flow.preset))}
-
-
-def measure_seeds(flow: Workflow, names: str) -> dict[str, Any]:
-    """Two tables of all training seeds in ``names``, as in ``0,1,2``, among the measurements."""
-    from tempo_lib.analysis import training_seeds
-
-    with bad_input():
-        seeds = training_seeds.parse_seeds(names)
-    measured = training_seeds.measure(flow.preset, seeds, flow.num_questions, progress=True)
-    path = training_seeds.write(measured, measurements_folder(flow))
-    return {"model_seeds": seeds, "measurement": flow.shown(path)}
-
-
-def measure_switches(flow: Workflow, _: str) -> dict[str, Any]:
-    """Tables of the recipe and of the trainings that take a departure back."""
-    from tempo_lib.analysis import training_switches
-
-    with bad_input():
-        measured = training_switches.measure(flow.preset, flow.num_questions, progress=True)
-    path = training_switches.write(measured, measurements_folder(flow))
-    names = [training.name for training in training_switches.TRAININGS]
-    return {"trainings": names, "measurement": flow.shown(path)}
-
-
-def measurements_folder(flow: Workflow) -> Path:
-    """Among the manifests when the run publishes, else in its own folder."""
-    from tempo_lib.analysis.measurements import FOLDER
-
-    return (flow.root / "data_manifests" if flow.publishes else flow.folder) / FOLDER
-
-
 JOBS: dict[str, Callable[[Workflow, str], dict[str, Any]]] = {
     "base": make_base,
     "corpus": make_corpus,
@@ -217,11 +150,6 @@ JOBS: dict[str, Callable[[Workflow, str], dict[str, Any]]] = {
     "records": make_records,
     "notebook": run_one,
     GALLERY: show_results,
-    CONDITION_DATA: make_condition_data,
-    "condition": train_condition,
-    ALL_CONDITIONS: sum_up_conditions,
-    "seeds": measure_seeds,
-    "switches": measure_switches,
 }
 
 

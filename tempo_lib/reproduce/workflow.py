@@ -6,13 +6,12 @@ decides whether it runs again: its notebook, the library code behind it, checkpo
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.analysis.condition_list import CONDITIONS
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
@@ -29,8 +28,6 @@ PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 THREADS = {f"stage{stage}": 2 for stage in STAGES[1:]}
 MANIFESTS = ("paper", "suites", "training")
 CLIPS, GALLERY = "clips", "gallery"
-CONDITION_DATA, ALL_CONDITIONS = "condition-data", "conditions"
-CONDITION_SEEDS = (0, 1, 2)  # each condition is trained once a seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,32 +164,16 @@ class Workflow:
             for file in sorted(manifest_path(folder).glob("*.*"))
         ]
         code = self.code(notebook.source)
-        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(code)]
+        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(notebook.source)]
         inputs += self.checkpoint
         if self.only is None or "variants" in notebook.parameters:
             inputs += [self.receipt(f"records-{name}") for name in suites_of(notebook)]
         return inputs
 
-    def measurements(self, code: Iterable[str]) -> list[str]:
-        """Measurements that code reads: they bear its module's name and list their tables' digests.
-
-        What a run itself writes, such as the times of its jobs, has no such module.
-        """
-        modules = {Path(file).stem for file in code}
+    def measurements(self, source: str) -> list[str]:
+        """Measurements that a notebook names; the digests of their tables are part of them."""
         found = sorted(manifest_path("measurements").glob("*.json"))
-        return [self.shown(file) for file in found if file.stem in modules]
-
-    @property
-    def condition_inputs(self) -> list[str]:
-        """Base models that every changed condition starts from."""
-        return [file for base in BASES for file in self.part_files(base)]
-
-    @property
-    def condition_runs(self) -> list[str]:
-        """Names of the trainings under changed conditions, seed by seed; 6b trains none here."""
-        if self.preset.miniature is None:
-            return []
-        return [f"{name}-seed{seed}" for seed in CONDITION_SEEDS for name in CONDITIONS]
+        return [self.shown(file) for file in found if f'"{file.stem}"' in source]
 
     @property
     def gallery_inputs(self) -> list[str]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tempo_lib import figures
-from tempo_lib.figures.cards import KIND_LOOKS, STAGE_LOOKS, TARGETS
+from tempo_lib.figures.training import KIND_LINES, STAGE_MARKS, TARGETS
 from tempo_lib.miniature.world.questions import KINDS
 
 
@@ -44,12 +44,12 @@ def losses_of(num_steps=30):
 
 
 def test_kinds_that_share_a_hue_differ_in_their_dashes():
-    assert set(KINDS) <= set(KIND_LOOKS)
-    assert len(set(KIND_LOOKS.values())) == len(KIND_LOOKS)
-    assert len(set(STAGE_LOOKS)) == len(STAGE_LOOKS)
+    assert set(KINDS) <= set(KIND_LINES)
+    assert len(set(KIND_LINES.values())) == len(KIND_LINES)
+    assert len(set(STAGE_MARKS)) == len(STAGE_MARKS)
 
 
-def test_decoder_learning_draws_a_line_a_kind_and_the_length():
+def test_decoder_learning_draws_a_line_per_kind_and_the_length():
     fig = figures.decoder_learning(history_of())
     upper, lower = fig.axes
     drawn = {line.get_label(): line.get_ydata() for line in upper.lines}
@@ -59,12 +59,12 @@ def test_decoder_learning_draws_a_line_a_kind_and_the_length():
     assert "64 segments" in fig.alt_text and "needle 0.90" in fig.alt_text
 
 
-def test_decoder_learning_refuses_a_card_without_a_curve():
+def test_decoder_learning_refuses_a_summary_without_a_curve():
     with pytest.raises(ValueError, match="no learning curve"):
         figures.decoder_learning(history_of().iloc[:0])
 
 
-def test_base_curves_has_a_row_a_part_and_a_panel_a_phase():
+def test_base_curves_has_a_row_per_part_and_a_panel_per_phase():
     fig = figures.base_curves({"base_compressor": losses_of(), "reranker": losses_of()})
     titles = [ax.get_title(loc="left") for ax in fig.axes]
     assert titles[0] == "base compressor: vision" and titles[3] == "reranker: language"
@@ -76,7 +76,7 @@ def test_base_curves_has_a_row_a_part_and_a_panel_a_phase():
         figures.base_curves({})
 
 
-def test_accuracy_by_length_has_a_panel_a_kind_and_marks_targets():
+def test_accuracy_by_length_has_a_panel_per_kind_and_marks_targets():
     fig = figures.accuracy_by_length(lengths_of())
     panels = {ax.get_title(loc="left").split(" ")[0]: ax for ax in fig.axes if ax.lines}
     assert set(panels) == set(KINDS)
@@ -115,7 +115,7 @@ def test_accuracy_by_stage_refuses_more_variants_than_it_can_tell_apart():
         figures.accuracy_by_stage(stages_of(6), "mini-mlvu")
 
 
-def test_cards_keep_to_the_size_of_slides():
+def test_they_keep_to_the_size_of_slides():
     drawn = [
         figures.decoder_learning(history_of()),
         figures.base_curves({"reranker": losses_of()}),

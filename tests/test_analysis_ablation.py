@@ -1,4 +1,4 @@
-"""Knock-outs of planted positions, gradients against differences, and ranks known by hand."""
+"""Ablations of planted positions, gradients against differences, and ranks known by hand."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,12 @@ from planted_memories import paper_suite, plant
 
 from tempo_lib import Tempo, Video
 from tempo_lib.analysis import slices
-from tempo_lib.analysis.attention_maps import answer_ids
-from tempo_lib.analysis.knockout import (
+from tempo_lib.analysis.ablation import (
     BACKWARDS,
     WHOLE,
+    ablate,
+    ablated_answers,
+    ablation_table,
     answer_gradients,
     block_difference,
     effective_rank,
@@ -20,13 +22,11 @@ from tempo_lib.analysis.knockout import (
     gradient_halves,
     gradient_shares,
     half_blocks,
-    knock_out,
-    knockout_answers,
-    knockout_table,
     mean_memory,
     position_blocks,
     position_similarity,
 )
+from tempo_lib.analysis.attention import answer_ids
 from tempo_lib.checkpoints.loading import find_checkpoint
 from tempo_lib.model.compressor import SegmentMemories
 
@@ -52,24 +52,24 @@ def test_blocks_cover_every_position_once():
         position_blocks(4, 0)
 
 
-def test_a_knock_out_replaces_or_drops_its_positions_alone():
+def test_an_ablation_replaces_or_drops_its_positions_alone():
     given = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
     mean = torch.full((4, 2), 9.0)
-    replaced = knock_out(given, [1, 3], mean)
+    replaced = ablate(given, [1, 3], mean)
     assert torch.equal(replaced[:, [0, 2]], given[:, [0, 2]])
     assert (replaced[:, [1, 3]] == 9.0).all()
-    assert torch.equal(knock_out(given, [1, 3], None), given[:, [0, 2]])
+    assert torch.equal(ablate(given, [1, 3], None), given[:, [0, 2]])
     with pytest.raises(ValueError, match=r"positions must be in 0..3, got \[4\]"):
-        knock_out(given, [0, 4], mean)
+        ablate(given, [0, 4], mean)
     with pytest.raises(ValueError, match="dropping all 4 positions"):
-        knock_out(given, range(4), None)
+        ablate(given, range(4), None)
 
 
-@pytest.mark.parametrize(("way", "place"), [("mean", 0), ("drop", 6), ("mean", 15)])
-def test_the_planted_position_hurts_and_no_other(tiny_tempo, monkeypatch, way, place):
+@pytest.mark.parametrize(("method", "place"), [("mean", 0), ("token", 6), ("mean", 15)])
+def test_the_planted_position_hurts_and_no_other(tiny_tempo, monkeypatch, method, place):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: place in positions)
-    answers = knockout_answers(tiny_tempo, SUITE, way=way, progress=False)
-    table = knockout_table(answers, seed=0).set_index("first")
+    answers = ablated_answers(tiny_tempo, SUITE, method=method, progress=False)
+    table = ablation_table(answers, seed=0).set_index("first")
     assert (table["whole"] == 1.0).all() and (table["n"] == SUITE.num_questions).all()
     assert table["difference"].to_dict() == {k: -1.0 if k == place else 0.0 for k in range(16)}
     assert table.loc[place, ["low", "high"]].tolist() == [-1.0, -1.0]
@@ -84,7 +84,7 @@ def test_blocks_hurt_by_the_share_of_answers_that_lie_in_them(tiny_tempo, monkey
         lambda positions, number: (0 if number % 2 else 8 + number // 2 % 8) in positions,
     )
     blocks = [*position_blocks(16, 8), [0, 15]]
-    table = knockout_table(knockout_answers(tiny_tempo, suite, blocks, progress=False), seed=0)
+    table = ablation_table(ablated_answers(tiny_tempo, suite, blocks, progress=False), seed=0)
     assert table["block"].tolist() == ["0-7", "8-15", "0,15"]
     assert table["difference"].tolist() == [-0.5, -0.5, -0.5 - 1 / 16]
 
@@ -97,14 +97,14 @@ def test_the_mean_memory_is_that_of_each_position(tiny_tempo, monkeypatch):
     torch.testing.assert_close(mean_memory(tiny_tempo, odd), -torch.eye(16) / 3)
 
 
-def test_unknown_or_mixed_ways_are_refused(tiny_tempo, monkeypatch):
+def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
-    with pytest.raises(ValueError, match="unknown way 'noise'; known: mean, drop"):
-        knockout_answers(tiny_tempo, SUITE, way="noise")
-    answers = knockout_answers(tiny_tempo, SUITE, [[0]], way="drop", progress=False)
-    answers.loc[0, "way"] = "mean"
-    with pytest.raises(ValueError, match="one way to knock out, got drop, mean"):
-        knockout_table(answers, seed=0)
+    with pytest.raises(ValueError, match="unknown method 'noise'; known: mean, token"):
+        ablated_answers(tiny_tempo, SUITE, method="noise")
+    answers = ablated_answers(tiny_tempo, SUITE, [[0]], method="token", progress=False)
+    answers.loc[0, "method"] = "mean"
+    with pytest.raises(ValueError, match="one method of ablation, got mean, token"):
+        ablation_table(answers, seed=0)
 
 
 def test_gradients_agree_with_scaling_a_memory_a_little(model, memories):
@@ -184,11 +184,11 @@ def test_half_blocks_are_both_halves_and_every_position():
 
 def test_blocks_are_compared_on_the_same_questions(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: 3 in positions)
-    answers = knockout_answers(tiny_tempo, SUITE, half_blocks(16), progress=False)
+    answers = ablated_answers(tiny_tempo, SUITE, half_blocks(16), progress=False)
     lost = block_difference(answers, "8-15", "0-7", seed=0)
     assert (lost.difference, lost.n) == (1.0, SUITE.num_questions)
     assert block_difference(answers, WHOLE, BACKWARDS, seed=0).difference == 0.0
-    with pytest.raises(ValueError, match="no answers without block '99'; the frame holds none, "):
+    with pytest.raises(ValueError, match="no records of block '99'; the frame holds none, "):
         block_difference(answers, "99", "0-7", seed=0)
 
 
@@ -202,7 +202,7 @@ def test_backwards_gives_whole_memories_last_one_first(tiny_tempo, monkeypatch):
         return planted(model, question, cuts)
 
     monkeypatch.setattr(slices, "decode_many", decode_many)
-    answers = knockout_answers(tiny_tempo, first_video(SUITE), [[0]], progress=False)
+    answers = ablated_answers(tiny_tempo, first_video(SUITE), [[0]], progress=False)
     assert answers["block"].tolist()[:3] == [WHOLE, BACKWARDS, "0"]
     assert torch.equal(given[1], given[0].flip(1)) and not torch.equal(given[1], given[0])
 

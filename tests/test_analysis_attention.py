@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from tempo_lib import Tempo, Video, prompts
-from tempo_lib.analysis.attention_maps import (
+from tempo_lib.analysis.attention import (
     TARGETS,
     answer_attention,
     answer_ids,
     attention_halves,
+    clip_attention,
     memory_attention,
-    recorded,
     segment_clip,
-    story_attention,
 )
+from tempo_lib.analysis.hooks import recorded
 from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.miniature.lessons import labelled_clips
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story
 
@@ -123,24 +124,24 @@ def test_answers_are_forced_on_whole_memories(model, video):
     assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
 
 
-def test_looking_leaves_a_model_as_it_was(model, video):
+def test_recording_leaves_a_model_as_it_was(model, video):
     before = model.compress(video, QUESTION).memories
     parts = (model.compressor.vlm.language_model, model.decoder.model)
     settings = [part.config._attn_implementation for part in parts]
     memory_attention(model, video, QUESTION)
     answer_attention(model, model.compress(video, QUESTION), QUESTION, ANSWER)
-    with pytest.raises(RuntimeError, match="inside"), recorded(parts[0]):
+    with pytest.raises(RuntimeError, match="inside"), recorded(parts[0], attention=True):
         raise RuntimeError("inside")
     assert [part.config._attn_implementation for part in parts] == settings
     assert torch.equal(model.compress(video, QUESTION).memories, before)
-    with recorded(parts[0]) as recording:
+    with recorded(parts[0], attention=True) as calls:
         pass
     model.compress(video, QUESTION)
-    assert recording.weights == ()  # nothing listens after the block
+    assert calls == []  # nothing listens after the block
 
 
-def test_stories_show_the_attention_of_their_first_actor(indifferent, video):
-    shares = story_attention(indifferent, [EMPTY, STORY], size=64)
+def test_a_clip_shows_the_attention_of_its_first_labelled_segment(indifferent, video):
+    shares = clip_attention(indifferent, labelled_clips([EMPTY, STORY], 8, 8, size=64))
     assert set(shares["story"]) == {1}
     sums = shares.groupby("position")["share"].sum()
     assert sums.tolist() == pytest.approx([1.0] * 16)
@@ -148,8 +149,8 @@ def test_stories_show_the_attention_of_their_first_actor(indifferent, video):
     mean = alone.groupby(["position", "target"])["share"].mean()
     found = shares.set_index(["position", "target"])["share"]
     assert found.loc[mean.index].tolist() == pytest.approx(mean.tolist(), abs=1e-4)
-    with pytest.raises(ValueError, match="none of 1 stories shows an actor"):
-        story_attention(indifferent, [EMPTY])
+    with pytest.raises(ValueError, match="none of 1 clips has a labelled segment"):
+        clip_attention(indifferent, labelled_clips([EMPTY], 8, 8))
 
 
 def test_halves_of_attention_take_the_second_from_the_first():

@@ -22,7 +22,7 @@ from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.statistics.claims import variants_of_claims
 from tempo_lib.statistics.intervals import skewness
-from tempo_lib.statistics.summaries import pool_seeds
+from tempo_lib.statistics.summaries import QUESTION, pool_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,6 +174,16 @@ def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> 
         }
         total += len(read)
     return total
+
+
+def same_questions(frame: "pd.DataFrame") -> bool:
+    """Whether every variant has the same questions of the same models, each once."""
+    keys = [key for key in QUESTION if key in frame]
+    found = {
+        frozenset(part[keys].itertuples(index=False, name=None))
+        for _, part in frame.groupby("variant")
+    }
+    return len(found) == 1 and not frame.duplicated(["variant", *keys]).any()
 
 
 def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
