@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from allocation_samples import K_MAX, K_MIN, peaked, planted
-
 from tempo_lib.analysis.qualitative import pick_kinds
+
 from tempo_lib.figures.pages import qualitative_examples
 from tempo_lib.figures.style import GREEN, GREY, VERMILLION
 from tempo_lib.miniature import benchmark
