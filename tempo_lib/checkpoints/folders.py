@@ -1,6 +1,6 @@
-"""Where checkpoints are on disk, and what tells one from another; nothing here opens one.
+"""Where checkpoints are on disk, and what distinguishes them; nothing here opens one.
 
-Without torch, so that a workflow which only needs their places starts at once.
+Without torch, so that a workflow which only needs their paths starts at once.
 """
 
 import hashlib
@@ -26,18 +26,19 @@ def part_names(preset: Preset) -> tuple[str, ...]:
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+    """A checkpoint that cannot be used; the message names the reason and the way out."""
 
 
-def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
+def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str:
     """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
 
-    ``name``: stage0..stage3, base_compressor or base_decoder. CheckpointError when neither
-    exists, with the command that makes it.
+    ``name``: one of ``part_names``, None for the last stage. CheckpointError, with the command
+    that makes it, when neither exists.
     """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     if numbers.miniature is None:
         return numbers.weights.checkpoint
+    name = stage_names(numbers)[-1] if name is None else name
     own = project_root() / "runs" / numbers.name / "train" / name
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):
@@ -45,7 +46,7 @@ def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
             return folder
     raise CheckpointError(
         f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
-        "one; make it with `tempo train --preset tiny --from-scratch`"
+        f"one; make it with `tempo train --preset {numbers.name} --from-scratch`"
     )
 
 
