@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.provenance import project_root
 
 BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
 RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
@@ -18,6 +19,16 @@ PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 def stage_names(preset: Preset) -> tuple[str, ...]:
     """Folder names of the trained stages, in order: as many as the preset has blocks for."""
     return tuple(f"stage{number}" for number in preset.stages)
+
+
+def main_stage(preset: Preset) -> str:
+    """Folder name of the last trained stage, whose model everything but stage comparisons runs on.
+
+    ValueError for a preset without stages.
+    """
+    if not preset.stages:
+        raise ValueError(f"preset {preset.name} trains no stages")
+    return stage_names(preset)[-1]
 
 
 def part_names(preset: Preset) -> tuple[str, ...]:
@@ -32,13 +43,13 @@ class CheckpointError(ValueError):
 def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str:
     """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
 
-    ``name``: one of ``part_names``, None for the last stage. CheckpointError, with the command
-    that makes it, when neither exists.
+    ``name``: of ``part_names``; None takes the last stage. CheckpointError when neither exists,
+    with the command that makes it.
     """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     if numbers.miniature is None:
         return numbers.weights.checkpoint
-    name = stage_names(numbers)[-1] if name is None else name
+    name = main_stage(numbers) if name is None else name
     own = project_root() / "runs" / numbers.name / "train" / name
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):

@@ -14,8 +14,9 @@ from typing import Any
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
+from tempo_lib.fingerprint import PACKAGE, code_files
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.provenance import PACKAGE, code_files, manifest_path, project_root
+from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.reproduce.batch_notebooks import Notebook, find_notebooks, suites_of
 from tempo_lib.training.stages import STAGES
 
