@@ -1,6 +1,6 @@
-"""Where checkpoints are on disk, and what tells one from another; nothing here opens one.
+"""Where checkpoints are on disk, and what distinguishes them; nothing here opens one.
 
-Without torch, so that a workflow which only needs their places starts at once.
+Without torch, so that a workflow which only needs their paths starts at once.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def part_names(preset: Preset) -> tuple[str, ...]:
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+    """A checkpoint that cannot be used; the message names the reason and the way out."""
 
 
 def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str:
@@ -61,7 +61,7 @@ def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str
             return folder
     raise CheckpointError(
         f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
-        "one; make it with `tempo train --preset tiny --from-scratch`"
+        f"one; make it with `tempo train --preset {numbers.name} --from-scratch`"
     )
 
 
