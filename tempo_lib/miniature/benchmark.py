@@ -24,7 +24,7 @@ from tempo_lib.fingerprint import digest, sha256_of_file
 from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
 from tempo_lib.miniature.world import questions as world
-from tempo_lib.miniature.world.corpora import FORMAT, build_suite
+from tempo_lib.miniature.world.corpora import FORMAT, build_corpus
 from tempo_lib.miniature.world.corpus_specs import (
     SUITE_SECONDS,
     SuiteSpec,
@@ -194,7 +194,7 @@ def _built(
     if not is_whole:
         spec = replace(spec, num_videos=needed)
     folder = whole if is_whole else part
-    build_suite(folder, spec, world_seed, workers)
+    build_corpus(folder, suite_corpus(spec), world_seed, workers)
     return folder, identity
 
 
