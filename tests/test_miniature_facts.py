@@ -69,9 +69,9 @@ def test_askable_counts_what_a_story_can_answer():
     assert table.loc["global", "share"] == 1
 
 
-def test_guessing_the_commonest_answer_is_right_as_often_as_it_occurs():
+def test_guessing_the_majority_answer_is_right_as_often_as_it_occurs():
     table = facts.guessing([STORY] * 4, 8, 0)
-    assert table.loc["global", "commonest"] == "beach"
+    assert table.loc["global", "majority_answer"] == "beach"
     assert table.loc["global", "floor"] == 1
     assert table.loc["counting", "floor"] == 1
     assert table.loc["needle", "answers"] <= 2

@@ -131,10 +131,10 @@ def question_counts(
 def guessing(stories: Sequence[Story], window: int, seed: int) -> "pd.DataFrame":
     """What guessing gives, per kind, on up to one question of a kind per story.
 
-    Columns: n; answers (different right answers); commonest and its floor (always that answer,
-    scored as the model is: the majority-class baseline); coin (comparison only: always the actor
-    named first); letter (always the same letter, four options); shares (of the right answers,
-    commonest first).
+    Columns: n; answers (different right answers); majority_answer and its floor (always that
+    answer, scored as the model is: the majority-class baseline); coin (comparison only: always the
+    actor named first); letter (always the same letter, four options); shares (of the right answers,
+    most frequent first).
     """
     import pandas as pd
 
@@ -157,14 +157,14 @@ def guessing(stories: Sequence[Story], window: int, seed: int) -> "pd.DataFrame"
 def _guess(kind: str, questions: list[Question], letters: Counter[str | None]) -> dict[str, object]:
     slots = Counter(right_option(question) for question in questions)
     hits = {slot: sum(is_correct(question, slot) for question in questions) for slot in slots}
-    commonest = max(hits, key=lambda slot: hits[slot])
+    majority = max(hits, key=lambda slot: hits[slot])
     named_first = sum(right_option(q) == q.actors[0] for q in questions if q.actors)
     return {
         "kind": kind,
         "n": len(questions),
         "answers": len(slots),
-        "commonest": commonest,
-        "floor": hits[commonest] / len(questions),
+        "majority_answer": majority,
+        "floor": hits[majority] / len(questions),
         "coin": named_first / len(questions) if kind == "comparison" else np.nan,
         "letter": max(letters.values()) / letters.total(),
         "shares": [count / len(questions) for _, count in slots.most_common()],
@@ -177,7 +177,7 @@ def majority_baselines(
     """Accuracy of the best constant answer of a suite, by "kind" or "form", and for "all".
 
     Over the whole suite, however few of its questions a run takes: among five questions, the
-    commonest answer would look like a good guess.
+    most frequent answer would look like a good guess.
     """
     _, questions = _drawn(
         load_preset(preset) if isinstance(preset, str) else preset, name, world_seed
