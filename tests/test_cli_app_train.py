@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_cli import assert_one_error_line
+from tests.test_cli_app import assert_one_error_line
 
 from tempo_lib.cli.app import run
 from tempo_lib.miniature.world.clips import write_image

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from transformers.utils import logging as transformers_logging
 
+from tempo_lib.checkpoints.folders import stage_names
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.cli.show import screen
@@ -31,7 +32,6 @@ from tempo_lib.video.readers import READERS
 
 FLASH_HINT = 'pip install --no-build-isolation "flash-attn>=2.8.3,<3" (needs a CUDA toolkit)'
 BASES = ("base_compressor", "base_decoder")
-STAGES = tuple(f"stage{stage}" for stage in range(4))
 REPORT_WIDTH = 130  # columns, so that a file or a pipe gets one line a row
 READER_MODULES = {"pyav": "av", "decord": "decord"}
 
@@ -138,7 +138,7 @@ def checkpoints() -> Iterator[tuple[str, str]]:
     for preset_name in preset_names():
         preset = load_preset(preset_name)
         if preset.miniature is not None:
-            for name in (*BASES, *STAGES):
+            for name in (*BASES, *stage_names(preset)):
                 yield f"{preset_name} {name}", _found(preset_name, name)
             continue
         weights = preset.weights

@@ -25,7 +25,7 @@ from tempo_lib.miniature.pretrain.build import (
 from tempo_lib.provenance import project_root
 from tempo_lib.training.data import load_manifest, load_samples
 from tempo_lib.training.loop import StageRun, train_with_card
-from tempo_lib.training.stages import STAGES, stage_numbers
+from tempo_lib.training.stages import stage_numbers
 
 SHARED_FOLDERS = ("corpora", "frames")  # what a --work folder holds beside bases and stages
 
@@ -72,9 +72,10 @@ def run(options: TrainOptions) -> int:
         clear(mini, options)
     check_seed(mini, makes_bases=options.from_scratch)
     if options.from_scratch:
-        last = STAGES[-1] if options.stage is None else options.stage
+        last = preset.stages[-1] if options.stage is None else options.stage
+        stages = [stage for stage in preset.stages if stage <= last]
         with bad_input():
-            folders = train_miniature(mini, STAGES[: last + 1])
+            folders = train_miniature(mini, stages)
     elif options.manifest is not None and options.stage is not None:
         folders = {options.stage: train_own(mini, options.stage, options)}
     else:
@@ -162,9 +163,10 @@ def check_seed(mini: Miniature, makes_bases: bool = True) -> None:
     """
     made = (*BASES, RERANKER) if makes_bases and mini.bases is None else ()
     seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made}
-    seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in STAGES}
+    seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in mini.preset.stages}
     seeds |= {
-        mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed for stage in STAGES
+        mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed
+        for stage in mini.preset.stages
     }
     for path, needed in seeds.items():
         if not path.is_file():
@@ -182,7 +184,8 @@ def clear(mini: Miniature, options: TrainOptions) -> None:
     if options.stage is not None and not options.from_scratch:
         doomed = [options.out or mini.stage(options.stage)]
     else:
-        stages = STAGES if options.stage is None else STAGES[: options.stage + 1]
+        known = mini.preset.stages
+        stages = [s for s in known if options.stage is None or s <= options.stage]
         doomed = [
             *(mini.folder(n) for n in (*BASES, RERANKER, *SHARED_FOLDERS)),
             *map(mini.stage, stages),

@@ -6,6 +6,7 @@ interrupted run goes on where it stopped. Two cores are kept busy: what can be m
 
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import MISSING, dataclass, fields, replace
 from multiprocessing import get_context
@@ -30,7 +31,7 @@ from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.reproduce.malloc import KEPT_MEMORY
 from tempo_lib.training.data import load_manifest, load_samples
 from tempo_lib.training.loop import StageRun, train_with_card
-from tempo_lib.training.stages import STAGES, stage_numbers
+from tempo_lib.training.stages import stage_numbers
 
 BASES = ("base_decoder", "base_compressor")  # the slower one first
 RERANKER = "reranker"
@@ -75,7 +76,7 @@ class Miniature:
         return self.work / f"stage{stage}"
 
 
-def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[int, Path]:
+def train_miniature(mini: Miniature, stages: Sequence[int]) -> dict[int, Path]:
     """Make everything that is missing, then the stages; returns their checkpoint folders.
 
     Two helpers make base models and corpora, one more trains a stage: what they free stays with
