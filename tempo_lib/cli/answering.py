@@ -92,7 +92,7 @@ def by_video(cases: Sequence[Case]) -> dict[Path | None, list[int]]:
 
 def check_reading(reader: str, timestamps: str) -> None:
     """InputError for a reader or a kind of timestamps that does not exist."""
-    from tempo_lib.video.clip import READERS
+    from tempo_lib.video.readers import READERS
     from tempo_lib.video.sampling import check_timestamps
 
     if reader not in ("auto", *READERS):

@@ -152,7 +152,7 @@ def device() -> Iterator[tuple[str, str]]:
 
 def readers() -> Iterator[tuple[str, str]]:
     """Each reader by importing it: a wheel that is there may still not load."""
-    from tempo_lib.video.clip import READERS
+    from tempo_lib.video.readers import READERS
 
     for reader in READERS:
         try:

@@ -66,9 +66,7 @@ def reproduce(
             raise InputError(f"--report {report}: the page is HTML, so call it {report.stem}.html")
         check_parent("--report", report)
     with bad_input(ValueError, CheckpointError):
-        made = batch.make_batch(
-            preset, only, from_scratch, cores, executor, num_questions, publish
-        )
+        made = batch.make_batch(preset, only, from_scratch, cores, executor, num_questions, publish)
         code = batch.reproduce(made, dry_run)
     if report is not None and not dry_run:
         write_report(report, made.flow.root / "figures")

@@ -96,6 +96,9 @@ def train(
     check(stage, from_scratch, own, start)
     with bad_input():
         numbers = load_preset(preset, overrides or [])
+    named = [path for path in numbers.overrides if path.startswith("weights.")]
+    if named and not from_scratch and (stage or start):
+        raise InputError(f"--set {named[0]} goes with --from-scratch or --stage 0")
     with bad_input(prefix="" if stage is None else f"--stage {stage}: "):
         stage_numbers(numbers, stage or 0)
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
@@ -140,8 +143,9 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     Looks at --start, then --work, then at what ``find_checkpoint`` finds, shipped ones included.
     InputError when there is none.
     """
-    from tempo_lib.checkpoints.loading import check_layout, find_checkpoint
-    from tempo_lib.miniature.pretrain.build import find_base_models
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
+    from tempo_lib.checkpoints.loading import check_layout
+    from tempo_lib.miniature.pretrain.build import take_base_model
 
     with bad_input():
         if start is not None:
@@ -152,7 +156,8 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
             if (before / "card.json").is_file():
                 return before
             return Path(find_checkpoint(mini.preset, before.name))
-        find_base_models(mini)
+        for name in (*BASE_MODELS, RERANKER):
+            take_base_model(mini, name)
     return None
 
 
@@ -189,11 +194,11 @@ def check_seed(mini: "Miniature", makes_base_models: bool = True) -> None:
 
     Base models that are given, as the shipped ones are to a single stage, keep their own seed.
     """
-    from tempo_lib.miniature.pretrain.build import base_seed, made_here
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
+    from tempo_lib.miniature.pretrain.build import base_seed, given_models
 
-    seeds = {}
-    if makes_base_models:
-        seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made_here(mini)}
+    made = {*BASE_MODELS, RERANKER} - set(given_models(mini)) if makes_base_models else set()
+    seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in sorted(made)}
     for stage in mini.preset.stages:
         seeds[mini.stage(stage) / "card.json"] = mini.seed
         seeds[mini.folder("corpora") / f"stage{stage}" / "corpus.json"] = mini.seed
