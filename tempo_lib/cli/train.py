@@ -87,6 +87,7 @@ def train(
     * tempo train --from-scratch --set miniature.corpus_scale.stage3=4 --work runs/tiny/longer
     """
     with needs_extra("train"):
+        from tempo_lib.checkpoints.folders import SUMMARY
         from tempo_lib.config import load_preset
         from tempo_lib.miniature.pretrain import build
         from tempo_lib.provenance import project_root
@@ -116,7 +117,7 @@ def train(
         build.make_corpus(mini, stage)
         folders = {stage: build.make_stage(mini, stage, begin)}
     for number, folder in folders.items():
-        summary = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         facts = f"final loss {summary['final_loss']}, {summary['steps']} steps"
         print(f"stage {number}: {folder} ({facts}, {summary['seconds']} s)")
     return 0
@@ -143,7 +144,12 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     Looks at --start, then --work, then at what ``find_checkpoint`` finds, shipped ones included.
     InputError when there is none.
     """
-    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
+    from tempo_lib.checkpoints.folders import (
+        BASE_MODELS,
+        RERANKER,
+        find_checkpoint,
+        is_finished,
+    )
     from tempo_lib.checkpoints.loading import check_layout
     from tempo_lib.miniature.pretrain.build import take_base_model
 
@@ -153,7 +159,7 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
             return Path(start)
         if stage > 0:
             before = mini.stage(stage - 1)
-            if (before / "card.json").is_file():
+            if is_finished(before):
                 return before
             return Path(find_checkpoint(mini.preset, before.name))
         for name in (*BASE_MODELS, RERANKER):
@@ -165,12 +171,13 @@ def train_own(
     mini: "Miniature", stage: int, start: str | None, manifest: Path, data: Path, out: Path
 ) -> Path:
     """One stage on the caller's own manifest and data, into ``out``; a finished one is kept."""
+    from tempo_lib.checkpoints.folders import is_finished
     from tempo_lib.miniature.pretrain.build import starting_model
     from tempo_lib.training.data import load_manifest, load_samples
     from tempo_lib.training.loop import StageRun, train_and_summarise
     from tempo_lib.training.stages import stage_numbers
 
-    if (out / "card.json").is_file():
+    if is_finished(out):
         return out
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
@@ -194,13 +201,15 @@ def check_seed(mini: "Miniature", makes_base_models: bool = True) -> None:
 
     Base models that are given, as the shipped ones are to a single stage, keep their own seed.
     """
-    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, SUMMARY
     from tempo_lib.miniature.pretrain.build import base_seed, given_models
 
-    made = {*BASE_MODELS, RERANKER} - set(given_models(mini)) if makes_base_models else set()
-    seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in sorted(made)}
+    given, seeds = given_models(mini), {}
+    for name in (*BASE_MODELS, RERANKER):
+        if makes_base_models and name not in given:
+            seeds[mini.folder(name) / SUMMARY] = base_seed(mini, name)
     for stage in mini.preset.stages:
-        seeds[mini.stage(stage) / "card.json"] = mini.seed
+        seeds[mini.stage(stage) / SUMMARY] = mini.seed
         seeds[mini.folder("corpora") / f"stage{stage}" / "corpus.json"] = mini.seed
     for path, needed in seeds.items():
         if not path.is_file():

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
+from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
 from tempo_lib.fingerprint import sha256_of_file
 from tempo_lib.model.tempo import Tempo
@@ -96,7 +97,7 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
 def train_and_summarise(
     model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
 ) -> dict[str, Any]:
-    """``train_stage``, then the training summary ``card.json``: the sign of a finished checkpoint.
+    """``train_stage``, then the training summary: the sign of a finished checkpoint.
 
     It holds the overrides of the preset, but not where base models lay on a disk. (Summaries
     written before there were overrides have ``switches`` instead.)
@@ -118,7 +119,7 @@ def train_and_summarise(
         },
     }
     if PartialState().is_main_process:
-        write_atomic(run.out_dir / "card.json", json.dumps(summary, indent=2) + "\n")
+        write_summary(run.out_dir, summary)
     PartialState().wait_for_everyone()
     return summary
 

@@ -17,7 +17,7 @@ from transformers import Qwen3VLConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
-from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
+from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint, is_finished
 from tempo_lib.config import Preset
 from tempo_lib.miniature.config import CorpusSpec, MiniatureNumbers, miniature_numbers
 from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
@@ -100,11 +100,11 @@ def take_base_model(mini: Miniature, name: str) -> None:
 
     One that is finished in ``mini.work`` stays. ValueError when the other folder is not finished.
     """
-    if (mini.folder(name) / "card.json").is_file():
+    if is_finished(mini.folder(name)):
         return
     given = given_models(mini)
     source = given[name] if name in given else Path(find_checkpoint(mini.preset, name))
-    if not (source / "card.json").is_file():
+    if not is_finished(source):
         raise ValueError(f"{source} is not a finished base model")
     shutil.copytree(source, mini.folder(name), dirs_exist_ok=True)
 
@@ -112,7 +112,7 @@ def take_base_model(mini: Miniature, name: str) -> None:
 def make_base(mini: Miniature, name: str) -> Path:
     """Pre-train a base model or the reranker on one thread; a finished one is kept."""
     folder = mini.folder(name)
-    if (folder / "card.json").is_file():
+    if is_finished(folder):
         return folder
     torch.set_num_threads(1)
     numbers = mini.numbers
@@ -172,7 +172,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     ValueError when the checkpoint to start from is missing, with the command that makes it.
     """
     out = mini.stage(stage)
-    if (out / "card.json").is_file():
+    if is_finished(out):
         return out
     numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
