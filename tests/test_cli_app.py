@@ -188,7 +188,7 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
         (["evaluate"], "--suite"),
         (
             ["evaluate", "--suite", "mlvu"],
-            "unknown suite 'mlvu'; known suites: mini-longvideobench",
+            "unknown suite 'mlvu'; known: mini-longvideobench",
         ),
         (["evaluate", "--suite", "mini-mlvu", "--variant", "x"], "unknown variant 'x'; known"),
         (["evaluate", "--suite", "mini-mlvu", "--preset", "6b"], "6b has no suites"),

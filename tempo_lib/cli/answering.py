@@ -103,14 +103,14 @@ def check_reading(reader: str, timestamps: str) -> None:
 
 
 def answer_all(
-    model: "Tempo", cases: Sequence[Case], adaptive: bool, **reading: str
+    model: "Tempo", cases: Sequence[Case], adaptive: bool, reader: str, timestamps: str
 ) -> "Iterator[tuple[int, Outcome, Video | None]]":
-    """(index, outcome, frames) of every case, video by video; ``reading`` as in ``load_video``."""
+    """(index, outcome, frames) of every case, video by video."""
     from tempo_lib.video.base import VideoError
 
     for path, indices in by_video(cases).items():
         try:
-            video = None if path is None else read_video(model, path, **reading)
+            video = None if path is None else read_video(model, path, reader, timestamps)
             session = None if video is None else model.open(video, keep_prefix=len(indices) > 1)
         except (InputError, VideoError) as error:
             yield from ((i, Outcome(cases[i], None, error=str(error)), None) for i in indices)
@@ -119,7 +119,7 @@ def answer_all(
             yield index, _answer(model, session, video, cases[index], adaptive), video
 
 
-def read_video(model: "Tempo", path: Path, **reading: str) -> "Video":
+def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Video":
     """Sample a file as the model's config says.
 
     VideoError for a file that cannot be read, InputError for a picture too narrow for the model.
@@ -131,8 +131,15 @@ def read_video(model: "Tempo", path: Path, **reading: str) -> "Video":
     numbers, rules = model.config.video_numbers, model.config.pixel_rules
     with bad_input():
         check_sampling(numbers.fps, 1, numbers.max_frames)
-    bounds = {"max_frames": numbers.max_frames, "min_frames": numbers.min_frames}
-    video = load_video(path, fps=numbers.fps, **bounds, max_edge=rules.max_edge, **reading)
+    video = load_video(
+        path,
+        fps=numbers.fps,
+        max_frames=numbers.max_frames,
+        min_frames=numbers.min_frames,
+        reader=reader,
+        timestamps=timestamps,
+        max_edge=rules.max_edge,
+    )
     height, width = video.frames.shape[1:3]
     with bad_input(prefix=f"{path}: "):
         smart_size(height, width, model.patch_shape.factor, rules.min_pixels, rules.max_pixels)

@@ -160,8 +160,8 @@ def ask(
     outcomes: dict[int, Outcome] = {}
     with redirect_stdout(sys.stderr):  # libraries may print; only results go to standard output
         loaded = load_model(preset, checkpoint, base_compressor, [*(overrides or []), *changed])
-        reading = {"reader": reader, "timestamps": timestamps}
-        for index, outcome, frames in answer_all(loaded.model, gathered, adaptive, **reading):
+        answers = answer_all(loaded.model, gathered, adaptive, reader, timestamps)
+        for index, outcome, frames in answers:
             outcomes[index] = outcome
             if plot is not None and outcome.answer is not None and frames is not None:
                 draw(outcome.answer, frames, outcome.case, loaded, plot_path(plot, index, gathered))

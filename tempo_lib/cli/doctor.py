@@ -180,9 +180,11 @@ def checkpoints() -> Iterator[tuple[str, str]]:
         for hub_id in (weights.checkpoint, weights.base_compressor, weights.base_decoder):
             if hub_id is not None:
                 path = try_to_load_from_cache(hub_id, "config.json")
-                here = isinstance(path, str)
-                found = str(Path(path).parent) if here else f"not in the cache: {hub_id}"
-                yield f"{preset_name} {hub_id.split('/')[-1]}", found
+                found = str(Path(path).parent) if isinstance(path, str) else ""
+                yield (
+                    f"{preset_name} {hub_id.split('/')[-1]}",
+                    found or f"not in the cache: {hub_id}",
+                )
 
 
 def _found(preset: str, name: str) -> str:
