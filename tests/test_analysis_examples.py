@@ -24,7 +24,6 @@ from tempo_lib.miniature.world.question_sets import as_choice
 from tempo_lib.miniature.world.questions import KINDS, all_questions
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.statistics.summaries import summarise
-from tempo_lib.training.stages import STAGES
 
 NUMBERS = replace(
     suite_numbers(load_preset("tiny")),
@@ -34,6 +33,7 @@ NUMBERS = replace(
     longest_mean_frames=400,
     size=32,
 )
+STAGES = ["stage0", "stage1", "stage2", "stage3"]
 
 
 def paper_suite(num_videos=12):
@@ -100,7 +100,7 @@ def test_example_and_segment_tables_agree_with_the_records(brief_tempo, built):
 
 def test_every_stage_is_asked_with_whole_memories(brief_tempo, built):
     rows = stage_variants()
-    assert [row.checkpoint for row in rows] == [f"stage{stage}" for stage in STAGES]
+    assert [row.checkpoint for row in rows] == STAGES
     one = replace(built, videos=built.videos[:1])
     models = {row.checkpoint: brief_tempo for row in rows}
     options = {"models": models, "progress": False, "cache": False}
@@ -109,9 +109,7 @@ def test_every_stage_is_asked_with_whole_memories(brief_tempo, built):
 
 
 def test_stages_that_read_two_segments_are_asked_about_the_shortest_videos_alone():
-    assert [row.checkpoint for row in stage_variants("mini-longvideobench")] == [
-        f"stage{stage}" for stage in STAGES
-    ]
+    assert [row.checkpoint for row in stage_variants("mini-longvideobench")] == STAGES
     for name in ("mini-mlvu", "mini-videomme", "mini-lvbench"):
         assert [row.checkpoint for row in stage_variants(name)] == ["stage2", "stage3"]
 
