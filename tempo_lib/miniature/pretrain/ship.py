@@ -28,7 +28,7 @@ RECORDS = (SUMMARY, "losses.jsonl", "losses.json")
 
 
 def ship(work: Path, assets: Path) -> dict[str, object]:
-    """Copy checkpoints, training summaries and losses from ``work`` to ``assets``; returns the manifest.
+    """Copy checkpoints, summaries and losses from ``work`` to ``assets``; returns the manifest.
 
     FileNotFoundError names the first part that has not finished training.
     """
