@@ -43,7 +43,7 @@ def test_peaked_scores_are_skewed_and_even_ones_are_not():
     )
     flat, peak = (shapes[shapes["suite"] == name].iloc[0] for name in ("mini-mlvu", "p"))
     assert abs(flat["skewness"]) < 0.2 < 2 < peak["skewness"]
-    assert peak["lowest"] and peak["commonest"] == 2 and peak["median"] == 2
+    assert peak["lowest"] and peak["mode"] == 2 and peak["median"] == 2
     assert (peak["at_k_min"], peak["at_k_max"]) == (0.9, 0.1)
     assert peak["skewness_low"] <= peak["skewness"] <= peak["skewness_high"]
 

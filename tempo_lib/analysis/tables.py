@@ -112,9 +112,9 @@ def paper_table(
     """One row per row of the table and benchmark; columns as in ``COLUMNS``.
 
     ``answers``: as ``answers_of_seeds`` gives them. What was not evaluated is NaN, and ``reason``
-    says why; ``missing``: variant -> part that it lacks. ``twin`` is the same variant with the
-    tokens that ATA really used, and is compared with ATA. ``seed`` draws bootstraps and sign
-    flips. ValueError without answers of the default.
+    says why; ``missing``: variant -> part that it lacks. The columns of the token-matched control
+    compare the same variant with ATA at the tokens that ATA really used. ``seed`` draws bootstraps
+    and sign flips. ValueError without answers of the default.
     """
     import pandas as pd
 
