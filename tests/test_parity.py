@@ -12,9 +12,17 @@ from tempo_lib import Tempo
 from tempo_lib.cli.app import run
 from tempo_lib.parity import tables
 from tempo_lib.parity.cases import case_rows
-from tempo_lib.parity.records import MissingDataError, find_data, load_case, load_table
+from tempo_lib.parity.records import (
+    RELEASE_RULE,
+    MissingDataError,
+    Row,
+    TableRow,
+    compare,
+    find_data,
+    load_case,
+    load_table,
+)
 from tempo_lib.parity.report import Report, as_json, as_markdown, make_report
-from tempo_lib.parity.rows import RELEASE_RULE, Row, TableRow, compare
 
 
 @pytest.fixture(scope="module")
