@@ -4,16 +4,20 @@ Without torch, so that a workflow which only needs their paths starts at once.
 """
 
 import hashlib
+import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file, write_atomic
 from tempo_lib.provenance import project_root
 
 BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
 RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
-PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
+SUMMARY = "card.json"  # a training summary, written last: it marks a finished checkpoint
+PART_FILES = (SUMMARY, "config.json", "model.safetensors", "tokenizer.json")
 
 
 def stage_names(preset: Preset) -> tuple[str, ...]:
@@ -53,12 +57,22 @@ def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str
     own = project_root() / "runs" / numbers.name / "train" / name
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):
-        if (folder / "card.json").is_file():
+        if is_finished(folder):
             return folder
     raise CheckpointError(
         f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
         f"one; make it with `tempo train --preset {numbers.name} --from-scratch`"
     )
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write a checkpoint's training summary; from now on the checkpoint counts as finished."""
+    write_atomic(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint whose training has ended."""
+    return (folder / SUMMARY).is_file()
 
 
 def checkpoint_digest(folder: Path | str) -> str:

@@ -28,10 +28,11 @@ from tempo_lib.miniature.world.corpora import FORMAT, build_suite
 from tempo_lib.miniature.world.corpus_specs import (
     SUITE_SECONDS,
     SuiteSpec,
+    questions_of,
+    story_of,
     suite_corpus,
     suite_frames,
 )
-from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.scenes import Scene, Story
 from tempo_lib.provenance import project_root
 
