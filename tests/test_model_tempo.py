@@ -16,7 +16,7 @@ def clip():
 
 
 @pytest.mark.parametrize("budget", [1, 3, 8, 20, 64, 512])
-def test_an_answer_never_spends_more_than_its_budget(tiny_tempo, clip, budget):
+def test_an_answer_never_exceeds_its_budget(tiny_tempo, clip, budget):
     answer = tiny_tempo.answer(clip, "Who?", budget=budget, max_new_tokens=2)
     assert answer.tokens_used == int(answer.counts.sum()) <= budget
     assert len(answer.counts) == len(answer.scores) == len(answer.seconds) == 4
@@ -61,7 +61,7 @@ def test_generation_continues_the_training_forward(tiny_tempo, clip):
     assert answer.token_ids == [int(logits[0, -1].argmax())]
 
 
-def test_text_alone_and_images_can_be_asked_about(tiny_tempo):
+def test_text_alone_and_images_are_answered(tiny_tempo):
     assert len(tiny_tempo.answer(None, "Who?", max_new_tokens=3).token_ids) <= 3
     picture = Video(np.zeros((1, 40, 30, 3), np.uint8), is_image=True)
     assert len(tiny_tempo.answer(picture, "Who?", max_new_tokens=3).counts) == 1
@@ -111,7 +111,7 @@ def test_saving_and_loading_keeps_every_tensor_and_answer(tiny_tempo, clip, tmp_
     assert not list(tmp_path.glob("*.bin"))
 
 
-def test_loading_says_what_is_wrong_with_a_folder(tmp_path):
+def test_loading_names_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere"):
         Tempo.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"holds no config\.json"):

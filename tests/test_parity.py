@@ -92,7 +92,7 @@ def test_a_record_that_differs_is_found(released, golden_dir, tensor, quantity):
     case.tensors[tensor] = case.tensors[tensor] + 1
     bad = {row.quantity for row in case_rows(released, case) if not row.ok}
     assert quantity in bad
-    assert len(bad) <= 3  # with its twins: memories in three ways, first step and all steps
+    assert len(bad) <= 3  # with its variants: memories in three ways, first step and all steps
 
 
 def test_a_table_row_that_differs_is_found(golden_dir):
