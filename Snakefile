@@ -9,7 +9,6 @@ What a job reads is worked out in tempo_lib/workflow.py, what it does in workflo
 """
 
 from tempo_lib.reproduce.malloc import KEPT_MEMORY
-from tempo_lib.training.stages import STAGES
 from tempo_lib.reproduce.workflow import (
     BASES,
     CLIPS,
@@ -61,7 +60,7 @@ if flow.from_scratch:
             shell:
                 f"{job} base --name {{params.name}}"
 
-    for stage in STAGES:
+    for stage in flow.preset.stages:
         before = BASES if stage == 0 else (f"stage{stage - 1}",)
 
         rule:

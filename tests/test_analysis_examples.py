@@ -35,6 +35,7 @@ NUMBERS = replace(
     longest_mean_frames=400,
     size=32,
 )
+STAGES = ["stage0", "stage1", "stage2", "stage3"]
 
 
 def paper_suite(num_videos=12):

@@ -1,7 +1,6 @@
 """One file adds an allocation policy, a scorer or a benchmark, and ``tempo evaluate`` runs it."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +8,8 @@ from evaluation_samples import brief, small_suite
 
 from tempo_lib.allocation.policies import POLICIES
 from tempo_lib.checkpoints import folders
-from tempo_lib.cli import evaluate as command
 from tempo_lib.cli.app import run
-from tempo_lib.evaluation import runner
+from tempo_lib.evaluation import benchmark, runner
 from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.scorers import SCORERS
 from tempo_lib.miniature.world.clips import write_clip
@@ -122,11 +120,9 @@ def evaluate(checkpoint, tmp_path, tmp_path_factory, monkeypatch, capsys):
 
     small = small_suite(tmp_path_factory.getbasetemp() / "suites")
     monkeypatch.setattr(
-        command,
+        benchmark,
         "load_benchmark",
-        lambda preset, name, **o: (
-            small if name == SUITE else BENCHMARKS.get(name).load(SimpleNamespace(name=preset))
-        ),
+        lambda preset, name, **o: small if name == SUITE else BENCHMARKS.get(name).load(preset),
     )
     return tempo
 

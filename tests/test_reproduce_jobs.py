@@ -5,7 +5,7 @@ import json
 import pytest
 from batch_samples import write_notebook, write_project
 
-from tempo_lib.cli.errors import InputError
+from tempo_lib.cli.common import InputError
 from tempo_lib.config import load_preset
 from tempo_lib.reproduce import jobs as workflow_jobs
 from tempo_lib.reproduce.workflow import Workflow

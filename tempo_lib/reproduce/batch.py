@@ -23,7 +23,6 @@ from tempo_lib.reproduce.batch_notebooks import pick_notebook, suites_of
 from tempo_lib.reproduce.gallery import STARTED, expected_seconds
 from tempo_lib.reproduce.jobs import CLIP_SEEDS
 from tempo_lib.reproduce.workflow import BASES, CLIPS, GALLERY, RERANKER, THREADS, Workflow
-from tempo_lib.training.stages import STAGES
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
 OWN_EXECUTORS = ("local",)
@@ -130,7 +129,7 @@ def plan(batch: Batch) -> list[Step]:
         work = f"runs/{flow.preset.name}/train"
         for base in (*BASES, RERANKER):
             titles[base] = f"pre-train {base} in {work}, unless it is finished"
-        for stage in STAGES:
+        for stage in flow.preset.stages:
             titles[f"corpus-{stage}"] = f"write the pictures and clips of stage {stage}"
             titles[f"stage{stage}"] = f"train stage {stage} in {work}, unless it is finished"
     if flow.only is None:

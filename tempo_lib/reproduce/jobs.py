@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-from tempo_lib.cli.errors import InputError
+from tempo_lib.cli.common import InputError
 from tempo_lib.config import load_preset
 from tempo_lib.provenance import project_root
 from tempo_lib.reproduce.batch_notebooks import pick_notebook
@@ -49,9 +49,9 @@ def make_corpus(flow: Workflow, stage: str) -> dict[str, Any]:
 
 def train_stage(flow: Workflow, stage: str) -> dict[str, Any]:
     """One stage from the one before it, as ``tempo train`` does; a finished one is kept."""
-    from tempo_lib.cli.train import TrainOptions, run
+    from tempo_lib.cli.train import train
 
-    run(TrainOptions(preset=flow.preset.name, stage=int(stage), seed=MODEL_SEED))
+    train(preset=flow.preset.name, stage=int(stage), seed=MODEL_SEED)
     return {}
 
 

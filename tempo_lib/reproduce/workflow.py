@@ -12,21 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint, part_names, stage_names
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.fingerprint import PACKAGE, code_files
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.reproduce.batch_notebooks import Notebook, find_notebooks, suites_of
-from tempo_lib.training.stages import STAGES
 
 BASES = ("base_decoder", "base_compressor")
 RERANKER = "reranker"  # judges in an evaluation; no stage needs it
-PARTS = (*BASES, RERANKER, *(f"stage{stage}" for stage in STAGES))
+PARTS = part_names(load_preset(DEFAULT_PRESET))
 PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 # Each of these trainings waits for the one before it, which leaves a second core without a job: it
 # has a thread of theirs. Other jobs have one thread.
-THREADS = {f"stage{stage}": 2 for stage in STAGES[1:]}
+THREADS = dict.fromkeys(stage_names(load_preset(DEFAULT_PRESET))[1:], 2)
 MANIFESTS = ("paper", "suites", "training")
 CLIPS, GALLERY = "clips", "gallery"
 

@@ -14,7 +14,6 @@ from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.miniature.config import BaseCompressorConfig
 from tempo_lib.miniature.pretrain.blocks import Block, make_block
-from tempo_lib.miniature.world import wordings
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
 from tempo_lib.miniature.world.question_sets import any_options, option_lines
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, QUESTION_TEXT
@@ -83,10 +82,10 @@ def draw_batch(
         story, start, frames = pool.draw(rng, window)
         if rng.random() < relevance_share:
             pairs = list(relevance_pairs(rng, story, start, window, config))
-            draw_system = wordings.relevance_prompt
+            draw_system = prompts.relevance_prompt
         else:
             pairs = list(content_pairs(story, start, window))
-            draw_system = wordings.plain_prompt
+            draw_system = prompts.plain_prompt
         batch.frames.append(frames)
         batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
         batch.systems.append(draw_system(rng))

@@ -11,11 +11,17 @@ from collections.abc import Iterable, Iterator
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tempo_lib.miniature.world import wordings
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
 from tempo_lib.miniature.world.scenes import ALL_NAMES, COLOURS, PLACES, SHAPES
-from tempo_lib.prompts import END_OF_TEXT, IM_END, SPECIAL_TOKENS, timestamp
+from tempo_lib.prompts import (
+    END_OF_TEXT,
+    IM_END,
+    OPENINGS,
+    RELEVANCE_DIRECTIVES,
+    SPECIAL_TOKENS,
+    timestamp,
+)
 
 LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
 # Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
@@ -72,7 +78,7 @@ def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
         text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 10") for text in templates
     ]
     sentences += [CAPTION_QUESTION, "system user assistant\nYou are a helpful assistant."]
-    sentences += wordings.all_texts()
+    sentences += [*OPENINGS, *RELEVANCE_DIRECTIVES]
     yield from extra_texts
     yield from sentences
     yield from (f" {number}" for number in range(100))
