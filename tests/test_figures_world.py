@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tempo_lib import figures
-from tempo_lib.analysis import world_facts
 from tempo_lib.figures.world import MOST_SCENES
+from tempo_lib.miniature import facts
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story
@@ -26,8 +26,8 @@ def images_of(fig):
 
 
 def numbers_of(stories):
-    lengths = world_facts.scene_lengths(stories)
-    return lengths, world_facts.askable({96: stories}, 8), world_facts.guessing(stories, 8, 0)
+    lengths = facts.scene_lengths(stories)
+    return lengths, facts.question_counts({96: stories}, 8), facts.guessing(stories, 8, 0)
 
 
 def mixes(ours):
@@ -74,7 +74,7 @@ def test_a_strip_refuses_a_story_too_long_to_label_and_frames_that_are_not_its_o
 
 
 def test_world_numbers_writes_the_means_and_floors_of_its_tables():
-    lengths, askable, guesses = numbers_of(world_facts.draw_stories(20, 96, 0))
+    lengths, askable, guesses = numbers_of(facts.draw_stories(20, 96, 0))
     fig = figures.world_numbers(lengths, askable, guesses)
     grid = fig.axes[1]
     mean = askable.set_index("kind").loc["counting", "mean"]
@@ -96,9 +96,9 @@ def test_suite_mixes_draws_real_and_own_shares_with_the_kinds_from_the_top():
 
 
 def test_pictures_of_the_world_keep_to_the_size_of_slides():
-    stories = world_facts.draw_stories(5, 96, 0)
-    sheet = world_facts.showcase_story(0)
-    drawn = render(sheet, 0, 32)[world_facts.scene_middles(sheet)]
+    stories = facts.draw_stories(5, 96, 0)
+    sheet = facts.showcase_story(0)
+    drawn = render(sheet, 0, 32)[facts.scene_middles(sheet)]
     drawings = [
         figures.contact_sheet(sheet, drawn, drawn),
         figures.story_strip(STORY, render(STORY, 0, 32), 8),
@@ -112,5 +112,5 @@ def test_pictures_of_the_world_keep_to_the_size_of_slides():
 
 
 def test_facts_of_the_world_load_no_torch():
-    code = "import sys, tempo_lib.analysis.world_facts; assert 'torch' not in sys.modules"
+    code = "import sys, tempo_lib.miniature.facts; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,7 +26,7 @@ MOST_SHARES = 12  # parts of a bar: later answers are drawn as one
 def world_numbers(
     lengths: pd.DataFrame, askable: pd.DataFrame, guesses: pd.DataFrame
 ) -> DescribedFigure:
-    """Four panels from the tables of ``analysis.world_facts``.
+    """Four panels from the tables of ``miniature.facts``.
 
     How long scenes last, how many questions of each kind a video can answer, what guessing
     gives, and how the right answers are spread.

@@ -104,10 +104,10 @@ def relevance_pairs(
 ) -> Iterator[tuple[str, str]]:
     """(query, Yes or No), about half of them about an actor in sight when there is one.
 
-    ``told_share`` of the verdicts, Yes and No alike, are followed by the segment's caption, which
-    is then a pair of its own as well.
+    ``caption_after_verdict_share`` of the verdicts, Yes and No alike, are followed by the segment's
+    caption, which is then a pair of its own as well.
     """
-    shown = caption(story, start, start + window)
+    shown, share = caption(story, start, start + window), config.caption_after_verdict_share
     seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
     for _ in range(config.questions):
         kind = "global" if rng.random() < 0.05 else str(rng.choice(LOCALISED))
@@ -123,9 +123,9 @@ def relevance_pairs(
             query += option_lines(any_options(rng, kind))
         relevant = kind == "global" or any(name in seen for name in subjects)
         verdict = prompts.YES if relevant else prompts.NO
-        captioned = config.told_share > 0 and rng.random() < config.told_share
+        captioned = share > 0 and rng.random() < share
         yield query, f"{verdict} {shown}." if captioned else verdict
-    if config.told_share > 0:
+    if share > 0:
         yield CAPTION_QUESTION, f"{shown}."
 
 

@@ -2,8 +2,8 @@
 
 Byte-level BPE without merges: a piece of text that is in the vocabulary is one token
 (``ignore_merges``), every other piece falls back to its bytes, so any text round-trips.
-This gives "one token per name, time tag and word" by construction, where trained merges
-would spend most of a 2000-entry vocabulary on intermediate pieces.
+This gives "one token per name, timestamp and word" by construction, where trained merges
+would fill most of a 2000-entry vocabulary on intermediate pieces.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,18 +23,18 @@ from tempo_lib.prompts import (
     timestamp,
 )
 
-LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
-# Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
+LAST_SECOND = 430  # every timestamp up to 430.2 seconds is one token
+# Qwen2's pieces, with names, timestamps and codes kept whole, other digits one by one.
 PIECES = "|".join(
     (
         r"<[0-9]+\.[0-9] seconds>",
-        r" (?=<[0-9]+\.[0-9] seconds>)",  # the tag is the same token with and without a space
+        r" (?=<[0-9]+\.[0-9] seconds>)",  # same token with and without a space
         rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})(?!\p{{L}})",
         r" ?\p{L}+",
         r" [1-9][0-9](?!\p{N})",  # a code is one token: of two, the second was hardly learned
         r" ?\p{N}",
         r" ?[^\s\p{L}\p{N}<]+[\r\n]*",
-        r" ?<",  # alone, so that a time tag right after punctuation stays whole
+        r" ?<",  # alone, so that a timestamp right after punctuation stays whole
         r"\s*[\r\n]+",
         r"\s+(?!\S)",
         r"\s+",
