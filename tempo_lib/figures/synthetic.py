@@ -241,7 +241,7 @@ def _guesses(ax: Axes, guesses: pd.DataFrame) -> None:
     ax.plot(guesses["letter"], y, "D", color=VERMILLION, markersize=7, label="one letter of four")
     named = guesses["coin"][coin]
     ax.plot(named, y[coin], "s", color=ORANGE, markersize=8, label="one of the two named")
-    ax.axvline(CHANCE, color=BLACK, linewidth=1, linestyle=DASHES)
+    ax.axvline(CHANCE, color=BLACK, linewidth=1, linestyle=DASHES, label="chance, four options")
     ax.set(xlim=(0, 1), xlabel="share right by guessing", ylabel="", title="What guessing gives")
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.17), ncols=1)
     light_grid(ax, "x")
