@@ -82,7 +82,10 @@ class BenchmarkSource(Protocol):
     """How a registered benchmark is read, and how predictions are scored without reading it."""
 
     def load(self, preset: Preset, *args: Any, **options: Any) -> Benchmark:
-        """``load(preset, num_questions=0)``, and options of the benchmark's own by keyword."""
+        """``load(preset, num_questions=0)``, and options of the benchmark's own by keyword.
+
+        The command line passes ``world_seed``; data that is not generated may ignore it.
+        """
 
     def score(self, question: Question, text: str) -> bool: ...
 

@@ -54,11 +54,9 @@ class SuiteVideo:
 class Suite(Benchmark):
     """A benchmark whose videos have stories, so that relevance of a segment is known.
 
-    ``stories``: by video id; ``world_questions``: by question id; ``window``: frames of a segment
-    that the answers' timestamps are made for.
+    ``stories``: by video id; ``world_questions``: by question id.
     """
 
-    window: int
     stories: Mapping[str, Story]
     world_questions: Mapping[str, world.Question]
 
@@ -111,7 +109,6 @@ class SuiteSource:
             _read(folder, num_questions),
             preset=preset.name,
             world_seed=world_seed,
-            window=numbers.window,
             identity=identity,
         )
 
@@ -129,7 +126,6 @@ def suite_of(
     *,
     preset: str = "tiny",
     world_seed: int = 0,
-    window: int = 8,
     identity: str = "",
 ) -> Suite:
     """A suite that holds exactly these videos."""
@@ -145,7 +141,6 @@ def suite_of(
         identity=identity,
         data_hash=digest(contents),
         videos=tuple(_benchmark_video(video) for video in videos),
-        window=window,
         stories={video.id: video.story for video in videos},
         world_questions={key: q for video in videos for key, q in video.questions.items()},
     )

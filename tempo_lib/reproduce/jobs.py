@@ -100,19 +100,20 @@ def make_suite(flow: Workflow, name: str) -> dict[str, Any]:
 
 def make_records(flow: Workflow, name: str) -> dict[str, Any]:
     """Ask a suite under every variant that a table, figure or claim needs: compressed once."""
+    from tempo_lib.analysis import evaluations
     from tempo_lib.analysis.scaling import point_names
     from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.evaluation.benchmark import load_benchmark
     from tempo_lib.evaluation.runner import evaluate_records
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-    from tempo_lib.statistics import claims_table as claims
 
-    models = claims.load_models(flow.preset, [MODEL_SEED])
-    chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
+    models = evaluations.load_models(flow.preset, [MODEL_SEED])
+    chosen, left_out = evaluations.choose_variants([evaluations.ALL_VARIANTS], models)
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*chosen, *tables, *map(matched_name, tables), *point_names())
-    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(name))}
-    can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
+    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(name).values())}
+    names, _ = evaluations.split_by_parts(rows.values(), models)
+    can_run = [rows[name] for name in names]
     suite = load_benchmark(flow.preset, name, num_questions=flow.num_questions)
     evaluate_records(models[MODEL_SEED], suite, can_run, progress=False)
     asked = {"questions": suite.num_questions, "variants": [row.name for row in can_run]}
