@@ -12,6 +12,7 @@ from tempo_lib.cli.train import TrainOptions, check, check_seed
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.build import (
     BASES,
+    KEPT_MEMORY,
     RERANKER,
     Miniature,
     base_seed,
@@ -23,7 +24,6 @@ from tempo_lib.miniature.pretrain.build import (
 )
 from tempo_lib.miniature.world.corpus_specs import CorpusSpec
 from tempo_lib.model.attention import CPU_TRAINING, VISION_BATCHED
-from tempo_lib.reproduce.malloc import KEPT_MEMORY
 
 TINY = load_preset("tiny")
 

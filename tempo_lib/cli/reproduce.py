@@ -6,7 +6,6 @@ from pathlib import Path
 from tempo_lib.checkpoints.loading import CheckpointError
 from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.reproduce.batch import make_batch, reproduce
-from tempo_lib.reproduce.gallery import write_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +41,4 @@ def run(options: ReproduceOptions) -> int:
             options.num_questions,
             options.publish,
         )
-        code = reproduce(batch, options.dry_run)
-    if report is not None and not options.dry_run:
-        write_report(report, batch.flow.root / "figures")
-        print(f"wrote {report}")
-    return code
+        return reproduce(batch, options.dry_run, report)

@@ -1,286 +1,83 @@
-"""What each job of the workflow does: ``python -m tempo_lib.reproduce.jobs JOB --preset P``.
+"""Jobs of the workflow that are no command of their own: records of a suite, predictions of files.
 
-A job that ends well leaves a receipt. One that fails leaves the reason under
-``runs/<preset>/reproduce/failures``, so that ``tempo reproduce`` can show all of them at the end.
-Exit codes as everywhere: 1 a defect of ours, 2 bad input.
+    python -m tempo_lib.reproduce.jobs records tiny mini-mlvu --num-questions 60
+    python -m tempo_lib.reproduce.jobs predictions tiny --out predictions.json
+
+What this module imports is what these jobs depend on: nothing about the workflow belongs here.
 """
 
-import argparse
 import json
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import typer
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-from tempo_lib.cli.errors import InputError, bad_input
-from tempo_lib.config import load_preset
-from tempo_lib.provenance import project_root
-from tempo_lib.reproduce.batch_notebooks import pick_notebook
-from tempo_lib.reproduce.workflow import ALL_CONDITIONS, CLIPS, CONDITION_DATA, GALLERY, Workflow
+from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
+from tempo_lib.provenance import write_atomic
 
-CLIP_FRAMES = 60  # 30 s
-CLIP_SEEDS = (101, 102, 103)
-MODEL_SEED = 0  # whose records all tables share; other training seeds are asked for by notebooks
+MODEL_SEED = 0  # whose records all tables share; other training seeds are evaluated by notebooks
+NUM_PREDICTIONS = 9
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def make_base(flow: Workflow, name: str) -> dict[str, Any]:
-    """Pre-train one base model or the reranker; a finished one is kept."""
-    from tempo_lib.miniature.pretrain import build as miniature
-
-    folder = flow.root / "runs" / flow.preset.name / "train"
-    miniature.make_base(miniature.Miniature(flow.preset, folder, MODEL_SEED), name)
-    return {}
-
-
-def make_corpus(flow: Workflow, stage: str) -> dict[str, Any]:
-    """Write the pictures, clips and questions that a stage trains on."""
-    from tempo_lib.miniature.pretrain import build as miniature
-
-    folder = flow.root / "runs" / flow.preset.name / "train"
-    mini = miniature.Miniature(flow.preset, folder, MODEL_SEED)
-    miniature.make_corpus(mini, int(stage), workers=1)
-    return {}
-
-
-def train_stage(flow: Workflow, stage: str) -> dict[str, Any]:
-    """One stage from the one before it, as ``tempo train`` does; a finished one is kept."""
-    from tempo_lib.cli.train import TrainOptions, run
-
-    run(TrainOptions(preset=flow.preset.name, stage=int(stage), seed=MODEL_SEED))
-    return {}
-
-
-def ask_clips(flow: Workflow, _: str) -> dict[str, Any]:
-    """Write three clips, ask three questions of each; ``asks.json`` says what was right."""
-    from tempo_lib.miniature.world.clips import write_clip
-    from tempo_lib.miniature.world.questions import is_correct, sample_questions
-    from tempo_lib.miniature.world.rendering import render
-    from tempo_lib.miniature.world.scenes import make_story
-    from tempo_lib.model.tempo import Tempo
-    from tempo_lib.video.clip import load_video
-
-    model = Tempo.from_pretrained(find_checkpoint(flow.preset))
-    folder = flow.folder / "clips"
-    folder.mkdir(parents=True, exist_ok=True)
-    records = []
-    for seed in CLIP_SEEDS:
-        rng = np.random.default_rng(seed)
-        story = make_story(rng, CLIP_FRAMES)
-        path = folder / f"clip-{seed}.mp4"
-        write_clip(path, render(story, seed))
-        session = model.open(load_video(path))
-        for question in sample_questions(rng, story, 3):
-            answer = session.ask(question.text)
-            record: dict[str, Any] = {
-                "clip": path.name,
-                "question": question.text,
-                "text": answer.text,
-                "expected": question.answer,
-                "tokens_used": answer.tokens_used,
-                "correct": is_correct(question, answer.text),
-            }
-            records.append(record)
-    text = json.dumps(records, indent=1) + "\n"
-    (flow.folder / "asks.json").write_text(text, encoding="utf-8")
-    return {"asked": len(records), "right": sum(record["correct"] for record in records)}
-
-
-def make_suite(flow: Workflow, name: str) -> dict[str, Any]:
-    """Write the videos and questions of a suite; finished ones are kept."""
-    from tempo_lib.evaluation.benchmark import load_benchmark
-
-    suite = load_benchmark(flow.preset, name, num_questions=flow.num_questions)
-    return {"questions": suite.num_questions, "videos": len(suite.videos)}
-
-
-def make_records(flow: Workflow, name: str) -> dict[str, Any]:
-    """Ask a suite under every variant that a table, figure or claim needs: compressed once."""
+@app.command()
+def records(preset: str, suite: str, num_questions: int = 0) -> None:
+    """Evaluate every variant that a table, figure or claim needs: each video compressed once."""
     from tempo_lib.analysis.scaling import point_names
     from tempo_lib.analysis.stages import stage_variants
-    from tempo_lib.evaluation.benchmark import load_benchmark
     from tempo_lib.evaluation.runner import evaluate_records
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
     from tempo_lib.statistics import claims_table as claims
 
-    models = claims.load_models(flow.preset, [MODEL_SEED])
+    models = claims.load_models(preset, [MODEL_SEED])
     chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*chosen, *tables, *map(matched_name, tables), *point_names())
-    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(name))}
+    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(suite))}
     can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
-    suite = load_benchmark(flow.preset, name, num_questions=flow.num_questions)
-    evaluate_records(models[MODEL_SEED], suite, can_run, progress=False)
-    asked = {"questions": suite.num_questions, "variants": [row.name for row in can_run]}
-    return {**asked, "left_out": left_out, "data_hash": suite.data_hash}
+    benchmark = load_benchmark(preset, suite, num_questions=num_questions)
+    evaluate_records(models[MODEL_SEED], benchmark, can_run, progress=False)
+    print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
+    for name, part in left_out.items():
+        print(f"left out: {name} needs {part}")
 
 
-def run_one(flow: Workflow, name: str) -> dict[str, Any]:
-    """Run a notebook as the batch does, and publish what it makes where the run does."""
-    from tempo_lib.reproduce.notebooks import run_notebook
-
-    notebook = pick_notebook(flow.root, name)
-    parameters = flow.parameters(notebook)
-    copies = flow.folder / "notebooks"
-    copy = run_notebook(notebook.path, parameters, copies, publish=flow.shows(notebook))
-    made = {"executed_copy": flow.shown(copy), "published": flow.published(notebook)}
-    return {"parameters": parameters, **made}
-
-
-def show_results(flow: Workflow, _: str) -> dict[str, Any]:
-    """Publish the time of each job, then write the page with every picture."""
-    from tempo_lib.reproduce.gallery import publish_times, write_gallery
-
-    num_jobs = publish_times(flow)
-    if flow.publishes:
-        write_gallery(flow.root / "figures" / "README.md")
-    return {"jobs_measured": num_jobs}
-
-
-def make_condition_data(flow: Workflow, _: str) -> dict[str, Any]:
-    """Write and decode what all conditions are trained on and asked; finished parts are kept."""
-    from tempo_lib.analysis.condition_data import decode_all, make_data
-    from tempo_lib.analysis.condition_runs import runs_folder
+@app.command()
+def predictions(preset: str, out: Path = Path("predictions.json")) -> None:
+    """Answer the first questions of the first suite as a user does: a file, a session, a text."""
     from tempo_lib.model.tempo import Tempo
+    from tempo_lib.video.clip import load_video
 
-    with bad_input():
-        data = make_data(flow.preset, runs_folder(flow.preset))
-    decode_all(data, Tempo.from_pretrained(find_checkpoint(flow.preset)))
-    return {"corpora": data.corpora}
-
-
-def train_condition(flow: Workflow, name: str) -> dict[str, Any]:
-    """Train one condition and seed, as in ``bidirectional-seed1``; a finished one is kept."""
-    from tempo_lib.analysis.condition_data import make_data
-    from tempo_lib.analysis.condition_runs import (
-        ConditionRun,
-        parse_name,
-        run_condition,
-        runs_folder,
-    )
-
-    folder = runs_folder(flow.preset)
-    with bad_input():
-        condition, seed = parse_name(name)
-        data = make_data(flow.preset, folder)
-    run = ConditionRun(preset=flow.preset, condition=condition, seed=seed, folder=folder)
-    return {"record": flow.shown(run_condition(run, data))}
+    model = Tempo.from_pretrained(find_checkpoint(preset))
+    suite = load_benchmark(preset, benchmark_names(preset)[0], num_questions=NUM_PREDICTIONS)
+    rows = []
+    for video in suite.videos:
+        session = model.open(load_video(video.path))
+        for question in video.questions:
+            answer = session.ask(question.text)
+            row: dict[str, Any] = {
+                "video": video.path.name,
+                "question": question.text,
+                "text": answer.text,
+                "expected": question.answer,
+                "tokens_used": answer.tokens_used,
+                "correct": suite.score(question, answer.text),
+            }
+            rows.append(row)
+    write_atomic(out, json.dumps(rows, indent=1) + "\n")
+    print(f"{sum(row['correct'] for row in rows)} of {len(rows)} correct")
 
 
-def sum_up_conditions(flow: Workflow, _: str) -> dict[str, Any]:
-    """One table of all finished conditions, among the measurements."""
-    from tempo_lib.analysis.condition_summary import publish_summary
-
-    with bad_input():
-        return {"table": flow.shown(publish_summary(flow.preset))}
-
-
-def measure_seeds(flow: Workflow, names: str) -> dict[str, Any]:
-    """Two tables of all training seeds in ``names``, as in ``0,1,2``, among the measurements."""
-    from tempo_lib.analysis import training_seeds
-
-    with bad_input():
-        seeds = training_seeds.parse_seeds(names)
-    measured = training_seeds.measure(flow.preset, seeds, flow.num_questions, progress=True)
-    path = training_seeds.write(measured, measurements_folder(flow))
-    return {"model_seeds": seeds, "measurement": flow.shown(path)}
-
-
-def measure_switches(flow: Workflow, _: str) -> dict[str, Any]:
-    """Tables of the recipe and of the trainings that take a departure back."""
-    from tempo_lib.analysis import training_switches
-
-    with bad_input():
-        measured = training_switches.measure(flow.preset, flow.num_questions, progress=True)
-    path = training_switches.write(measured, measurements_folder(flow))
-    names = [training.name for training in training_switches.TRAININGS]
-    return {"trainings": names, "measurement": flow.shown(path)}
-
-
-def measurements_folder(flow: Workflow) -> Path:
-    """Among the manifests when the run publishes, else in its own folder."""
-    from tempo_lib.analysis.measurements import FOLDER
-
-    return (flow.root / "data_manifests" if flow.publishes else flow.folder) / FOLDER
-
-
-JOBS: dict[str, Callable[[Workflow, str], dict[str, Any]]] = {
-    "base": make_base,
-    "corpus": make_corpus,
-    "suite": make_suite,
-    "stage": train_stage,
-    CLIPS: ask_clips,
-    "records": make_records,
-    "notebook": run_one,
-    GALLERY: show_results,
-    CONDITION_DATA: make_condition_data,
-    "condition": train_condition,
-    ALL_CONDITIONS: sum_up_conditions,
-    "seeds": measure_seeds,
-    "switches": measure_switches,
-}
-
-
-def job_name(job: str, name: str) -> str:
-    """How receipts and rules call a job: records-mini-mlvu, corpus-2, stage2, 20_claims, clips."""
-    return {"notebook": name, "base": name, "stage": f"stage{name}"}.get(
-        job, f"{job}-{name}" if name else job
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Do one job, leave its receipt or the reason why there is none."""
-    parser = argparse.ArgumentParser(prog="python -m tempo_lib.reproduce.jobs")
-    parser.add_argument("job", choices=tuple(JOBS))
-    parser.add_argument("--preset", default="tiny")
-    parser.add_argument("--name", default="", help="which suite, stage, notebook..")
-    parser.add_argument("--num-questions", type=int, default=0, help="of each suite; 0: all")
-    parser.add_argument("--only", help="the one notebook that the run was asked for")
-    parser.add_argument("--publish", action="store_true", help="also a part of the questions")
-    chosen = parser.parse_args(arguments)
-    flow = Workflow(
-        preset=load_preset(chosen.preset),
-        root=project_root(),
-        only=chosen.only,
-        num_questions=chosen.num_questions,
-        publish=chosen.publish,
-    )
-    name = job_name(chosen.job, chosen.name)
-    failure = flow.failure(name)
-    failure.unlink(missing_ok=True)
-    print(f"{name}: started", file=sys.stderr, flush=True)
+def main(arguments: list[str] | None = None) -> None:
+    """Exit with 2 and one line for a checkpoint that is missing, else as typer does."""
     try:
-        facts = JOBS[chosen.job](flow, chosen.name)
-    except Exception as error:
-        code, reason = explain(error)
-        _write(failure, {"job": name, "code": code, "reason": reason})
-        print(f"{name}: failed\n{reason}", file=sys.stderr, flush=True)
-        return code
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    _write(flow.root / flow.receipt(name), {"job": name, "finished": finished, **facts})
-    print(f"{name}: done", file=sys.stderr, flush=True)
-    return 0
-
-
-def explain(error: Exception) -> tuple[int, str]:
-    """Exit code and reason: bad input in a line, a notebook's cell, else the traceback."""
-    from tempo_lib.reproduce.notebooks import NotebookError
-
-    if isinstance(error, InputError | CheckpointError):
-        return 2, f"error: {error}"
-    if isinstance(error, NotebookError):
-        return 1, str(error)
-    return 1, "".join(traceback.format_exception(error)).rstrip()
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        app(arguments)
+    except CheckpointError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
