@@ -11,14 +11,14 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Tempo": "model.tempo",
-    "TempoConfig": "model.config",
+    "TempoConfig": "checkpoints.config",
     "Video": "video.clip",
     "VideoError": "video.base",
     "load_image": "video.clip",
     "load_preset": "config",
     "load_video": "video.clip",
     "open_video": "video.clip",
-    "sample_indices": "video.clip",
+    "sample_indices": "video.sampling",
     "allocate": "allocation.ata",
     "reduce_memories": "allocation.reduction",
 }

@@ -1,29 +1,39 @@
-"""Presets: one file holds every number of a scale; this module reads and checks it."""
+"""Presets: one file holds every number of a scale; this module reads, changes and checks it.
 
+Every field has a type. The section ``miniature`` names its own schema, so that this module need
+not know the plug-in that it describes. Overrides change single numbers of one run:
+
+    load_preset("tiny", ["training.stages.2.window=8", "allocation.budget=256"])
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
-PRESETS = ("tiny", "6b")
+DEFAULT_PRESET = "tiny"
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """A section of a preset: every field is known, and none changes after reading."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Weights(_Strict):
+class Weights(StrictModel):
     """Where weights come from: a hub id, or a folder inside the package."""
 
     checkpoint: str
     base_compressor: str | None
     base_decoder: str | None
+    reranker: str | None  # a scorer of Table 2 D
     download_gigabytes: float
 
 
-class VideoNumbers(_Strict):
+class VideoNumbers(StrictModel):
     """Sampling and windows (paper section 4.1)."""
 
     fps: PositiveFloat
@@ -33,7 +43,7 @@ class VideoNumbers(_Strict):
     stride: PositiveInt
 
 
-class PixelRules(_Strict):
+class PixelRules(StrictModel):
     """Bounds of the three resizing steps. ``round_multiple`` 0 leaves the second one out."""
 
     max_edge: PositiveInt
@@ -46,31 +56,101 @@ class PixelRules(_Strict):
     image_max_pixels: PositiveInt
 
 
-class ModelNumbers(_Strict):
-    """Shapes; ``compressor`` and ``decoder`` are keyword arguments of the two base configs."""
+class Shape(StrictModel):
+    """Fields of a Hugging Face config, under its names; what the file leaves out stays its default.
+
+    ``as_config()`` gives them as keyword arguments of the config class.
+    """
+
+    def as_config(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class RopeShape(Shape):
+    rope_type: Literal["default"]
+    rope_theta: PositiveFloat
+    mrope_section: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None
+    mrope_interleaved: bool | None = None
+
+
+class VisionShape(Shape):
+    """Of ``Qwen3VLVisionConfig``."""
+
+    depth: PositiveInt
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    num_heads: PositiveInt
+    patch_size: PositiveInt
+    spatial_merge_size: PositiveInt
+    temporal_patch_size: PositiveInt
+    out_hidden_size: PositiveInt
+    num_position_embeddings: PositiveInt
+    deepstack_visual_indexes: tuple[int, ...]
+
+
+class TextShape(Shape):
+    """Of ``Qwen3VLTextConfig`` and ``Qwen3Config``. Without ids: those of the tokenizer."""
+
+    vocab_size: PositiveInt | None = None
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    num_hidden_layers: PositiveInt
+    num_attention_heads: PositiveInt
+    num_key_value_heads: PositiveInt
+    head_dim: PositiveInt
+    max_position_embeddings: PositiveInt
+    rope_parameters: RopeShape
+    tie_word_embeddings: bool
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+
+
+class CompressorShape(Shape):
+    """Of ``Qwen3VLConfig``. Without ids: those of the tokenizer."""
+
+    vision_config: VisionShape
+    text_config: TextShape
+    image_token_id: int | None = None
+    video_token_id: int | None = None
+    vision_start_token_id: int | None = None
+    vision_end_token_id: int | None = None
+    tie_word_embeddings: bool | None = None
+
+
+class ModelNumbers(StrictModel):
+    """Shapes of the two models and the bounds of their inputs."""
 
     num_memory_tokens: PositiveInt
     segment_batch: PositiveInt
     max_context: PositiveInt
-    compressor: dict[str, Any] | None
-    decoder: dict[str, Any] | None
+    compressor: CompressorShape
+    decoder: TextShape
 
 
-class AllocationNumbers(_Strict):
+class LearnedKMin(StrictModel):
+    """An anchor chosen on data, with the record that it was chosen by."""
+
+    k_min: int
+    record: str
+
+
+class AllocationNumbers(StrictModel):
     """Bounds of Adaptive Token Allocation (paper section 3.4)."""
 
     k_min: int
     k_max: PositiveInt
     budget: PositiveInt
+    learned_k_min: LearnedKMin | None  # of the policy ata-k-min; None: none was chosen yet
 
 
-class GenerationNumbers(_Strict):
+class GenerationNumbers(StrictModel):
     max_new_tokens: PositiveInt
 
 
-class StageNumbers(_Strict):
+class StageNumbers(StrictModel):
     """One column of Table A, scaled to the preset."""
 
+    name: str
     trainable: tuple[Literal["compressor", "memory_tokens", "projector", "decoder"], ...]
     learning_rate: PositiveFloat  # decoder, projector and memory tokens
     compressor_learning_rate: PositiveFloat | None
@@ -81,22 +161,26 @@ class StageNumbers(_Strict):
     window: PositiveInt
     max_frames: PositiveInt
     max_context: PositiveInt
-    batch_segments: PositiveInt  # segments a step, so that long and short clips cost the same
-    batch_samples: PositiveInt  # most samples a step
+    batch_segments: PositiveInt  # segments per step, so that long and short clips cost the same
+    batch_samples: PositiveInt  # most samples per step
     epochs: PositiveFloat
     max_steps: int  # 0: as many as the epochs give
-    # share of samples whose segments are read under another wording (world.wordings) instead
-    # of the standard prompt; never under the routing prompt. The paper has none: 0
-    varied_prompt_share: float = 0.0
+    # Share of samples whose segments are read under another prompt template (prompts.OPENINGS)
+    # instead of the standard prompt; never under the routing prompt. The paper has none: 0.
+    varied_prompt_share: float
 
 
-class TrainingNumbers(_Strict):
+class TrainingNumbers(StrictModel):
     manifest: str
     stages: dict[int, StageNumbers]
 
 
-class Preset(_Strict):
-    """A whole scale. ``miniature`` holds what only the miniature needs."""
+class Preset(StrictModel):
+    """A whole scale.
+
+    ``miniature`` holds what only the miniature needs: an object of the class that the section's
+    ``schema`` names. ``overrides``: what ``load_preset`` changed of the file, path -> value.
+    """
 
     name: str
     description: str
@@ -107,17 +191,109 @@ class Preset(_Strict):
     allocation: AllocationNumbers
     generation: GenerationNumbers
     training: TrainingNumbers | None
-    miniature: dict[str, Any] | None
+    miniature: Any
     plugins: tuple[str, ...] = ()  # modules that register what this preset names
+    overrides: dict[str, Any] = {}
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Numbers of the stages, in the order of training; () without training."""
+        return () if self.training is None else tuple(sorted(self.training.stages))
 
 
 @cache
-def load_preset(name: str) -> Preset:
-    """Read preset ``name``; ValueError for an unknown name or a file that breaks its schema."""
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(PRESETS)}")
+def preset_names() -> tuple[str, ...]:
+    """The presets that have a file, the default one first."""
+    files = resources.files("tempo_lib").joinpath("presets").iterdir()
+    names = sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return tuple(sorted(names, key=lambda name: name != DEFAULT_PRESET))
+
+
+def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
+    """Read preset ``name`` and change what ``overrides`` (``path.to.field=value``) say.
+
+    A value is YAML; an item of a list goes by its position or its ``name``. ValueError for an
+    unknown name, a path that leads nowhere, or a value of another type than the field's.
+    """
+    return _load_preset(name, tuple(overrides))
+
+
+@cache
+def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
+    if name not in preset_names():
+        raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(preset_names())}")
     text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text()
+    # anchors give shared parts: a change of one copy must not reach the others
+    data = _copied(yaml.safe_load(text))
+    data["overrides"] = dict(_override(data, override) for override in overrides)
+    section = data["miniature"]
     try:
-        return Preset.model_validate(yaml.safe_load(text))
+        if section is not None:
+            data["miniature"] = _schema(section.pop("schema")).model_validate(section)
     except ValidationError as error:
-        raise ValueError(f"preset file {name}.yaml is not valid: {error}") from error
+        raise ValueError(_problems(error, name, "miniature", data["overrides"])) from error
+    try:
+        return Preset.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(_problems(error, name, "", data["overrides"])) from error
+
+
+def _schema(name: str) -> type[BaseModel]:
+    """The class of ``package.module:Class``."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _override(data: dict[str, Any], override: str) -> tuple[str, Any]:
+    """Change one field of ``data``; returns its path and the value."""
+    path, equals, text = override.partition("=")
+    *parents, last = path.split(".")
+    if not equals or not last:
+        raise ValueError(f"override {override!r}: expected KEY=VALUE, as allocation.budget=256")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"override {override!r}: {text!r} is not a YAML value") from error
+    place: Any = data
+    for position, part in enumerate(parents):
+        try:
+            place = place[_key(place, part)]
+        except (KeyError, IndexError, TypeError):
+            where = ".".join(parents[:position]) or "the preset"
+            raise ValueError(f"override {override!r}: {where} has no field {part!r}") from None
+    try:
+        place[_key(place, last)] = value
+    except (IndexError, TypeError):
+        where = ".".join(parents) or "the preset"
+        raise ValueError(f"override {override!r}: {where} has no field {last!r}") from None
+    return path, value
+
+
+def _key(place: Any, part: str) -> Any:
+    """Key or index of ``part``: numbers are ints; an item of a list also has its ``name``."""
+    if isinstance(place, list) and not part.isdigit():
+        names = [item.get("name") if isinstance(item, Mapping) else None for item in place]
+        return names.index(part) if part in names else len(names)
+    return int(part) if part.isdigit() else part
+
+
+def _problems(error: ValidationError, name: str, section: str, overrides: Mapping[str, Any]) -> str:
+    """One line: each field with what was expected of it and what was found."""
+    lines = []
+    for found in error.errors():
+        path = ".".join(map(str, filter(None, (section, *map(str, found["loc"])))))
+        message = found["msg"].removeprefix("Value error, ")
+        if found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            message = "no such field"
+        if found["type"] != "value_error":  # such a message holds what was found itself
+            message += f", got {found['input']!r:.60}"
+        lines.append(f"{path}: {message}")
+    changed = f" with {', '.join(overrides)} changed" if overrides else ""
+    source = f"preset file {name}.yaml{changed}"
+    return f"{source} is not valid: {'; '.join(lines)}"

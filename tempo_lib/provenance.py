@@ -90,21 +90,14 @@ class Run:
 
     def provenance(self) -> dict[str, Any]:
         """Everything needed to tell where a result came from; no host name, no absolute path."""
-        finished = datetime.now(UTC)
         facts = {
             "name": self.name,
             "preset": self.preset,
             "parameters": dict(self.parameters),
             "seeds": self.seeds,
-            "commit": self.commit,
+            **provenance_facts(self.started),
+            "commit": self.commit,  # of the start: what ran, whatever was committed since
             "dirty": self.dirty,
-            "started": self.started.isoformat(timespec="seconds"),
-            "finished": finished.isoformat(timespec="seconds"),
-            "duration_seconds": round((finished - self.started).total_seconds(), 1),
-            "python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "versions": library_versions(),
-            **_compute_facts(),
             "data_hash": None,
             **self.recorded,
         }
@@ -125,7 +118,7 @@ class Run:
         facts = self.provenance()
         facts["files"] = {path.name: sha256_of_file(path) for path in files}
         provenance_path = self.dir / f"{self.name}.json"
-        provenance_path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        write_atomic(provenance_path, json.dumps(facts, indent=2) + "\n")
         if publish if publish is not None else os.environ.get("TEMPO_PUBLISH") == "1":
             self._publish([*files, provenance_path])
             return self.figures_dir
@@ -182,6 +175,29 @@ def start_run(name: str, *, preset: str, **parameters: Any) -> Run:
     )
 
 
+def provenance_facts(started: datetime, *sources: str | Path) -> dict[str, Any]:
+    """When, by which code and on what a result was made, also of a result that has no ``Run``.
+
+    ``sources``: the modules behind it, as ``code_fingerprint`` takes them; its key ``code`` is
+    left out without any. Training summaries and measurements hold these facts.
+    """
+    finished = datetime.now(UTC)
+    commit, dirty = git_state(project_root())
+    code = {"code": code_fingerprint(*sources)} if sources else {}
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        **code,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "duration_seconds": round((finished - started).total_seconds(), 1),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": library_versions(),
+        **_compute_facts(),
+    }
+
+
 def project_root() -> Path:
     """Folder that holds ``runs/`` and ``figures/``.
 
@@ -231,13 +247,17 @@ def library_versions() -> dict[str, str]:
     return installed
 
 
-def code_files(*sources: str) -> list[Path]:
+def code_files(*sources: str | Path) -> list[Path]:
     """Files of this package that modules, or pieces of Python, import: directly or through others.
 
-    Read from the source text, so nothing is imported; what a registry loads must be named too.
+    Read from the source text, so nothing is imported; what a registry loads must be named too,
+    such as the file of a plug-in, which is then among them wherever it lies.
     """
-    texts = [f"import {s}" if re.fullmatch(r"[\w.]+", s) else s for s in sources]
-    todo = {file for text in texts for file in _imported(text)}
+    todo = {source.resolve() for source in sources if isinstance(source, Path)}
+    for source in sources:
+        if isinstance(source, str):
+            is_module = re.fullmatch(r"[\w.]+", source)
+            todo |= _imported(f"import {source}" if is_module else source)
     found: set[Path] = set()
     while todo:
         file = todo.pop()
@@ -247,16 +267,19 @@ def code_files(*sources: str) -> list[Path]:
 
 
 @cache  # one hash per process: files that change later are not the code that runs
-def code_fingerprint(*sources: str) -> str:
+def code_fingerprint(*sources: str | Path) -> str:
     """Hex SHA-256 of the code behind modules (``code_files``), the same for every kind of result.
 
     Records, caches, summaries and figures all state this; it changes when any file that they
     depend on does.
     """
-    parts = [
-        f"{f.relative_to(PACKAGE).as_posix()} {sha256_of_file(f)}" for f in code_files(*sources)
-    ]
+    parts = [f"{_short_name(file)} {sha256_of_file(file)}" for file in code_files(*sources)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def digest(content: Any) -> str:
+    """Hex SHA-256 of the content as sorted JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -278,6 +301,12 @@ def sha256_of_file(path: Path) -> str:
     """Return the hex SHA-256 of a file, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _short_name(file: Path) -> str:
+    """A name that is the same on every machine; outside the package, the last part alone."""
+    is_ours = file.is_relative_to(PACKAGE)
+    return file.relative_to(PACKAGE).as_posix() if is_ours else file.name
 
 
 @cache

@@ -7,6 +7,7 @@ environment variable TEMPO_PLUGINS or the option ``--plugin`` of the command lin
 
 import hashlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -42,6 +43,10 @@ class Registry(Generic[T]):
             known = ", ".join(self._found) or "none"
             raise ValueError(f"unknown {self.kind} {name!r}; known: {known}")
         return self._found[name]
+
+    def source_file(self, name: str) -> Path:
+        """File of the module that defines what is registered as ``name``."""
+        return Path(inspect.getfile(sys.modules[self.get(name).__module__]))
 
     def __contains__(self, name: object) -> bool:
         return name in self._found

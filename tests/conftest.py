@@ -53,12 +53,12 @@ def make_tiny_tempo():
     from tempo_lib.config import load_preset
     from tempo_lib.miniature.pretrain.build import compressor_config
     from tempo_lib.miniature.world.tokenizer import build_tokenizer
-    from tempo_lib.model.config import config_from_preset
+    from tempo_lib.checkpoints.config import config_from_preset
     from tempo_lib.model.tempo import Tempo
 
     def make(seed=0):
         preset, tokenizer = load_preset("tiny"), build_tokenizer(prompts.all_texts())
-        decoder = Qwen3Config(**preset.model.decoder, vocab_size=len(tokenizer))
+        decoder = Qwen3Config(**preset.model.decoder.as_config(), vocab_size=len(tokenizer))
         config = config_from_preset(preset, compressor_config(preset, tokenizer), decoder)
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):

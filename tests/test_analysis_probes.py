@@ -6,16 +6,14 @@ import torch
 
 from tempo_lib import Tempo, Video
 from tempo_lib.analysis.probes import (
-    ATTRIBUTES,
     ProbeData,
     collect_memories,
-    draw_stories,
-    fit_ridge,
     probe_halves,
     probe_positions,
     probe_table,
 )
 from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.miniature.lessons import ATTRIBUTES, draw_stories, labelled_clips
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story
 
@@ -80,23 +78,11 @@ def test_attributes_do_not_disturb_each_other():
     assert both["accuracy"][:2].tolist() == pytest.approx(alone.tolist(), abs=0.05)
 
 
-def test_chance_is_the_commonest_label_of_the_other_videos():
+def test_chance_is_the_majority_class_of_the_other_videos():
     rng = np.random.default_rng(0)
     labels = {"place": np.array((["beach"] * 3 + ["city"]) * 20)}
     table = probe_positions(rng.normal(size=(80, 1, 4)), labels, np.arange(80) // 4, seed=0)
     assert table["chance"].item() == 0.75
-
-
-def test_ridge_recovers_a_linear_map_and_meets_its_normal_equations():
-    rng = np.random.default_rng(0)
-    features, weights = rng.normal(size=(200, 4)), rng.normal(size=(4, 2))
-    targets = features @ weights + np.array([3.0, -1.0])
-    found = fit_ridge(features, targets, ridge=1e-9)
-    np.testing.assert_allclose(found, np.vstack([weights, [3.0, -1.0]]), atol=1e-6)
-    strong = fit_ridge(features, targets, ridge=50.0)
-    residual = features @ strong[:-1] + strong[-1] - targets
-    np.testing.assert_allclose(residual.sum(0), 0, atol=1e-9)  # the intercept is not penalised
-    np.testing.assert_allclose(features.T @ residual + 50.0 * strong[:-1], 0, atol=1e-9)
 
 
 def test_labels_that_cannot_be_probed_are_named():
@@ -118,10 +104,10 @@ def model():
 
 @pytest.fixture(scope="module")
 def collected(model):
-    return collect_memories(model, [STORY, LONELY], size=64, seed=3)
+    return collect_memories(model, labelled_clips([STORY, LONELY], 8, 8, seed=3, size=64))
 
 
-def test_every_segment_with_an_actor_is_asked_for_it_and_for_another(collected):
+def test_every_segment_with_an_actor_has_a_question_about_it_and_one_about_another(collected):
     labels = collected.labels
     assert tuple(labels) == ATTRIBUTES
     assert collected.groups_n.tolist() == [0] * 6 + [1] * 2
@@ -154,8 +140,9 @@ def test_a_part_holds_one_relevance_and_drops_its_label(collected):
 
 
 def test_stories_without_actors_cannot_be_probed(model):
-    with pytest.raises(ValueError, match="no segment of 1 stories shows one actor"):
-        collect_memories(model, [Story((Scene(None, None, "snow", 8),))], size=64)
+    empty = Story((Scene(None, None, "snow", 8),))
+    with pytest.raises(ValueError, match="none of 1 clips has a labelled segment"):
+        collect_memories(model, labelled_clips([empty], 8, 8, size=64))
 
 
 def two_attributes(strength_K):

@@ -158,14 +158,14 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
     assert tails.loc[k].iloc[0] == expected
 
 
-def test_answers_are_kept_and_asked_again_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
+def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
     suite = paper_suite(3)
     asked = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
     last = slices.Checkpoint("tiny", "stage3", "one", 0)
     how = {"ks": [1, 16], "schemes": ["head", "tail"], "seed": 0, "progress": False}
 
     def keep(checkpoint=last, **change):
-        return slices.kept_answers(
+        return slices.cached_answers(
             *(checkpoint, suite, slices.slice_answers, tmp_path),
             **{"model": tiny_tempo, **how, **change},
         )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -11,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo, Video
 from tempo_lib.checkpoints import convert as conversion
-from tempo_lib.checkpoints.convert import convert
-from tempo_lib.checkpoints.headers import stored_tensors
-from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint, stored_tensors
 from tempo_lib.checkpoints.released import DIFFERENCE, ROWS
 from tempo_lib.cli.app import run
+
+convert = partial(conversion.convert, model_class=Tempo)
 
 
 @pytest.fixture

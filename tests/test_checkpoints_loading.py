@@ -10,8 +10,12 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo
-from tempo_lib.checkpoints.headers import local_folder, stored_tensors
-from tempo_lib.checkpoints.loading import CheckpointError, check_complete
+from tempo_lib.checkpoints.loading import (
+    CheckpointError,
+    check_complete,
+    local_folder,
+    stored_tensors,
+)
 
 
 @pytest.fixture(params=["ours", "released"])

@@ -40,7 +40,7 @@ def load(folder, **options):
 
 def test_the_full_size_has_the_recorded_names_shapes_and_parameters(golden_dir):
     recorded = json.loads((golden_dir / "keys/real_6B_meta.json").read_text())
-    shapes = expected_shapes(TempoConfig())
+    shapes = expected_shapes(Tempo, TempoConfig())
     named = {released_name(name): list(shape) for name, shape in shapes.items() if name != ROWS}
     assert named == recorded["keys"]
     assert len(named) == recorded["n_keys"] == 1027
@@ -67,7 +67,7 @@ def test_the_full_size_config_survives_a_file_and_the_released_fields(tmp_path):
     assert (raw["num_compression_tokens"], raw["tokenizer_model_max_length"]) == (128, 16384)
     assert (raw["rope_theta"], raw["rope_scaling"]) == (1e6, None)
     again = released_config(raw, config.compressor_config)
-    assert expected_shapes(again) == expected_shapes(config)
+    assert expected_shapes(Tempo, again) == expected_shapes(Tempo, config)
     assert again.decoder_config.rope_parameters == config.decoder_config.rope_parameters
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from tempo_lib import figures, load_preset
 from tempo_lib.evaluation.published import load_published
-from tempo_lib.figures.curves import smoothed
-from tempo_lib.figures.schemes import LOOKS
-from tempo_lib.figures.style import new_figure
+from tempo_lib.figures.groups import SCHEMES
+from tempo_lib.figures.style import STYLES, new_figure
 from tempo_lib.figures.timeline import key_segments, pick_frames, segment_edges
+from tempo_lib.figures.training import smoothed
 from tempo_lib.model.tempo import Answer
 from tempo_lib.provenance import start_run
 from tempo_lib.video.clip import Video, VideoStream
@@ -52,7 +52,7 @@ def bar_heights(fig):
 
 def table_of(kinds=("all", "needle", "global")):
     rows = []
-    for place, variant in enumerate(LOOKS):
+    for place, variant in enumerate(SCHEMES):
         for kind in kinds:
             accuracy = 0.5 + place / 20
             interval = {"low": accuracy - 0.1, "high": accuracy + 0.1}
@@ -195,9 +195,9 @@ def test_head_against_tail_draws_every_accuracy_with_its_interval():
     table = table_of()
     ax = figures.head_against_tail(table).axes[0]
     points = {line.get_label(): line.get_ydata() for line in ax.lines}
-    for variant, look in LOOKS.items():
+    for variant in SCHEMES:
         expected = table[table["variant"] == variant]["accuracy"]
-        np.testing.assert_allclose(points[look.label], expected)
+        np.testing.assert_allclose(points[STYLES[variant].label], expected)
     segments = np.concatenate([lines.get_segments() for lines in ax.collections])
     ends = sorted((low[1], high[1]) for low, high in segments)
     np.testing.assert_allclose(ends, sorted(zip(table["low"], table["high"], strict=True)))
@@ -206,7 +206,7 @@ def test_head_against_tail_draws_every_accuracy_with_its_interval():
 def test_head_against_tail_labels_groups_with_their_size():
     ax = figures.head_against_tail(table_of()).axes[0]
     labels = [label.get_text() for label in ax.get_xticklabels()]
-    assert labels == ["all questions\nn = 40", "needle\nn = 40", "global\nn = 40"]
+    assert labels == ["all\nn = 40", "needle\nn = 40", "global\nn = 40"]
 
 
 def test_head_against_tail_keeps_published_numbers_in_a_panel_of_their_own():
@@ -217,10 +217,10 @@ def test_head_against_tail_keeps_published_numbers_in_a_panel_of_their_own():
     assert "mini-mlvu (preset tiny)" in ours.get_title(loc="left")
     assert theirs.get_title(loc="left").startswith("Published, Tempo-6B")
     drawn = {line.get_label(): line.get_ydata().tolist() for line in theirs.lines}
-    assert drawn[LOOKS["ata"].label] == [65.1, 75.2, 67.7, 57.0, 52.3]
+    assert drawn[STYLES["ata"].label] == [65.1, 75.2, 67.7, 57.0, 52.3]
 
 
-def test_head_against_tail_refuses_a_variant_it_has_no_look_for():
+def test_head_against_tail_refuses_a_variant_it_has_no_style_for():
     table = table_of().replace("merge", "top-k")
     with pytest.raises(ValueError, match="top-k"):
         figures.head_against_tail(table)

@@ -63,7 +63,7 @@ FIGURES = {
     "curves": lambda: pictures.slice_curves(curves_of(), preset="tiny", suite="mini-mlvu"),
     "probes": lambda: pictures.probe_heat_map(probes_of(), preset="tiny"),
     "attention": attention_of,
-    "stages": lambda: pictures.index_by_checkpoint(stages_of(), preset="tiny"),
+    "stages": lambda: pictures.index_over_training(stages_of(), preset="tiny"),
 }
 
 
@@ -84,10 +84,10 @@ def test_every_picture_can_be_read_on_a_slide_and_aloud(figure):
     assert any("preset tiny" in text for text in texts_of(figure))
 
 
-def test_curves_draw_all_questions_once_a_scheme_at_every_k():
+def test_curves_draw_all_questions_once_per_scheme_at_every_k():
     ax = FIGURES["curves"]().axes[0]
     assert [line.get_label() for line in ax.lines] == [
-        pictures.LOOKS[name].label for name in SCHEMES
+        pictures.SCHEMES[name].label for name in SCHEMES
     ]
     overall = curves_of().query("kind == 'all'")
     for name, line in zip(SCHEMES, ax.lines, strict=True):
@@ -97,16 +97,16 @@ def test_curves_draw_all_questions_once_a_scheme_at_every_k():
     assert len(looks) == len(SCHEMES)  # not by colour alone, but for head and tail
 
 
-def test_curves_of_some_schemes_keep_their_looks_and_unknown_ones_are_refused():
+def test_curves_of_some_schemes_keep_their_styles_and_unknown_ones_are_refused():
     (line,) = pictures.slice_curves(curves_of(["tail"])).axes[0].lines
-    assert line.get_color() == pictures.LOOKS["tail"].colour
+    assert line.get_color() == pictures.SCHEMES["tail"].colour
     with pytest.raises(ValueError, match=r"unknown schemes \['middle'\]; this figure knows head"):
         pictures.slice_curves(curves_of(["middle"]))
 
 
 def test_the_heat_map_shows_points_above_the_control_in_the_given_order():
     ax = FIGURES["probes"]().axes[0]
-    shown = ax.images[0].get_array()
+    shown = ax.collections[0].get_array()
     assert shown.shape == (4, 16)
     assert shown[:, 0].tolist() == pytest.approx([16, 32, 48, 64])
     assert [label.get_text() for label in ax.get_yticklabels()] == [
@@ -146,11 +146,11 @@ def test_checkpoints_stand_in_order_and_one_without_an_index_says_so():
     fig = FIGURES["stages"]()
     left, right = fig.axes
     assert [label.get_text() for label in left.get_xticklabels()] == [
-        *("base", "stage\n0", "stage\n1", "stage\n2", "stage\n3")
+        *("base", "stage0", "stage1", "stage2", "stage3")
     ]
     assert [text.get_text() for text in left.texts] == ["none", "+0.02", "+0.30", "+0.42", "+0.40"]
     assert "base: no index, nothing was answered" in fig.alt_text
-    sure, meagre = left.lines[1:]  # after the line at 0
+    sure, meagre = left.lines[2:]  # after the line at 0 and the one through the marks
     assert meagre.get_xdata().tolist() == [0] and meagre.get_markerfacecolor() == "white"
     assert sure.get_xdata().tolist() == [1, 2, 3, 4]
     assert [line.get_ydata().tolist() for line in right.lines] == [
@@ -158,4 +158,4 @@ def test_checkpoints_stand_in_order_and_one_without_an_index_says_so():
         stages_of()["tail"].tolist(),
     ]
     with pytest.raises(ValueError, match="at least one checkpoint"):
-        pictures.index_by_checkpoint(stages_of().iloc[:0])
+        pictures.index_over_training(stages_of().iloc[:0])

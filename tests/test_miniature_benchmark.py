@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from pydantic import TypeAdapter
 
 from tempo_lib import prompts
 from tempo_lib.config import load_preset
@@ -14,9 +13,8 @@ from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
 from tempo_lib.miniature.manifests import FOLDER
 from tempo_lib.miniature.pretrain import base_compressor_data, base_decoder_data
-from tempo_lib.miniature.pretrain.base_compressor_data import BaseCompressorConfig
-from tempo_lib.miniature.pretrain.base_decoder_config import BaseDecoderConfig, Curriculum
-from tempo_lib.miniature.world.corpus_specs import CorpusSpec, suite_corpus
+from tempo_lib.miniature.pretrain.base_decoder_config import Curriculum
+from tempo_lib.miniature.world.corpus_specs import suite_corpus
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.questions import ask_all, is_correct
 from tempo_lib.miniature.world.scenes import make_story
@@ -121,17 +119,12 @@ def test_the_papers_preset_says_that_it_has_no_suites_here(tmp_path):
 
 
 def test_a_preset_overrides_the_numbers_and_nothing_else():
-    sizes = {**TINY.miniature["suites"], "num_questions": 7}
-    given = {**TINY.miniature, "suites": sizes}
-    numbers = suite_numbers(TINY.model_copy(update={"miniature": given}))
+    numbers = suite_numbers(load_preset("tiny", ["miniature.suites.num_questions=7"]))
     assert numbers == replace(suite_numbers(TINY), num_questions=7)
-    for change, words in (({"videos": 7}, "unknown videos"), ({}, "missing crf")):
-        wrong = {**TINY.miniature["suites"], **change}
-        wrong.pop("crf")
-        with pytest.raises(ValueError, match=f"numbers of suites: {words}"):
-            suite_numbers(
-                TINY.model_copy(update={"miniature": {**TINY.miniature, "suites": wrong}})
-            )
+    with pytest.raises(ValueError, match=r"miniature\.suites\.videos: no such field"):
+        load_preset("tiny", ["miniature.suites.videos=7"])
+    with pytest.raises(ValueError, match=r"miniature\.suites\.crf: Field required"):
+        load_preset("tiny", ["miniature.suites={num_questions: 7}"])
 
 
 def test_a_negative_number_of_questions_is_refused(tmp_path):
@@ -223,8 +216,7 @@ def test_no_suite_shares_a_question_on_a_video_with_a_training_corpus(suite_pair
     most. What must not recur is the video that they are asked of.
     """
     training = set()
-    for data in TINY.miniature["corpora"].values():
-        corpus = TypeAdapter(CorpusSpec).validate_python(data)
+    for corpus in TINY.miniature.corpora.values():
         for source in corpus.sources:
             for seed in (0, 1):
                 for index in range(40):
@@ -251,10 +243,8 @@ def test_no_suite_shares_a_story_with_the_pools_of_the_base_models(suite_pairs, 
 
     for module in (base_compressor_data, base_decoder_data):
         monkeypatch.setattr(module, "make_story", recorded)
-    numbers = TINY.miniature
-    pool = TypeAdapter(BaseCompressorConfig).validate_python(numbers["base_compressor"])
+    pool, config = TINY.miniature.base_compressor, TINY.miniature.base_decoder
     base_compressor_data.make_pool(replace(pool, num_stories=24), TINY.pixels, 16, seed=0)
-    config = TypeAdapter(BaseDecoderConfig).validate_python(numbers["base_decoder"])
     encoder = Encoder(build_tokenizer(prompts.all_texts()))
     curriculum = Curriculum(float(config.last_segments))
     for step in range(12):

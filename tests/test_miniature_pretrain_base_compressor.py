@@ -3,14 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
 from tempo_lib.miniature.pretrain.base_compressor_data import (
-    BaseCompressorConfig,
     content_pairs,
     make_pool,
     relevance_pairs,
@@ -23,7 +21,7 @@ from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.processing import TextEncoder
 
 PRESET = load_preset("tiny")
-FULL = TypeAdapter(BaseCompressorConfig).validate_python(PRESET.miniature["base_compressor"])
+FULL = PRESET.miniature.base_compressor
 MANY = replace(FULL, questions=300, choice_share=0.3, told_share=0.5)
 SHORT = replace(
     FULL,

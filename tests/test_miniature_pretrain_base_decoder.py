@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tempo_lib.config import load_preset
@@ -20,7 +19,6 @@ from tempo_lib.miniature.pretrain.base_decoder import (
     train_base_decoder,
 )
 from tempo_lib.miniature.pretrain.base_decoder_config import (
-    BaseDecoderConfig,
     Curriculum,
     is_robust,
     rate_factor,
@@ -43,7 +41,7 @@ from tempo_lib.miniature.world.transcripts import (
 )
 from tempo_lib.prompts import IM_END, all_texts
 
-FULL = TypeAdapter(BaseDecoderConfig).validate_python(load_preset("tiny").miniature["base_decoder"])
+FULL = load_preset("tiny").miniature.base_decoder
 TINY = dataclasses.replace(
     FULL,
     hidden_size=32,

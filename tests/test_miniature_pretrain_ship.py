@@ -5,18 +5,18 @@ Accuracies are compared on other stories than the cards', within what their numb
 
 import json
 import math
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import TypeAdapter
 from transformers import AutoTokenizer, Qwen3ForCausalLM, Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.base_compressor import evaluate_base
-from tempo_lib.miniature.pretrain.base_compressor_data import BaseCompressorConfig, make_pool
+from tempo_lib.miniature.pretrain.base_compressor_data import make_pool
 from tempo_lib.miniature.pretrain.base_decoder_eval import evaluate_base_decoder
 from tempo_lib.miniature.pretrain.build import Miniature, make_corpus, make_stage
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
@@ -43,9 +43,8 @@ def mean_loss(lines, steps):
 
 
 def test_a_short_stage_0_follows_the_shipped_curve(tmp_path):
-    numbers = json.loads(json.dumps(TINY.miniature))
-    numbers["corpora"]["stage0"]["sources"][0]["num_stories"] = FEW_IMAGES
-    mini = Miniature(TINY.model_copy(update={"miniature": numbers}), tmp_path, seed=OTHER_SEED)
+    few = f"miniature.corpora.stage0.sources.images.num_stories={FEW_IMAGES}"
+    mini = Miniature(load_preset("tiny", [few]), tmp_path, seed=OTHER_SEED)
     for name in ("base_compressor", "base_decoder"):
         mini.folder(name).symlink_to(ASSETS / name)
     make_corpus(mini, 0, workers=1)
@@ -69,9 +68,7 @@ def test_the_shipped_base_decoder_reads_transcripts_as_its_card_says():
 
 @pytest.mark.parametrize("name", ["base_compressor", "reranker"])
 def test_the_shipped_readers_of_segments_judge_as_their_cards_say(name):
-    config = TypeAdapter(BaseCompressorConfig).validate_python(
-        {**TINY.miniature[name], "num_stories": 40}
-    )
+    config = replace(getattr(TINY.miniature, name), num_stories=40)
     model = Qwen3VLForConditionalGeneration.from_pretrained(ASSETS / name, dtype="float32")
     text = TextEncoder(build_tokenizer(prompts.all_texts()))
     pool = make_pool(config, TINY.pixels, 16, OTHER_SEED)

@@ -69,8 +69,8 @@ def test_a_source_that_asks_nothing_has_no_questions():
 
 def test_every_shipped_source_has_its_own_namespace_and_none_is_a_likely_seed():
     names = {(name, "questions") for name in SUITE_SECONDS}
-    for corpus in load_preset("tiny").miniature["corpora"].values():
-        names |= {(corpus["name"], source["name"]) for source in corpus["sources"]}
+    for corpus in load_preset("tiny").miniature.corpora.values():
+        names |= {(corpus.name, source.name) for source in corpus.sources}
     spaces = {namespace(corpus, source) for corpus, source in names}
     assert len(spaces) == len(names)
     # NumPy pads short keys with zeros: the base models' [seed, index] would be story 0 of a

@@ -103,8 +103,8 @@ def refused(match, one, two):
 
 
 def test_the_wrong_kind_of_base_is_named_with_both_kinds(bases):
-    refused("is of model type 'qwen3'; here goes a 'qwen3_vl'", bases[1], bases[1])
-    refused("is of model type 'qwen3_vl'; here goes a 'qwen3'", bases[0], bases[0])
+    refused("is of model type 'qwen3', not 'qwen3_vl'", bases[1], bases[1])
+    refused("is of model type 'qwen3_vl', not 'qwen3'", bases[0], bases[0])
 
 
 def test_a_base_that_is_nowhere_is_one_line(bases, tmp_path):
@@ -126,13 +126,12 @@ def test_visual_ids_of_config_and_tokenizer_must_agree(copies):
 
 
 def test_bases_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path):
-    config = Qwen3Config(
-        **{**PRESET.model.decoder, "num_hidden_layers": 1, "hidden_size": 64}, vocab_size=640
-    )
+    shape = {**PRESET.model.decoder.as_config(), "num_hidden_layers": 1, "hidden_size": 64}
+    config = Qwen3Config(**shape, vocab_size=640)
     Qwen3ForCausalLM(config).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(golden_dir / "Qwen3-VL-tiny" / name, tmp_path)
-    refused(r"tokenizers differ: \d+ words have other ids", bases[0], tmp_path)
+    refused(r"tokenizers differ: \d+ tokens have other ids", bases[0], tmp_path)
 
 
 # -- which tokenizers go together --------------------------------------------------------------
@@ -206,9 +205,9 @@ def test_tokenizers_that_differ_in_unused_special_words_go_together(words, tmp_p
 @pytest.mark.parametrize(
     ("edit", "num_rows", "match"),
     [
-        (moved_mark, 640, r"2 words have other ids, .*'<\|box_start\|>'"),
+        (moved_mark, 640, r"2 tokens have other ids, .*'<\|box_start\|>'"),
         (other_word, 640, "2 are in one of them only"),
-        (other_merges, 640, "same words but cut text differently"),
+        (other_merges, 640, "same tokens but cut text differently"),
         (same, 610, r"ids beyond the 610 rows of the smaller embedding"),
     ],
 )

@@ -10,7 +10,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 from tempo_lib import Tempo
 from tempo_lib.model.attention import VISION_BATCHED
 from tempo_lib.model.rope import placement, rotary_frequencies
-from tempo_lib.parity.half import load_as_released
+from tempo_lib.parity.cases import load_as_released
 from tempo_lib.parity.records import load_case
 
 # Largest differences between back-ends on the recorded clips: memories and vision outputs are

@@ -57,9 +57,9 @@ def test_text_alone_and_images_can_be_asked_about(tiny_tempo):
     assert len(tiny_tempo.answer(picture, "Who?", max_new_tokens=3).counts) == 1
 
 
-def test_slots_and_memories_must_agree_in_number(tiny_tempo):
+def test_placeholders_and_memories_must_agree_in_number(tiny_tempo):
     ids = torch.tensor([[1, MEMORY_PLACEHOLDER, MEMORY_PLACEHOLDER, 2]])
-    with pytest.raises(ValueError, match="2 memory slots in the text but 3 memories"):
+    with pytest.raises(ValueError, match="2 memory placeholders in the text but 3 memories"):
         tiny_tempo.embed(ids, torch.zeros(3, tiny_tempo.projector.in_features))
 
 

@@ -99,9 +99,9 @@ def test_a_table_row_that_differs_is_found(golden_dir):
 
 
 def test_compare_is_never_in_order_on_other_shapes_or_not_a_number():
-    assert not compare("x", "y", torch.zeros(2), torch.zeros(3), tolerance=1.0).ok
-    assert not compare("x", "y", torch.tensor([torch.nan]), torch.zeros(1), tolerance=1.0).ok
-    assert compare("x", "y", torch.zeros(3), torch.full((3,), 0.5), tolerance=0.5).ok
+    assert not compare("x", torch.zeros(2), torch.zeros(3), tolerance=1.0).ok
+    assert not compare("x", torch.tensor([torch.nan]), torch.zeros(1), tolerance=1.0).ok
+    assert compare("x", torch.zeros(3), torch.full((3,), 0.5), tolerance=0.5).ok
     assert not TableRow("empty", 0, 0).ok
 
 

@@ -34,16 +34,15 @@ def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys):
 
 
 def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
+    from tempo_lib.analysis import evaluations
     from tempo_lib.evaluation import runner
     from tempo_lib.evaluation.variants import VARIANTS
-    from tempo_lib.statistics import claims_table
-    from tempo_lib.statistics.allocation_claims import variants_of_claims
-    from tempo_lib.statistics.claims import Scaling
+    from tempo_lib.statistics.claims import Scaling, variants_of_claims
 
     seen = {}
-    monkeypatch.setattr(claims_table, "load_models", lambda *_: {0: "the model"})
+    monkeypatch.setattr(evaluations, "load_models", lambda *_: {0: "the model"})
     monkeypatch.setattr(
-        claims_table,
+        evaluations,
         "missing_part",
         lambda row, _: "scores of the reranker" if row.score_source == "reranker" else None,
     )
@@ -57,7 +56,7 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     jobs.records("tiny", "mini-longvideobench")
     wanted = {row.name for row in VARIANTS.values() if row.paper_row is not None}
     wanted |= {f"{name}-matched" for name in wanted if f"{name}-matched" in VARIANTS}
-    wanted |= set(variants_of_claims(claims_table.all_claims()))
+    wanted |= set(variants_of_claims())
     grid = Scaling()
     wanted |= {f"ata-f{frames}-b{budget}" for frames in grid.frames for budget in grid.budgets}
     wanted |= {"stage0", "stage1"}  # the later stages are rows of Table 2 A

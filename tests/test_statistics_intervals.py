@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 from tempo_lib.statistics.intervals import (
     Difference,
     accuracy,
-    auc,
     equivalence_p,
     holm,
     mean_interval,
@@ -120,27 +118,10 @@ def test_unequal_numbers_of_answers_are_refused():
         paired_difference([True, False], [True], ["a", "b"], seed=0)
 
 
-def test_auc_counts_pairs_and_ties_half():
-    assert auc([0.9, 0.8, 0.1], [1, 1, 0]) == 1.0
-    assert auc([0.1, 0.9], [1, 0]) == 0.0
-    assert auc([0.5, 0.5, 0.2, 0.9], [1, 0, 0, 0]) == 0.5  # one tie, one win, one loss
-    assert auc([0.5, 0.6], [1, 1]) is None
-    with pytest.raises(ValueError, match="2 scores but 1"):
-        auc([0.5, 0.6], [1])
-
-
 def test_holm_multiplies_the_smallest_most_and_never_turns_the_order():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_auc_is_that_of_scikit_learn(seed):
-    rng = np.random.default_rng(seed)
-    relevant = rng.integers(0, 2, 30)
-    scores = np.round(rng.random(30), 1)  # with ties
-    assert auc(scores, relevant) == pytest.approx(roc_auc_score(relevant, scores))
 
 
 def test_a_permutation_test_of_scipy_gives_the_same_p():

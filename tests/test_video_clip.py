@@ -11,16 +11,16 @@ from PIL import Image
 from video_clips import VIDEOS, needs_videos, numbered_frames, place_of, write_video
 
 from tempo_lib.video import pyav as reader_pyav
+from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import (
     Video,
-    VideoError,
     VideoStream,
     load_image,
     load_video,
     open_video,
-    sample_indices,
     shrink_size,
 )
+from tempo_lib.video.sampling import sample_indices
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,20 @@
 """Allocation policies that the paper does not have: other scores for the same two stages.
 
-Each changes the scores and hands them to ``allocation.allocate``, so Eq. 3, Eq. 4 and the strict
-budget are Adaptive Token Allocation's own: ``sum(k_N) <= budget`` for every input. Where ATA is
-weak and what each policy tries:
+Each changes the scores and hands them to ``ata.allocate``, so Eq. 3, Eq. 4 and the strict budget
+are Adaptive Token Allocation's own: ``sum(k_N) <= budget`` for every input. Where ATA is weak and
+what each policy tries:
 
-* sigmoids saturate: irrelevant segments tie near 0, relevant ones near 1 (``allocate_logit``);
-* an answer about what comes before or after lies beside the relevant segment (``allocate_smooth``);
-* Eq. 3 leaves budget unspent, Eq. 4 flattens the contrast (``allocate_calibrated``).
+* sigmoids saturate: irrelevant segments tie near 0, relevant ones near 1 (``ata-logit``);
+* an answer about what comes before or after lies beside the relevant segment (``ata-smooth``);
+* Eq. 3 leaves budget unused, Eq. 4 flattens the contrast (``ata-calibrated``).
 
 Shape suffixes: N segments.
 """
 
 import torch
 
-from tempo_lib.allocation.ata import FLAT_RANGE, Scores, allocate
+from tempo_lib.allocation.ata import allocate, allocate_by, unit
+from tempo_lib.allocation.policies import POLICIES, Limits, PolicyOptions, Scores
 
 # Half a segment's own weight: its neighbours stay behind it and before what is irrelevant.
 NEIGHBOUR_WEIGHT = 0.5
@@ -22,35 +23,46 @@ MOST_CONTRAST = 64.0
 CONTRAST_STEPS = 40  # halvings of 0..MOST_CONTRAST, down to 1e-10
 
 
-def allocate_logit(logits: Scores, budget: int, k_min: int = 4, k_max: int = 128) -> torch.Tensor:
-    """ATA with min-max scaling in logit space: u = (l - min l) / (max l - min l).
-
-    ``logits``: (w_yes - w_no)^T h_rel, Eq. 2 before its sigmoid. Returns int64 (N,).
-    """
-    return allocate(logits, budget, k_min, k_max)
-
-
-def allocate_smooth(scores: Scores, budget: int, k_min: int = 4, k_max: int = 128) -> torch.Tensor:
-    """ATA on smoothed scores: a segment counts for half of its better neighbour (``smoothed``)."""
-    return allocate(smoothed(scores), budget, k_min, k_max)
-
-
-def allocate_logit_smooth(
-    logits: Scores, budget: int, k_min: int = 4, k_max: int = 128
+@POLICIES.register("ata-logit")
+def ata_logit(
+    logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
 ) -> torch.Tensor:
-    """``allocate_smooth`` on logits in the place of scores."""
-    return allocate_smooth(logits, budget, k_min, k_max)
+    """ATA with min-max scaling in logit space: u = (l - min l) / (max l - min l)."""
+    return allocate_by(logits_N, limits, options)
 
 
-def allocate_calibrated(
-    logits: Scores, budget: int, k_min: int = 4, k_max: int = 128
+@POLICIES.register("ata-smooth")
+def ata_smooth(
+    logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
+) -> torch.Tensor:
+    """ATA on smoothed scores: a segment counts for half of its better neighbour (``smoothed``)."""
+    return allocate_by(smoothed(logits_N.sigmoid()), limits, options)
+
+
+@POLICIES.register("ata-calibrated")
+def ata_calibrated(
+    logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
 ) -> torch.Tensor:
     """ATA with the least contrast whose ideal counts fit the budget (``calibrated``).
 
-    The best segment keeps k_max and the budget is nearly spent, whatever the spread of the
+    The best segment keeps k_max and the budget is nearly used up, whatever the spread of the
     logits, unless the anchors alone exceed it: then ``allocate`` decides on the logits' order.
     """
-    return allocate(calibrated(logits, budget, k_min, k_max), budget, k_min, k_max)
+    values_N = calibrated(logits_N, limits.budget, limits.k_min, limits.k_max)
+    return allocate_by(values_N, limits, options)
+
+
+@POLICIES.register("ata-logit-smooth")
+def ata_logit_smooth(
+    logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
+) -> torch.Tensor:
+    """``ata-smooth`` on logits in the place of scores."""
+    return allocate_by(smoothed(logits_N), limits, options)
+
+
+def allocate_smooth(scores: Scores, budget: int, k_min: int = 4, k_max: int = 128) -> torch.Tensor:
+    """``allocate`` on smoothed scores, for a video whose scores are at hand."""
+    return allocate(smoothed(scores), budget, k_min, k_max)
 
 
 def smoothed(scores: Scores, weight: float = NEIGHBOUR_WEIGHT) -> torch.Tensor:
@@ -91,17 +103,6 @@ def calibrated(logits: Scores, budget: int, k_min: int, k_max: int) -> torch.Ten
         else:
             low = middle
     return unit_N.pow(high)
-
-
-def unit(scores: Scores) -> torch.Tensor:
-    """Min-max scaled scores, float64 (N,) in 0..1; zeros where all are alike."""
-    scores_N = torch.as_tensor(scores).detach().cpu().double()
-    if not len(scores_N):
-        raise ValueError("scores must be of at least 1 segment, got none")
-    spread = scores_N.max() - scores_N.min()
-    if spread < FLAT_RANGE:
-        return torch.zeros_like(scores_N)
-    return (scores_N - scores_N.min()) / spread
 
 
 def _fits(unit_N: torch.Tensor, budget: int, k_min: int, k_max: int) -> bool:

@@ -1,11 +1,11 @@
-"""One number for semantic front-loading: how much more the head of a segment's memory tells.
+"""One number for semantic front-loading: how much more the head of a segment's memories holds.
 
-Head and tail slices of equal size are asked the same questions. With H and T the areas under
-their accuracy over k, the index is (H - T) / (H + T): 1 when tails answer nothing, 0 when it does
-not matter which end is kept, -1 when heads answer nothing. What guessing gives is in both areas
-and pulls the index towards 0, so an index is never too large for that reason.
+Head and tail slices of equal size answer the same questions. With H and T the areas under their
+accuracy over k, the index is (H - T) / (H + T): 1 when tails answer nothing, 0 when it does not
+matter which end is kept, -1 when heads answer nothing. What guessing gives is in both areas and
+moves the index towards 0, so an index is never too large for that reason.
 
-Every experiment of the lesson ends on a ``Difference``; ``judged`` turns them into findings.
+Every experiment of the lesson ends in a ``Difference``; ``findings`` judges them together.
 
 Shape suffixes: Q questions, V videos, k sizes of a slice, R draws.
 """
@@ -17,25 +17,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.statistics.findings import ALPHA, NOT_SHOWN, REVERSED, SHOWN
+from tempo_lib.statistics.claims import NOT_SHOWN, REVERSED, SHOWN
 from tempo_lib.statistics.intervals import (
+    ALPHA,
     CONFIDENCE,
     Difference,
     holm,
     paired_difference,
     video_draws,
 )
-from tempo_lib.statistics.summaries import ALL as ALL_KINDS
-from tempo_lib.statistics.summaries import QUESTION as ASKED
-from tempo_lib.statistics.summaries import clusters
+from tempo_lib.statistics.summaries import ALL, QUESTION, clusters
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD, TAIL = "head", "tail"
-MEAGRE = 0.05  # below this accuracy at both ends, an index rests on a few lucky answers
-BASE = "base"  # both base models as they were before any stage
-CHECKPOINTS = (BASE, "stage0", "stage1", "stage2", "stage3")
+FEW_ANSWERS = 0.05  # below this accuracy at both ends, an index rests on a few lucky answers
 
 
 @dataclass(frozen=True)
@@ -55,11 +52,11 @@ class FrontLoading:
 
 
 def front_loading_index(answers: "pd.DataFrame", seed: int) -> FrontLoading:
-    """The index of the rows of ``slices.slice_answers``; those of other schemes play no part.
+    """The index of the rows of ``slices.slice_answers``; those of other schemes are ignored.
 
     Areas are trapezoids over k, so sizes need not be evenly spaced. Interval: percentile
     bootstrap over videos; a single video says nothing about others, so it gives -1..1.
-    ValueError unless head and tail were asked the same questions at the same two or more k.
+    ValueError unless head and tail have the same questions at the same two or more k.
     """
     head_Q, tail_Q, video_Q = _areas(answers, HEAD, TAIL)
     names, place_Q = np.unique(video_Q, return_inverse=True)
@@ -84,7 +81,7 @@ def front_loading_table(
     import pandas as pd
 
     column = "kind" if by is None else by
-    groups = [(ALL_KINDS, answers)]
+    groups = [(ALL, answers)]
     groups += [] if by is None else list(answers.groupby(by, sort=True))
     rows = [{column: value, **vars(front_loading_index(part, seed))} for value, part in groups]
     return pd.DataFrame(rows)
@@ -95,78 +92,69 @@ def area_difference(
 ) -> Difference:
     """Area under ``first`` minus that under ``second``: accuracies averaged over k, paired.
 
-    ValueError unless both schemes were asked the same questions at the same two or more k.
+    ValueError unless both schemes have the same questions at the same two or more k.
     """
     first_Q, second_Q, video_Q = _areas(answers, first, second)
     return paired_difference(first_Q.tolist(), second_Q.tolist(), video_Q.tolist(), seed)
 
 
-def stages_table(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
-    """One row a checkpoint, in the order of training: checkpoint and ``FrontLoading``'s fields.
+def index_by_checkpoint(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
+    """One row per checkpoint, in the order of the frame: checkpoint and ``FrontLoading``'s fields.
 
-    ``answers``: of ``slices.slice_answers`` with a column ``checkpoint``.
+    ``answers``: of ``slices.slice_answers`` with a column checkpoint.
     """
     import pandas as pd
 
-    parts = _by_checkpoint(answers)
-    rows = [
-        {"checkpoint": name, **vars(front_loading_index(part, seed))}
-        for name, part in parts.items()
-    ]
+    parts = answers.groupby("checkpoint", sort=False)
+    rows = [{"checkpoint": name, **vars(front_loading_index(part, seed))} for name, part in parts]
     return pd.DataFrame(rows)
 
 
-def stage_steps(answers: "pd.DataFrame", seed: int) -> dict[str, Difference]:
+def lead_by_step(answers: "pd.DataFrame", seed: int) -> dict[str, Difference]:
     """``"base to stage0"`` and so on: the change of head area minus tail area, paired.
 
-    ValueError where a checkpoint was asked other questions than the one before it.
+    ValueError where a checkpoint has other questions than the one before it.
     """
-    gaps = {}
-    for name, part in _by_checkpoint(answers).items():
+    leads = {}
+    for name, part in answers.groupby("checkpoint", sort=False):
         head_Q, tail_Q, video_Q = _areas(part, HEAD, TAIL)
-        gaps[name] = (head_Q - tail_Q, video_Q)
+        leads[name] = (head_Q - tail_Q, video_Q)
     steps = {}
-    for (before, (gap_Q, video_Q)), (after, (later_Q, same_Q)) in pairwise(gaps.items()):
+    for (before, (lead_Q, video_Q)), (after, (later_Q, same_Q)) in pairwise(leads.items()):
         if not np.array_equal(video_Q, same_Q):
-            raise ValueError(f"{before} and {after} were not asked the same questions")
-        change = paired_difference(later_Q.tolist(), gap_Q.tolist(), video_Q.tolist(), seed)
+            raise ValueError(f"{before} and {after} do not have the same questions")
+        change = paired_difference(later_Q.tolist(), lead_Q.tolist(), video_Q.tolist(), seed)
         steps[f"{before} to {after}"] = change
     return steps
 
 
-def judged(found: Sequence[tuple[str, str, Difference]]) -> "pd.DataFrame":
-    """Columns topic, says, n, effect, low, high, p, p_holm, verdict of (topic, says, measured).
+def findings(found: Sequence[tuple[str, str, Difference]]) -> "pd.DataFrame":
+    """Columns topic, statement, n, effect, low, high, p, p_holm, verdict of (topic, statement,
+    measured).
 
-    Each sentence says that its effect is above 0: shown or reversed where p, corrected for the
-    number of sentences (Holm), is below 0.05, else not shown.
+    Each statement is that its effect is above 0: shown or reversed where p, corrected for the
+    number of statements (Holm), is below 0.05, else not shown.
     """
     import pandas as pd
 
     corrected = holm([measured.p_value for _, _, measured in found])
     rows = []
-    for (topic, says, measured), p_holm in zip(found, corrected, strict=True):
+    for (topic, statement, measured), p_holm in zip(found, corrected, strict=True):
         facts = asdict(measured)
         facts["effect"], facts["p"] = facts.pop("difference"), facts.pop("p_value")
         sign = SHOWN if measured.difference > 0 else REVERSED
         verdict = sign if p_holm < ALPHA else NOT_SHOWN
-        rows.append({"topic": topic, "says": says, **facts, "p_holm": p_holm, "verdict": verdict})
-    columns = ["topic", "says", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
+        what = {"topic": topic, "statement": statement}
+        rows.append({**what, **facts, "p_holm": p_holm, "verdict": verdict})
+    columns = ["topic", "statement", "n", "effect", "low", "high", "p", "p_holm", "verdict"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _by_checkpoint(answers: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
-    unknown = sorted(set(answers["checkpoint"]) - set(CHECKPOINTS))
-    if unknown:
-        raise ValueError(f"unknown checkpoints {unknown}; known: {', '.join(CHECKPOINTS)}")
-    parts = {name: answers[answers["checkpoint"] == name] for name in CHECKPOINTS}
-    return {name: part for name, part in parts.items() if len(part)}
 
 
 def _areas(
     answers: "pd.DataFrame", first: str, second: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Areas of every question under two schemes, in 0..1 (Q,) each, and its video."""
-    keys = [name for name in ASKED if name in answers]
+    keys = [name for name in QUESTION if name in answers]
     grids = []
     for scheme in (first, second):
         part = answers[answers["scheme"] == scheme]
@@ -177,12 +165,14 @@ def _areas(
         grids.append(named.astype(float).unstack("k").sort_index(axis=0).sort_index(axis=1))
     first_Qk, second_Qk = grids
     if not first_Qk.index.equals(second_Qk.index) or not first_Qk.columns.equals(second_Qk.columns):
-        raise ValueError(f"{first} and {second} were not asked the same questions at the same k")
+        raise ValueError(f"{first} and {second} do not have the same questions at the same k")
     if first_Qk.isna().any(axis=None) or second_Qk.isna().any(axis=None):
-        raise ValueError("a question lacks some of the k; ask all of them at every k")
+        raise ValueError("a question lacks some of the k; measure all of them at every k")
     k = first_Qk.columns.to_numpy(dtype=float)
     if len(k) < 2:
-        raise ValueError(f"an area needs at least 2 values of k, got {len(k)}; ask more of them")
+        raise ValueError(
+            f"an area needs at least 2 values of k, got {len(k)}; measure more of them"
+        )
     video_Q = first_Qk.index.get_level_values("cluster").to_numpy()
     width = k[-1] - k[0]
     first_Q, second_Q = (np.trapezoid(grid.to_numpy(), k, axis=1) / width for grid in grids)

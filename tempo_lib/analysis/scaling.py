@@ -4,23 +4,23 @@ A point is ATA with at most so many frames under a budget; its name is that of `
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.variants import get_variant, sweep
-from tempo_lib.miniature.manifests import load_manifest
 from tempo_lib.statistics.claims import Scaling
-from tempo_lib.statistics.intervals import accuracy
-from tempo_lib.statistics.summaries import clusters
+from tempo_lib.statistics.summaries import summarise
 
 if TYPE_CHECKING:
-    from tempo_lib.evaluation.benchmark import Benchmark
+    import pandas as pd
 
-COLUMNS = ("suite", "max_frames", "budget", "n", "accuracy", "low", "high")
 PAPER_BUDGETS = (2048, 4096, 8192, 12288)  # what the budgets of ``Scaling`` stand for
-SPENT = ("frames", "tokens", "tokens_per_frame", "bound")
+MEANS = {
+    "frames": "num_frames",
+    "tokens": "tokens_used",
+    "tokens_per_frame": "tokens_per_frame",
+    "bound": "bound",
+}
 
 
 def point_names(frames: Sequence[int] = (), budgets: Sequence[int] = ()) -> list[str]:
@@ -29,8 +29,8 @@ def point_names(frames: Sequence[int] = (), budgets: Sequence[int] = ()) -> list
     return [row.name for row in sweep(frames or own.frames, budgets or own.budgets)]
 
 
-def scaling_points(answers: pd.DataFrame) -> pd.DataFrame:
-    """One row a (suite, cap of frames, budget), with columns COLUMNS and SPENT.
+def scaling_points(answers: "pd.DataFrame") -> "pd.DataFrame":
+    """One row per suite, cap of frames and budget, with n, accuracy, its interval and MEANS.
 
     ``answers``: as ``answers_of_seeds`` gives them; rows of variants that are no point are left
     out. Intervals of 95 % take the video as the unit. ``frames``, ``tokens``: means over questions
@@ -38,27 +38,16 @@ def scaling_points(answers: pd.DataFrame) -> pd.DataFrame:
     budget by frames, the paper's upper bound (Eq. 5) with the frames that a video really has.
     ValueError without any point.
     """
-    rows = []
-    for (suite, variant), part in answers.groupby(["suite", "variant"], sort=False):
-        cap = get_variant(variant).max_frames
-        if cap is None:
-            continue
-        frames, tokens = part["num_frames"], part["tokens_used"]
-        rows.append(
-            {
-                "suite": suite,
-                "max_frames": cap,
-                "budget": int(part["budget"].iloc[0]),
-                **asdict(accuracy(part["correct"].tolist(), clusters(part))),
-                "frames": float(frames.mean()),
-                "tokens": float(tokens.mean()),
-                "tokens_per_frame": float((tokens / frames).mean()),
-                "bound": float((part["budget"] / frames).mean()),
-            }
-        )
-    if not rows:
-        raise ValueError("no answers of a point; ask variants such as ata-f1024-b384")
-    return pd.DataFrame(rows, columns=[*COLUMNS, *SPENT])
+    cap_of = {name: get_variant(name).max_frames for name in answers["variant"].unique()}
+    points = answers[[cap_of[name] is not None for name in answers["variant"]]]
+    if points.empty:
+        raise ValueError("no answers of a point; evaluate variants such as ata-f1024-b384")
+    points = points.assign(
+        max_frames=points["variant"].map(cap_of).astype(int),
+        tokens_per_frame=points["tokens_used"] / points["num_frames"],
+        bound=points["budget"] / points["num_frames"],
+    )
+    return summarise(points, ["suite", "max_frames", "budget"], means=MEANS)
 
 
 def paper_budget(budget: int) -> int | None:
@@ -66,7 +55,7 @@ def paper_budget(budget: int) -> int | None:
     return dict(zip(Scaling().budgets, PAPER_BUDGETS, strict=True)).get(budget)
 
 
-def at_most_frames(points: pd.DataFrame, suite: str) -> pd.DataFrame:
+def at_most_frames(points: "pd.DataFrame", suite: str) -> "pd.DataFrame":
     """The points of one suite with the most frames, by rising budget: Figure 1c.
 
     ValueError for a suite that has no points.
@@ -79,12 +68,7 @@ def at_most_frames(points: pd.DataFrame, suite: str) -> pd.DataFrame:
     return part[part["max_frames"] == most].sort_values("budget").reset_index(drop=True)
 
 
-def benchmark_of(suite: str) -> str:
-    """The benchmark whose mix of questions and ratio of lengths a suite mirrors."""
-    return load_manifest(suite).benchmark
-
-
-def mean_frames(suites: Sequence["Benchmark"]) -> dict[str, float]:
+def mean_frames(suites: Sequence[Benchmark]) -> dict[str, float]:
     """Suite -> frames of its videos, mean over those at hand: caps beyond it change little."""
     return {
         suite.name: sum(video.num_frames for video in suite.videos) / len(suite.videos)

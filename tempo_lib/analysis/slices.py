@@ -1,17 +1,16 @@
 """Accuracy against the number of memories kept, by where in the segment they are taken from.
 
-Every segment keeps the same k memories: no allocation, no budget. One compression a question
-serves all slices. Questions come from a suite of the miniature's world, because only there is the
-right answer known by rule; the preset 6b has no such suite.
+Every segment keeps the same k memories: no allocation, no budget. One compression per question
+serves all slices.
 
-Shape suffixes: N segments, K memory tokens a segment, k of them kept, d channels.
+Shape suffixes: N segments, K memory tokens per segment, k of them kept, d channels.
 """
 
+import hashlib
 import json
-import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,35 +19,35 @@ import torch
 from tqdm import tqdm
 
 from tempo_lib.allocation.reduction import reduce_memories
-from tempo_lib.analysis.front_loading import BASE
-from tempo_lib.checkpoints.loading import checkpoint_digest, find_checkpoint
+from tempo_lib.checkpoints.folders import (
+    BASE_MODELS,
+    checkpoint_digest,
+    find_checkpoint,
+    stage_names,
+)
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip
-from tempo_lib.evaluation.frames import SharedFrames
-from tempo_lib.evaluation.records import code_facts, digest
+from tempo_lib.evaluation.clip import SharedClip, SharedFrames
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import project_root, sha256_of_file
-from tempo_lib.statistics.intervals import accuracy
-from tempo_lib.statistics.summaries import ALL as ALL_KINDS
-from tempo_lib.statistics.summaries import clusters
+from tempo_lib.provenance import code_fingerprint, library_versions, project_root, write_atomic
+from tempo_lib.statistics.summaries import summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMES = ("head", "tail", "every", "random", "merge")
 INDEXED = ("every", "random")  # the others are schemes of tempo_lib.allocation.reduction
-WORDS = ("video", "question_id", "block", "prediction")  # columns that may look like numbers
-BASES = ("base_compressor", "base_decoder")
+TEXT_COLUMNS = ("video", "question_id", "block", "prediction")  # that may look like numbers
+BASE = "base"  # both base models as they were before any stage
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One of ``front_loading.CHECKPOINTS``; ``digest`` names its weights. ``seed`` draws the new
-    parts of "base", whose memory tokens and projector nobody has trained."""
+    """A stage, or "base"; ``digest`` names its weights. ``seed`` draws the new parts of "base",
+    whose memory tokens and projector are untrained."""
 
     preset: str
     name: str
@@ -59,58 +58,61 @@ class Checkpoint:
         """The model, ready to answer."""
         if self.name != BASE:
             return Tempo.from_pretrained(find_checkpoint(self.preset, self.name))
-        compressor, decoder = (find_checkpoint(self.preset, base) for base in BASES)
+        compressor, decoder = (find_checkpoint(self.preset, part) for part in _parts(BASE))
         model = tempo_from_base_models(compressor, decoder, load_preset(self.preset), self.seed)
         model.eval()
         return model
 
 
+def find_stages(preset: str, seed: int = 0) -> dict[str, Checkpoint]:
+    """ "base" and every stage of a preset, in the order of training."""
+    names = (BASE, *stage_names(load_preset(preset)))
+    return {name: find_stage(preset, name, seed) for name in names}
+
+
 def find_stage(preset: str, name: str, seed: int = 0) -> Checkpoint:
     """Checkpoint ``name`` of a preset: a stage, or "base". CheckpointError where it is absent."""
-    parts = BASES if name == BASE else (name,)
-    digests = [checkpoint_digest(find_checkpoint(preset, part)) for part in parts]
+    digests = [checkpoint_digest(find_checkpoint(preset, part)) for part in _parts(name)]
     drawn = [str(seed)] if name == BASE else []
     return Checkpoint(preset, name, "+".join([*digests, *drawn]), seed)
 
 
-def kept_answers(
+def cached_answers(
     checkpoint: Checkpoint,
     suite: Benchmark,
-    ask: Callable[..., "pd.DataFrame"],
+    measure: Callable[..., "pd.DataFrame"],
     folder: Path | None = None,
     model: Tempo | None = None,
     **options: Any,
 ) -> "pd.DataFrame":
-    """``ask(model, suite, **options)`` with a column checkpoint, read where it was asked before.
+    """``measure(model, suite, **options)`` with a column checkpoint, computed once.
 
-    Kept as CSV in ``folder`` (default: ``runs/<preset>/front_loading``) under the weights, suite,
-    options and code it depends on, which lie beside it. ``model``: the loaded checkpoint, where
-    there is one.
+    Cached as CSV in ``folder`` (default: ``runs/<preset>/front_loading``) under the weights,
+    suite, options and code that it depends on, which lie beside it. ``model``: the loaded
+    checkpoint, where there is one.
     """
     import pandas as pd
 
     folder = folder or project_root() / "runs" / checkpoint.preset / "front_loading"
     facts = {
-        "ask": ask.__name__,
+        "measure": measure.__name__,
         "checkpoint": checkpoint.name,
         "weights": checkpoint.digest,
         "suite": suite.name,
         "identity": suite.identity,
         "data_hash": suite.data_hash,
         "options": options,
-        "asked_by": sha256_of_file(Path(ask.__code__.co_filename)),
-        **code_facts(),
+        "code": code_fingerprint(measure.__module__, *load_preset(checkpoint.preset).plugins),
+        "versions": library_versions(),
     }
-    name = f"{ask.__name__}-{suite.name}-{checkpoint.name}-{digest(facts)[:16]}"
-    path = folder / f"{name}.csv"
+    text = json.dumps(facts, indent=1)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = folder / f"{measure.__name__}-{suite.name}-{checkpoint.name}-{digest}.csv"
     if not path.is_file():
-        asked = ask(checkpoint.load() if model is None else model, suite, **options)
-        folder.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        partial = path.with_name(path.name + ".partial")
-        asked.to_csv(partial, index=False)
-        os.replace(partial, path)
-    frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False)
+        answers = measure(checkpoint.load() if model is None else model, suite, **options)
+        write_atomic(path.with_suffix(".json"), text + "\n")
+        write_atomic(path, answers.to_csv(index=False))
+    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
     return frame.assign(checkpoint=checkpoint.name)
 
 
@@ -120,7 +122,7 @@ def kept_positions(
     """Positions (k,) of 0..capacity-1, ascending, that ``every`` or ``random`` keeps.
 
     ``every`` takes the middle of k equal stretches: starting at 0 would keep the first memory at
-    every k, and the first memory is what the head is asked about. ``random`` draws without
+    every k, and the first memory is what the head holds. ``random`` draws without
     replacement from ``generator``. ValueError for another scheme or k outside 1..capacity.
     """
     if not 1 <= k <= capacity:
@@ -137,7 +139,7 @@ def kept_positions(
 def slice_memories(
     memories_NKd: torch.Tensor, k: int, scheme: str, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Memories (N, k, d): what ``scheme`` keeps of every segment; ``random`` draws anew for each.
+    """Memories (N, k, d): what ``scheme`` keeps of every segment; ``random`` draws for each.
 
     ValueError for an unknown scheme or k outside 1..K.
     """
@@ -166,7 +168,7 @@ def slice_answers(
 
     ``ks``: None takes 1..K. ``seed`` draws the positions of ``random``; those of a question at k
     are among those at k + 1. ValueError for unknown schemes or a k outside 1..K, before anything
-    is asked.
+    is computed.
     """
     import pandas as pd
 
@@ -178,7 +180,7 @@ def slice_answers(
     if not wanted or wanted[0] < 1 or wanted[-1] > capacity:
         raise ValueError(f"ks must lie in 1..{capacity}, got {wanted}")
     rows = []
-    for video, question, memories in asked_memories(model, suite, prompt, progress):
+    for video, question, memories in each_question(model, suite, prompt, progress):
         named = question_row(suite, video, question)
         # all K memories are the same under every scheme
         places = [(k, schemes[0] if k == capacity else s) for k in wanted for s in schemes]
@@ -186,12 +188,12 @@ def slice_answers(
         for k, scheme in dict.fromkeys(places):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {question.id}".encode()))
             kept[k, scheme] = slice_memories(memories.memories, k, scheme, generator)
-        texts = answers_kept(model, memories, list(kept.values()), question.text)
+        texts = decoded(model, memories, list(kept.values()), question.text)
         text_of = dict(zip(kept, texts, strict=True))
         for place, (k, scheme) in zip(places, product(wanted, schemes), strict=True):
             text = text_of[place]
-            judged = {"prediction": text, "correct": suite.score(question, text)}
-            rows.append({"scheme": scheme, "k": k, **named, **judged})
+            scored = {"prediction": text, "correct": suite.score(question, text)}
+            rows.append({"scheme": scheme, "k": k, **named, **scored})
     return pd.DataFrame(rows)
 
 
@@ -200,32 +202,25 @@ def accuracy_by_slice(answers: "pd.DataFrame") -> "pd.DataFrame":
 
     The 95 % interval is clustered by video.
     """
-    import pandas as pd
-
-    rows = []
-    for (scheme, k), part in answers.groupby(["scheme", "k"], sort=False):
-        for kind, group in [(ALL_KINDS, part), *part.groupby("kind", sort=True)]:
-            measured = asdict(accuracy(group["correct"].tolist(), clusters(group)))
-            rows.append({"scheme": scheme, "k": k, "kind": kind, **measured})
-    return pd.DataFrame(rows)
+    return summarise(answers, ["scheme", "k"], totals=["kind"])
 
 
-def asked_memories(
+def each_question(
     model: Tempo, suite: Benchmark, prompt: str = "routing", progress: bool = False
 ) -> Iterator[tuple[BenchmarkVideo, Question, SegmentMemories]]:
     """Every question of a suite with its memories: a video is read once, a question once."""
-    videos: Iterable[BenchmarkVideo] = suite.videos
-    for video in tqdm(videos, desc=suite.name, unit="video", disable=None if progress else True):
+    hidden = None if progress else True
+    for video in tqdm(suite.videos, desc=suite.name, unit="video", disable=hidden):
         clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
             yield video, question, clip.memories(question.text, prompt, clip.num_frames)
             clip.forget_question()
 
 
-def answers_kept(
+def decoded(
     model: Tempo, memories: SegmentMemories, kept: Sequence[torch.Tensor], question: str
 ) -> list[str]:
-    """The greedy answers from each of ``kept`` (N, k, d) in place of the memories."""
+    """The greedy predictions from each of ``kept`` (N, k, d) in place of the memories."""
     cuts = []
     for kept_Nkd in kept:
         counts_N = torch.full((len(kept_Nkd),), kept_Nkd.shape[1])
@@ -237,3 +232,8 @@ def question_row(suite: Benchmark, video: BenchmarkVideo, question: Question) ->
     """What tells a question of a suite apart: suite, world_seed, video, question_id, kind."""
     where = {"suite": suite.name, "world_seed": suite.world_seed, "video": video.id}
     return {**where, "question_id": question.id, "kind": question.group}
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Folders that a checkpoint is made of."""
+    return BASE_MODELS[::-1] if name == BASE else (name,)  # the compressor first

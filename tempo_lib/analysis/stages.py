@@ -1,4 +1,4 @@
-"""What every stage's checkpoint can answer, and what a decoder answers from time tags alone."""
+"""What every stage's checkpoint can answer, and what a decoder answers from timestamps alone."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -7,69 +7,67 @@ import numpy as np
 import torch
 
 from tempo_lib import prompts
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo
-from tempo_lib.evaluation.variants import Variant, get_variant
-from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.miniature.world.language import num_segments, segment_seconds
+from tempo_lib.checkpoints.folders import stage_names
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
+from tempo_lib.model.decoder_prompt import MEMORY_PLACEHOLDER, Turn, decoder_ids
 from tempo_lib.model.decoding import greedy_answers
+from tempo_lib.model.processing import cut_windows
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.summaries import ALL, difference_of, summarise
-from tempo_lib.training.stages import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TIMESTAMPS_ONLY = "timestamps only"
-OF_TABLE_2A = {"stage2": "without-stage3", "stage3": "no-ata"}
-SHORTEST_SUITE = min(SUITE_SECONDS, key=lambda name: SUITE_SECONDS[name])
+SHORTEST_SUITE = "mini-longvideobench"
+# Stages with a row in Table 2 A, under whose name their records are kept.
+OF_TABLE_2A = {
+    row.checkpoint: row
+    for row in VARIANTS.values()
+    if row.allocation == "full" and row.match is None
+}
 
 
-def stage_variants(suite: str = SHORTEST_SUITE) -> list[Variant]:
-    """One variant a stage: its checkpoint with whole memories, so that no budget interferes.
+def stage_variants(suite: str = SHORTEST_SUITE, preset: Preset | str = "tiny") -> list[Variant]:
+    """One variant per stage: its checkpoint with whole memories, so that no budget interferes.
 
-    Stages 0 and 1 have read at most two segments, so the suite of the shortest videos alone is
-    asked of them. The last two are rows of Table 2 A, under whose names their records are kept.
+    The first stages have read at most two segments, so they are evaluated on the suite of the
+    shortest videos alone. The last two are rows of Table 2 A.
     """
     whole = get_variant("no-ata")
-    rows = {
-        f"stage{stage}": replace(
-            whole, name=f"stage{stage}", paper_row=None, checkpoint=f"stage{stage}"
-        )
-        for stage in STAGES
-    }
-    rows |= {stage: get_variant(name) for stage, name in OF_TABLE_2A.items()}
-    asked = rows if suite == SHORTEST_SUITE else OF_TABLE_2A
-    return [rows[stage] for stage in asked]
+    stages = stage_names(load_preset(preset) if isinstance(preset, str) else preset)
+    return [
+        OF_TABLE_2A.get(stage) or replace(whole, name=stage, paper_row=None, checkpoint=stage)
+        for stage in stages
+        if suite == SHORTEST_SUITE or stage in OF_TABLE_2A
+    ]
 
 
 def named_by_stage(answers: "pd.DataFrame") -> "pd.DataFrame":
     """Answers of ``stage_variants`` with the stage as the variant's name."""
-    stage_of = {name: stage for stage, name in OF_TABLE_2A.items()}
+    stage_of = {row.name: stage for stage, row in OF_TABLE_2A.items()}
     return answers.assign(variant=answers["variant"].replace(stage_of))
 
 
 @torch.no_grad()
 def timestamps_only(model: Tempo, suite: Benchmark) -> "pd.DataFrame":
-    """Ask the decoder every question of a suite with time tags and no memory tokens.
+    """Every question of a suite, answered from timestamps without any memory token.
 
-    What it gets right it guesses or reads off the tags. Columns are those of ``evaluate`` that
-    an accuracy table reads, and the prediction.
+    What the decoder gets right it guesses or reads off the timestamps. Columns are those of
+    ``evaluate`` that a table of accuracies reads, and the prediction.
     """
     import pandas as pd
 
-    asked = [(video, question) for video in suite.videos for question in video.questions]
-    embeds = [_without_memories(model, video, each.text) for video, each in asked]
+    pairs = [(video, question) for video in suite.videos for question in video.questions]
+    embeds = [_without_memories(model, video, question.text) for video, question in pairs]
     new, text = model.config.max_new_tokens, model.encoder
     answers = greedy_answers(model.decoder, embeds, new, text.special(prompts.IM_END))
     rows = []
-    for (video, question), ids in zip(asked, answers, strict=True):
+    for (video, question), ids in zip(pairs, answers, strict=True):
         prediction = text.tokenizer.decode(ids, skip_special_tokens=True).strip()
-        row: dict[str, Any] = {"suite": suite.name, "world_seed": suite.world_seed}
-        row |= {"variant": TIMESTAMPS_ONLY, "video": video.id, "question_id": question.id}
-        row |= {"kind": question.group, "form": question.form}
-        row |= {"question": question.text, "answer": question.answer, "prediction": prediction}
-        row |= {"start": question.start, "stop": question.stop, "tokens_used": 0, "auc": np.nan}
-        rows.append({**row, "correct": suite.score(question, prediction)})
+        rows.append(_row(suite, video, question, prediction))
     return pd.DataFrame(rows)
 
 
@@ -100,13 +98,36 @@ def targets(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
     return table.assign(finding=np.where(reached, "reached", "not reached"))
 
 
+def _row(
+    suite: Benchmark, video: BenchmarkVideo, question: Question, prediction: str
+) -> dict[str, Any]:
+    """One prediction with the columns of ``Record`` that need no memories."""
+    return {
+        "suite": suite.name,
+        "world_seed": suite.world_seed,
+        "variant": TIMESTAMPS_ONLY,
+        "video": video.id,
+        "question_id": question.id,
+        "kind": question.group,
+        "form": question.form,
+        "question": question.text,
+        "answer": question.answer,
+        "start": question.start,
+        "stop": question.stop,
+        "prediction": prediction,
+        "correct": suite.score(question, prediction),
+        "tokens_used": 0,
+        "auc": np.nan,
+    }
+
+
 def _without_memories(model: Tempo, video: BenchmarkVideo, question: str) -> torch.Tensor:
     """The decoder's usual prompt (L, D) with every memory token left out."""
-    text = model.encoder
-    ids = text.ids(prompts.system_parts(model.config.decoder_system_prompt))
-    window = model.config.video_numbers.window
-    for index in range(num_segments(video.num_frames, window)):
-        ids += text.encode(prompts.timestamp(segment_seconds(index, window)))
-    ids += text.ids(prompts.question_parts(question))
+    numbers = model.config.video_numbers
+    clock_T = np.arange(video.num_frames) / numbers.fps
+    windows = cut_windows(clock_T, numbers.fps, numbers.window, numbers.stride, temporal=1)
+    turn = Turn(windows.seconds_N.tolist(), [1] * len(windows.seconds_N), question)
+    ids = decoder_ids(model.encoder, model.config.decoder_system_prompt, turn)
+    text = [token for token in ids if token != MEMORY_PLACEHOLDER]
     none_0D = torch.zeros(0, model.projector.in_features, dtype=model.dtype, device=model.device)
-    return model.embed(torch.tensor([ids], device=model.device), none_0D)[0]
+    return model.embed(torch.tensor([text], device=model.device), none_0D)[0]

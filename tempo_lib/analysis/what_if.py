@@ -1,7 +1,7 @@
-"""Share tokens again from saved scores: any budget, k_min and k_max, without a model.
+"""Allocate tokens again from saved scores: any budget, k_min and k_max, without a model.
 
-Scores do not depend on what is allocated by them, so one evaluation answers for all bounds: what
-each segment would keep, not what would then be answered. Shape suffixes: N segments.
+Scores do not depend on what is allocated by them, so one evaluation serves all bounds: it gives
+what each segment would keep, not what would then be predicted. Shape suffixes: N segments.
 """
 
 import json
@@ -9,25 +9,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import Benchmark
+from tempo_lib.evaluation.benchmark import benchmark_source
 from tempo_lib.evaluation.records import Record
-from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.evaluation.spending import Limits
 from tempo_lib.evaluation.variants import get_variant
-from tempo_lib.miniature.benchmark import SUITES
-from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# One row a segment; the columns of a question repeat in all of its rows.
+# One row per segment; the columns of a question repeat in all of its rows.
 QUESTION = ("suite", "model_seed", "world_seed", "video", "question_id", "kind")
 BOUNDS = ("budget", "k_min", "k_max")
 SEGMENT_COLUMNS = (*QUESTION, *BOUNDS, "segment", "seconds", "score", "relevant", "tokens")
@@ -50,8 +47,7 @@ def load_scores(
     ValueError for an unknown name, and where there are none: with the command that makes them.
     """
     preset_name, name = load_preset(preset).name, get_variant(variant).name
-    if suite not in SUITES:
-        raise ValueError(f"unknown suite {suite!r}; known suites: {', '.join(SUITES)}")
+    benchmark_source(preset, suite)
     base = project_root() if root is None else root
     folder = base / "runs" / preset_name / "evaluations" / suite
     own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{16}}\.jsonl")  # ata is no part of ata-logit
@@ -76,23 +72,8 @@ def evaluate_command(preset: str, suite: str, variant: str, world_seed: int = 0)
     return f"tempo evaluate --preset {preset} --suite {suite} --variant {variant}{seed}"
 
 
-def records_of_seeds(
-    models: Mapping[int, Tempo], suites: Sequence[Benchmark], variant: str = "ata", seed: int = 0
-) -> dict[int, list[Record]]:
-    """Training seed -> records of all suites under one variant; kept ones are read, not asked."""
-    options: dict[str, Any] = {"seed": seed, "progress": False}
-    return {
-        model_seed: [
-            record
-            for suite in suites
-            for record in evaluate_records(model, suite, [variant], **options)
-        ]
-        for model_seed, model in models.items()
-    }
-
-
 def recorded(records: Sequence[Record], k_max: int, model_seed: int = 0) -> "pd.DataFrame":
-    """One row a segment, as it was kept; records do not hold ``k_max``. See SEGMENT_COLUMNS."""
+    """One row per segment, as it was kept; records do not hold ``k_max``. See SEGMENT_COLUMNS."""
     limits = [Limits(record.budget, record.k_min, k_max) for record in records]
     return _segments(records, [record.counts for record in records], limits, model_seed)
 
@@ -104,7 +85,7 @@ def reallocate(
     k_min: int | None = None,
     model_seed: int = 0,
 ) -> "pd.DataFrame":
-    """One row a segment, as ATA would share ``budget`` by the saved scores.
+    """One row per segment, as ATA would allocate ``budget`` by the saved scores.
 
     None of ``budget`` and ``k_min``: each record's own. ValueError for records of a variant that
     does not share by its scores, whose counts another rule gave.
@@ -180,8 +161,8 @@ def _segments(
     own = [name for name in QUESTION if name != "model_seed"]
     columns = {name: [getattr(record, name) for record in records] for name in own}
     bounds = {name: [getattr(limit, name) for limit in limits] for name in BOUNDS}
-    asked = pd.DataFrame({**columns, "model_seed": model_seed, **bounds})
-    frame = asked.loc[np.repeat(np.arange(len(records)), num_segments)].reset_index(drop=True)
+    questions = pd.DataFrame({**columns, "model_seed": model_seed, **bounds})
+    frame = questions.loc[np.repeat(np.arange(len(records)), num_segments)].reset_index(drop=True)
     relevant: list[Sequence[float]] = [
         record.relevant or [np.nan] * len(record.scores) for record in records
     ]

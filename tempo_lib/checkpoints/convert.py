@@ -13,7 +13,7 @@ Memory: one shard at a time, whatever the size of the model.
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -21,14 +21,27 @@ from pathlib import Path
 import torch
 from huggingface_hub import split_state_dict_into_shards_factory
 from safetensors.torch import save_file
+from transformers import PreTrainedModel
 
-from tempo_lib.checkpoints.loading import check_complete, check_layout, config_errors
-from tempo_lib.model.config import TempoConfig
-from tempo_lib.model.tempo import Tempo
+from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.loading import (
+    EXTRAS,
+    INDEX,
+    PICKLES,
+    RELEASED_TYPE,
+    CheckpointError,
+    Stored,
+    check_complete,
+    check_layout,
+    config_errors,
+    extra_tensors,
+    local_folder,
+    read_json,
+    stored_tensors,
+)
 from tempo_lib.checkpoints.released import (
     DIFFERENCE,
     OUR_CONFIG,
-    RELEASED_TYPE,
     ROWS,
     carries_ours,
     config_and_rows,
@@ -37,28 +50,10 @@ from tempo_lib.checkpoints.released import (
     released_name,
     relevance_rows,
 )
-from tempo_lib.checkpoints.headers import (
-    EXTRAS,
-    INDEX,
-    PICKLES,
-    CheckpointError,
-    Stored,
-    extra_tensors,
-    local_folder,
-    read_json,
-    stored_tensors,
-)
 
 MAX_SHARD_SIZE = "4GB"
-HEAD, TABLE = "decoder.lm_head.weight", "decoder.model.embed_tokens.weight"
-
-
-@dataclass(frozen=True)
-class Part:
-    """One tensor to write: its size in bytes, and how to have it."""
-
-    num_bytes: int
-    read: Callable[[], torch.Tensor]
+HEAD = "decoder.lm_head.weight"
+Tensor = Stored | torch.Tensor  # on disk until it is written, or in memory
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,8 @@ class Plan:
     """What a conversion writes: tensors, extras, files by name, and files to copy."""
 
     layout: str
-    tensors: dict[str, Part]
-    extras: dict[str, Part]
+    tensors: dict[str, Tensor]
+    extras: dict[str, Tensor]
     texts: dict[str, str]
     copies: list[Path]
 
@@ -86,13 +81,15 @@ class Conversion:
 def convert(
     source: str | PathLike[str],
     target: str | PathLike[str],
+    model_class: type[PreTrainedModel],
     max_shard_size: str = MAX_SHARD_SIZE,
     base_compressor: str | None = None,
 ) -> Conversion:
     """Write the checkpoint ``source`` (folder or hub id) to ``target`` in the other layout.
 
+    ``model_class``: ``Tempo``, which gives the names and shapes that a config stands for.
     ``base_compressor``: released -> ours, where its rows Yes and No are, as in ``from_pretrained``;
-    ours -> released, what ``config.json`` shall name (a folder is checked to hold the same rows).
+    ours -> released, the name for ``config.json`` (a folder is checked to hold the same rows).
     CheckpointError when the source cannot be read or is incomplete, and when ``target`` exists and
     is not an empty folder. ``target`` appears whole or not at all.
     """
@@ -101,7 +98,7 @@ def convert(
         raise CheckpointError(f"{out} exists and is not an empty folder; name another OUT")
     plan_of = _plan_ours if check_layout(folder) == RELEASED_TYPE else _plan_released
     with config_errors(folder):
-        plan = plan_of(folder, base_compressor)
+        plan = plan_of(folder, model_class, base_compressor)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -116,46 +113,52 @@ def convert(
     named = None
     if plan.layout == RELEASED_TYPE:
         named = json.loads(plan.texts["config.json"])["mm_vision_tower_aux_list"][0]
-    total = sum(part.num_bytes for part in plan.tensors.values())
+    total = sum(tensor.nbytes for tensor in plan.tensors.values())
     return Conversion(plan.layout, len(plan.tensors), num_shards, total, named)
 
 
 # -- what to write ---------------------------------------------------------------------------------
 
 
-def _plan_ours(folder: Path, base_compressor: str | None) -> Plan:
+def _plan_ours(
+    folder: Path, model_class: type[PreTrainedModel], base_compressor: str | None
+) -> Plan:
     """Released -> ours."""
     stored = stored_tensors(folder)
     config, rows = config_and_rows(folder, base_compressor)
-    ours = {name: stored[theirs] for name, theirs in our_names(list(stored)).items()}
-    shapes = {name: one.shape for name, one in ours.items()}
-    _check_shapes(folder, config, shapes | {ROWS: tuple(rows.shape)})
-    tensors = {name: _part(one) for name, one in ours.items()}
-    tensors[ROWS] = Part(rows.nbytes, lambda: rows)
+    tensors: dict[str, Tensor] = {
+        name: stored[theirs] for name, theirs in our_names(list(stored)).items()
+    }
+    tensors[ROWS] = rows
+    _check_shapes(folder, expected_shapes(model_class, config), tensors, config)
     if base_compressor is None and carries_ours(folder):
         text = (folder / OUR_CONFIG).read_text()
     else:
-        config.architectures = [Tempo.__name__]
+        config.architectures = [model_class.__name__]
         text = config.to_json_string(use_diff=True)
-    extras = {DIFFERENCE: _part(stored[DIFFERENCE])} if DIFFERENCE in stored else {}
+    extras: dict[str, Tensor] = {DIFFERENCE: stored[DIFFERENCE]} if DIFFERENCE in stored else {}
     return Plan(TempoConfig.model_type, tensors, extras, {"config.json": text}, _others(folder))
 
 
-def _plan_released(folder: Path, base_compressor: str | None) -> Plan:
+def _plan_released(
+    folder: Path, model_class: type[PreTrainedModel], base_compressor: str | None
+) -> Plan:
     """Ours -> released."""
     stored = stored_tensors(folder)
     config = TempoConfig.from_dict(read_json(folder / "config.json"))
-    _check_shapes(folder, config, {name: one.shape for name, one in stored.items()})
+    _check_shapes(folder, expected_shapes(model_class, config), stored, config)
     name = None
     if base_compressor is not None:
         name = _name_of_base(base_compressor, stored[ROWS])
-    tensors = {released_name(our): _part(one) for our, one in stored.items() if our != ROWS}
-    tensors |= {name: _part(one) for name, one in extra_tensors(folder).items()}
+    tensors: dict[str, Tensor] = {
+        released_name(our): one for our, one in stored.items() if our != ROWS
+    }
+    tensors |= extra_tensors(folder)
     texts = {
         "config.json": json.dumps(released_fields(config, name), indent=2) + "\n",
         OUR_CONFIG: (folder / "config.json").read_text(),
     }
-    return Plan(RELEASED_TYPE, tensors, {ROWS: _part(stored[ROWS])}, texts, _others(folder))
+    return Plan(RELEASED_TYPE, tensors, {ROWS: stored[ROWS]}, texts, _others(folder))
 
 
 def _name_of_base(base_compressor: str, rows: Stored) -> str:
@@ -172,28 +175,31 @@ def _name_of_base(base_compressor: str, rows: Stored) -> str:
     return base.resolve().name
 
 
-def _check_shapes(folder: Path, config: TempoConfig, found: dict[str, tuple[int, ...]]) -> None:
-    """CheckpointError unless the tensors are exactly those of the config (a tied head may lack)."""
-    wanted = expected_shapes(config)
+def _check_shapes(
+    folder: Path,
+    expected: dict[str, tuple[int, ...]],
+    found: Mapping[str, Tensor],
+    config: TempoConfig,
+) -> None:
+    """CheckpointError unless the tensors are exactly those expected (a tied head may lack)."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     optional = {HEAD} if config.decoder_config.tie_word_embeddings else set()
-    both = wanted.keys() & found.keys()
+    both = expected.keys() & shapes.keys()
     report = {
-        "missing_keys": wanted.keys() - found.keys() - optional,
-        "unexpected_keys": found.keys() - wanted.keys(),
-        "mismatched_keys": [(n, found[n], wanted[n]) for n in both if found[n] != wanted[n]],
+        "missing_keys": expected.keys() - shapes.keys() - optional,
+        "unexpected_keys": shapes.keys() - expected.keys(),
+        "mismatched_keys": [(n, shapes[n], expected[n]) for n in both if shapes[n] != expected[n]],
     }
     check_complete(folder, report)
 
 
-def expected_shapes(config: TempoConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(
+    model_class: type[PreTrainedModel], config: TempoConfig
+) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of a model with ``config``; no memory is taken for them."""
     with torch.device("meta"):
-        model = Tempo(config)
+        model = model_class(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-
-
-def _part(stored: Stored) -> Part:
-    return Part(stored.num_bytes, stored.read)
 
 
 def _others(folder: Path) -> list[Path]:
@@ -208,11 +214,11 @@ def _others(folder: Path) -> list[Path]:
 
 
 def _write(plan: Plan, folder: Path, max_shard_size: str) -> int:
-    """Write everything but into which folder it finally goes; returns the number of shards."""
+    """Write everything into ``folder``; returns the number of shards."""
     try:
         split = split_state_dict_into_shards_factory(
             plan.tensors,
-            get_storage_size=lambda part: part.num_bytes,
+            get_storage_size=lambda tensor: tensor.nbytes,
             filename_pattern="model{suffix}.safetensors",
             max_shard_size=max_shard_size,
         )
@@ -232,5 +238,7 @@ def _write(plan: Plan, folder: Path, max_shard_size: str) -> int:
     return len(split.filename_to_tensors)
 
 
-def _save(file: Path, names: Iterable[str], parts: dict[str, Part]) -> None:
-    save_file({name: parts[name].read() for name in names}, file, metadata={"format": "pt"})
+def _save(file: Path, names: Iterable[str], tensors: Mapping[str, Tensor]) -> None:
+    chosen = {name: tensors[name] for name in names}
+    state = {name: one.read() if isinstance(one, Stored) else one for name, one in chosen.items()}
+    save_file(state, file, metadata={"format": "pt"})

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.provenance import project_root, sha256_of_file
 
-
 BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
 RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
 PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
@@ -18,8 +17,7 @@ PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
 
 def stage_names(preset: Preset) -> tuple[str, ...]:
     """Folder names of the trained stages, in order: as many as the preset has blocks for."""
-    stages = () if preset.training is None else sorted(preset.training.stages)
-    return tuple(f"stage{number}" for number in stages)
+    return tuple(f"stage{number}" for number in preset.stages)
 
 
 def part_names(preset: Preset) -> tuple[str, ...]:

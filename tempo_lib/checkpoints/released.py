@@ -7,18 +7,21 @@ wrote carries them, and our config, in two files that the release does not read.
 
 import json
 import warnings
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoConfig, PretrainedConfig, Qwen3Config, Qwen3VLConfig
 
 from tempo_lib import prompts
-from tempo_lib.model.config import TempoConfig
-from tempo_lib.config import load_preset
-from tempo_lib.checkpoints.headers import (
+from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.loading import (
+    RELEASED_TYPE,
     CheckpointError,
     Stored,
+    check_layout,
+    config_errors,
     extra_tensors,
     load_tokenizer,
     local_folder,
@@ -26,13 +29,13 @@ from tempo_lib.checkpoints.headers import (
     read_json,
     stored_tensors,
 )
+from tempo_lib.config import load_preset
 
-RELEASED_TYPE = "tempo_qwen"
 TOWER = "model.vision_tower_aux_list.0."
-# the Yes-No difference that a used checkpoint may carry: ours comes from the base model itself
+# the Yes-No difference that a used checkpoint may carry; we compute it from the base model
 DIFFERENCE = f"{TOWER}linear_layer.weight"
 ROWS = "compressor.relevance_rows"
-OUR_CONFIG = "tempo_config.json"  # beside a released config.json: what that has no field for
+OUR_CONFIG = "tempo_config.json"  # beside a released config.json: what it has no field for
 RENAMES = (
     (f"{TOWER}vlm.model.", "compressor.vlm."),
     (f"{TOWER}compression_tokens", "compressor.memory_tokens"),
@@ -40,7 +43,7 @@ RENAMES = (
     ("model.", "decoder.model."),
     ("lm_head.", "decoder.lm_head."),
 )
-# what the release writes where nothing recorded says otherwise [recorded config.json]
+# what the release writes by default [recorded config.json]
 DEFAULTS = {
     "architectures": ["TempoQwenForCausalLM"],
     "dynamic_compress": True,
@@ -171,7 +174,9 @@ def _rope_fields(rope: dict[str, Any]) -> dict[str, Any]:
 # -- reading -------------------------------------------------------------------------------------
 
 
-def find_base(folder: Path, raw: dict[str, Any], base_compressor: str | Path | None) -> str:
+def find_base(
+    folder: Path, raw: dict[str, Any], base_compressor: str | PathLike[str] | None
+) -> str:
     """The base compressor: the argument, a folder beside the checkpoint, or the hub id it names."""
     if base_compressor is not None:
         return str(base_compressor)
@@ -182,8 +187,31 @@ def find_base(folder: Path, raw: dict[str, Any], base_compressor: str | Path | N
     return str(beside) if beside.is_dir() else names[0]
 
 
+class Checkpoint(NamedTuple):
+    """A folder that may be loaded; for the released layout, config and tensors under our names."""
+
+    folder: Path
+    config: TempoConfig | None = None
+    state: dict[str, torch.Tensor] | None = None
+
+
+def open_checkpoint(
+    path_or_hub_id: str | PathLike[str], base_compressor: str | PathLike[str] | None = None
+) -> Checkpoint:
+    """A checkpoint's folder, downloaded if it is a hub id; CheckpointError when it is unusable."""
+    folder = local_folder(path_or_hub_id)
+    if check_layout(folder) == RELEASED_TYPE:
+        with config_errors(folder):
+            return Checkpoint(folder, *read_released(folder, base_compressor))
+    if base_compressor is not None:
+        raise CheckpointError(
+            f"{folder} holds its own compressor; base_compressor is for released checkpoints"
+        )
+    return Checkpoint(folder)
+
+
 def read_released(
-    folder: Path, base_compressor: str | Path | None
+    folder: Path, base_compressor: str | PathLike[str] | None
 ) -> tuple[TempoConfig, dict[str, torch.Tensor]]:
     """Config and state dict, under our names, of a released checkpoint in ``folder``.
 
@@ -207,7 +235,7 @@ def read_released(
 
 
 def config_and_rows(
-    folder: Path, base_compressor: str | Path | None
+    folder: Path, base_compressor: str | PathLike[str] | None
 ) -> tuple[TempoConfig, torch.Tensor]:
     """Our config of a released checkpoint, and rows Yes and No (2, D) of its base model's head.
 

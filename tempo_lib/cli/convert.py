@@ -4,12 +4,13 @@ from tempo_lib.checkpoints.convert import convert
 from tempo_lib.checkpoints.loading import CheckpointError
 from tempo_lib.checkpoints.released import RELEASED_TYPE
 from tempo_lib.cli.errors import bad_input
+from tempo_lib.model.tempo import Tempo
 
 
 def run(source: str, target: str, max_shard_size: str, base_compressor: str | None) -> int:
     """Convert and say what was written."""
     with bad_input(CheckpointError, OSError):
-        done = convert(source, target, max_shard_size, base_compressor)
+        done = convert(source, target, Tempo, max_shard_size, base_compressor)
     name = "released layout" if done.layout == RELEASED_TYPE else "layout of this kit"
     print(
         f"{target}: {name}, {done.num_tensors} tensors, {done.num_bytes / 1e9:.3g} GB in "

@@ -22,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.cli.show import screen
-from tempo_lib.config import PRESETS, load_preset
+from tempo_lib.config import load_preset, preset_names
 from tempo_lib.model.attention import resolve_attention
 from tempo_lib.parity import report as parity
 from tempo_lib.parity.records import MissingDataError
@@ -77,9 +77,10 @@ def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | 
         made = parity.make_report(data)
     console = screen()
     console.width = max(console.width, REPORT_WIDTH)
-    print_rows(console, "Recorded cases", parity.CASE_HEADER, map(parity.case_cells, made.rows))
-    tables = map(parity.table_cells, made.tables)
-    print_rows(console, "Function tables", parity.TABLE_HEADER, tables)
+    cells = [row.cells for row in made.rows]
+    print_rows(console, "Recorded cases", parity.CASE_HEADER, cells)
+    cells = [row.cells for row in made.tables]
+    print_rows(console, "Function tables", parity.TABLE_HEADER, cells)
     verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
     console.print(f"parity: {verdict}")
     if json_file is not None:
@@ -134,7 +135,7 @@ def readers() -> Iterator[tuple[str, str]]:
 
 def checkpoints() -> Iterator[tuple[str, str]]:
     """Own or shipped folders of the miniature; of the paper's scale what the hub's cache holds."""
-    for preset_name in PRESETS:
+    for preset_name in preset_names():
         preset = load_preset(preset_name)
         if preset.miniature is not None:
             for name in (*BASES, *STAGES):

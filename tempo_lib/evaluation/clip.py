@@ -1,8 +1,9 @@
-"""One video under one compressor, shared by all variants: nothing about it is computed twice.
+"""One video, shared by all variants: nothing about it is computed twice.
 
-One session a number of frames; one compression a question, prompt and number of
-frames; one answer for variants whose counts come out alike, and all answers to a question in
-batches.
+The file is decoded and resized once for all compressors (``SharedFrames``). Under one compressor
+(``SharedClip``) there is one session per number of frames, one compression per question, prompt
+and number of frames, and one prediction for variants whose counts come out equal; all predictions
+for a question are decoded in batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,58 @@ from dataclasses import dataclass
 import torch
 
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.frames import SharedFrames
-from tempo_lib.evaluation.scorers import ScoredVideo, Scorer
-from tempo_lib.evaluation.variants import ScoreSource
+from tempo_lib.evaluation.scorers import Scorer, VideoScorer
+from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
+from tempo_lib.model.processing import resize_frames
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.clip import Video, load_video
+
+
+class SharedFrames:
+    """The frames that models of the same video and pixel rules read of one video."""
+
+    def __init__(self, video: BenchmarkVideo) -> None:
+        self.video = video
+        self._kept: dict[tuple[str, str, int, int], Video] = {}
+
+    def num_frames(self, model: Tempo) -> int:
+        """Frames of the video, up to the cap of the model."""
+        return min(self.video.num_frames, model.config.video_numbers.max_frames)
+
+    def at(self, model: Tempo, num_frames: int) -> Video:
+        """The clip at ``num_frames`` evenly spread frames, as sampling the file gives them."""
+        whole = self._read(model, self.num_frames(model))
+        if num_frames == whole.num_frames:
+            return whole
+        if whole.num_frames == self.video.num_frames:  # nothing of the file is missing
+            return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
+        return self._read(model, num_frames)
+
+    def _read(self, model: Tempo, num_frames: int) -> Video:
+        numbers, rules = model.config.video_numbers, model.config.pixel_rules
+        factor = model.patch_shape.factor
+        key = (numbers.model_dump_json(), rules.model_dump_json(), factor, num_frames)
+        if key in self._kept:
+            return self._kept[key]
+        clip = load_video(
+            self.video.path,
+            fps=numbers.fps,
+            max_frames=num_frames,
+            min_frames=min(numbers.min_frames, num_frames),
+            max_edge=rules.max_edge,
+        )
+        if clip.num_frames != num_frames:
+            raise ValueError(
+                f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "
+                "it is not the file that the benchmark describes: delete it to get it again"
+            )
+        small_T3HW = resize_frames(clip.frames, rules, factor)
+        frames = small_T3HW.permute(0, 2, 3, 1).contiguous().numpy()
+        self._kept[key] = Video(frames, clip.fps, clip.seconds, clip.source)
+        return self._kept[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +88,7 @@ class SharedClip:
         self.frames = frames
         self.scorers = scorers
         self._sessions: dict[int, VideoSession] = {}
-        self._judges: dict[tuple[int, str], ScoredVideo] = {}
+        self._opened: dict[tuple[int, str], VideoScorer] = {}
         self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
         self._logits: dict[tuple[int, str, str, str], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
@@ -64,19 +110,17 @@ class SharedClip:
             self._memories[key] = self._session(num_frames).compress(question, prompt)
         return self._memories[key]
 
-    def logits(
-        self, source: ScoreSource, question: str, prompt: str, num_frames: int
-    ) -> torch.Tensor:
+    def logits(self, source: str, question: str, prompt: str, num_frames: int) -> torch.Tensor:
         """Relevance logits (N,), float32 on the CPU; Tempo's own come with its memories."""
-        if source == "tempo":
+        if source == TEMPO:
             return self.memories(question, prompt, num_frames).logits
         key = (num_frames, source, prompt, question)
         if key not in self._logits:
-            judge = self._judges.get((num_frames, source))
-            if judge is None:
-                judge = self.scorers[source].open(self._session(num_frames))
-                self._judges[num_frames, source] = judge
-            self._logits[key] = judge.logits(question, prompt)
+            scorer = self._opened.get((num_frames, source))
+            if scorer is None:
+                scorer = self.scorers[source].open(self._session(num_frames))
+                self._opened[num_frames, source] = scorer
+            self._logits[key] = self._checked(scorer.logits(question, prompt), source, num_frames)
         return self._logits[key]
 
     def relevant(
@@ -91,22 +135,28 @@ class SharedClip:
             self._relevant[key] = self._find_relevant(benchmark, question, num_frames)
         return self._relevant[key]
 
-    def answers(self, requests: Sequence[Request]) -> list[str]:
-        """Texts of the answers, in the order of ``requests``; equal requests are decoded once."""
+    def predictions(self, requests: Sequence[Request]) -> list[str]:
+        """Texts, in the order of ``requests``; equal requests are decoded once."""
         keys = [self._key(request) for request in requests]
         todo = {
             key: request
             for key, request in zip(keys, requests, strict=True)
             if key not in self._texts
         }
-        asked: dict[tuple[int, str], list[tuple[object, ...]]] = {}
+        batches: dict[tuple[int, str], list[tuple[object, ...]]] = {}
         for key, request in todo.items():
-            asked.setdefault((id(request.model), request.question), []).append(key)
-        for (_, question), group in asked.items():
-            cuts = [self._cut(todo[key]) for key in group]
-            texts = decode_many(todo[group[0]].model, question, cuts)
-            self._texts.update(zip(group, texts, strict=True))
+            batches.setdefault((id(request.model), request.question), []).append(key)
+        for (_, question), batch in batches.items():
+            cuts = [self._cut(todo[key]) for key in batch]
+            texts = decode_many(todo[batch[0]].model, question, cuts)
+            self._texts.update(zip(batch, texts, strict=True))
         return [self._texts[key] for key in keys]
+
+    def forget_question(self) -> None:
+        self._memories.clear()
+        self._logits.clear()
+        self._texts.clear()
+        self._relevant.clear()
 
     def _find_relevant(
         self, benchmark: Benchmark, question: Question, num_frames: int
@@ -119,6 +169,15 @@ class SharedClip:
             for start in range(0, num_frames, numbers.stride)
         ]
         return None if None in found else [int(bool(one)) for one in found]
+
+    def _checked(self, logits_N: torch.Tensor, source: str, num_frames: int) -> torch.Tensor:
+        num_segments = self._session(num_frames).num_segments
+        if logits_N.shape != (num_segments,):
+            raise ValueError(
+                f"scorer {source!r} gave logits of shape {tuple(logits_N.shape)} for "
+                f"{num_segments} segments"
+            )
+        return logits_N
 
     def _cut(self, request: Request) -> Cut:
         memories = self.memories(request.question, request.prompt, request.num_frames)
@@ -133,14 +192,8 @@ class SharedClip:
         where = (request.question, request.prompt, request.num_frames)
         return (id(request.model), *where, kept, counts)
 
-    def forget_question(self) -> None:
-        self._memories.clear()
-        self._logits.clear()
-        self._texts.clear()
-        self._relevant.clear()
-
     def _session(self, num_frames: int) -> VideoSession:
         if num_frames not in self._sessions:
             video = self.frames.at(self.model, num_frames)
-            self._sessions[num_frames] = VideoSession(self.model, video, is_sized=True)
+            self._sessions[num_frames] = self.model.open(video, is_sized=True)
         return self._sessions[num_frames]

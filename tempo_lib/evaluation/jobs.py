@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import Benchmark
-from tempo_lib.evaluation.learned import learned_k_min
+# The two modules register their policies.
+from tempo_lib.allocation import baselines, extensions  # noqa: F401
+from tempo_lib.allocation.policies import POLICIES, Limits, PolicyOptions
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark
 from tempo_lib.evaluation.records import (
     RecordFile,
     code_facts,
@@ -15,12 +17,11 @@ from tempo_lib.evaluation.records import (
     model_facts,
     open_records,
 )
-from tempo_lib.evaluation.scorers import Scorer, load_scorer
-from tempo_lib.evaluation.spending import Limits, effective_limits
-from tempo_lib.evaluation.variants import Variant, get_variant
+from tempo_lib.evaluation.scorers import SCORERS, Scorer
+from tempo_lib.evaluation.variants import TEMPO, Variant, get_variant
 from tempo_lib.model.tempo import Tempo
 
-MAIN_CHECKPOINT = "stage3"  # variants of this checkpoint run on the model that is passed in
+Models = Mapping[str | None, Tempo]  # by checkpoint; None: the model that is evaluated
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Job:
     """A variant with the model, the bounds and the records that belong to it.
 
     ``compression``: hash of what memories come from; jobs that share it share a clip.
-    ``reference``: the job, without records, whose tokens a matched variant spends.
+    ``reference``: the job, without records, whose tokens a matched variant gets.
     """
 
     variant: Variant
@@ -39,26 +40,31 @@ class Job:
     kept: RecordFile
     reference: "Job | None" = None
 
+    @property
+    def options(self) -> PolicyOptions:
+        row = self.variant
+        return PolicyOptions(
+            drop_ratio=row.drop_ratio, fixed_share=row.fixed_share, use_all=row.match is not None
+        )
+
 
 @dataclass(frozen=True)
 class Setting:
     """What all jobs of one evaluation have in common."""
 
-    suite: Benchmark
-    models: Mapping[str, Tempo]
+    benchmark: Benchmark
+    models: Models
     scorers: Mapping[str, Scorer]
     limits: Limits
     seed: int
     folder: Path | None
 
 
-def find_models(
-    model: Tempo, rows: Sequence[Variant], models: Mapping[str, Tempo]
-) -> dict[str, Tempo]:
+def find_models(model: Tempo, rows: Sequence[Variant], models: Mapping[str, Tempo]) -> Models:
     """A model for every checkpoint that the variants name."""
-    found: dict[str, Tempo] = {**models, MAIN_CHECKPOINT: model}
+    found: dict[str | None, Tempo] = {**models, None: model}
     for row in rows:
-        if row.checkpoint in found:
+        if row.checkpoint is None or row.checkpoint in found:
             continue
         folder = Path(model.name_or_path).parent / row.checkpoint
         if not model.name_or_path or not (folder / "config.json").is_file():
@@ -74,32 +80,28 @@ def find_models(
 def find_scorers(
     model: Tempo, rows: Sequence[Variant], scorers: Mapping[str, Scorer]
 ) -> dict[str, Scorer]:
-    """A judge for every source of scores that the variants name, Tempo itself apart."""
+    """A scorer for every source of scores that the variants name, Tempo itself apart."""
     found = dict(scorers)
     for row in rows:
-        if row.score_source != "tempo" and row.score_source not in found:
-            found[row.score_source] = load_scorer(row.score_source, model)
+        if row.score_source != TEMPO and row.score_source not in found:
+            found[row.score_source] = SCORERS.get(row.score_source)(model)
     return found
 
 
 def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
+    """One job per variant; matched variants share the job of their reference."""
     references = {row.match: get_variant(row.match) for row in rows if row.match is not None}
-    code, suite = code_facts(), setting.suite
     used = {row.checkpoint for row in (*rows, *references.values())}
     facts_of = {name: model_facts(setting.models[name]) for name in used}
     compression = {name: compression_digest(setting.models[name]) for name in used}
-    common = {
-        "suite": {"name": suite.name, "seed": suite.world_seed, "identity": suite.identity},
-        **code,
-    }
 
     def job(row: Variant, folder: Path | None, reference: Job | None = None) -> Job:
         model = setting.models[row.checkpoint]
         limits = _limits(setting, row, model)
         seed = setting.seed if row.allocation == "random-drop" else 0  # the others draw nothing
         own: dict[str, Any] = {"variant": asdict(row), "limits": asdict(limits), "seed": seed}
-        own |= {"model": facts_of[row.checkpoint], **common}
-        if row.score_source != "tempo":
+        own |= {"model": facts_of[row.checkpoint], **_data_and_code(setting.benchmark, row)}
+        if row.score_source != TEMPO:
             own["scorer"] = setting.scorers[row.score_source].weights
         if reference is not None:
             own["reference"] = reference.kept.facts
@@ -113,8 +115,66 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
     ]
 
 
+def effective_limits(
+    variant: Variant, limits: Limits, max_segments: int, learned_k_min: int | None = None
+) -> Limits:
+    """The bounds that hold for ``variant``: its own k_min and budget, and for ``full`` all tokens.
+
+    ``max_segments``: of the longest video that the preset reads. At the paper's scale 128
+    segments x 128 tokens are its 16K budget. ValueError where a variant needs ``learned_k_min``
+    and there is none.
+    """
+    k_min = limits.k_min if variant.k_min is None else variant.k_min
+    if variant.learned_k_min:
+        if learned_k_min is None:
+            raise ValueError(
+                f"variant {variant.name} needs the preset's number `learned_k_min: {{k_min, "
+                "record}`; choose it on a world seed that nothing else is measured on"
+            )
+        k_min = learned_k_min
+    budget = limits.budget if variant.budget is None else variant.budget
+    if variant.allocation == "full" and variant.match is None:
+        budget = max_segments * limits.k_max
+    return Limits(budget, k_min, limits.k_max)
+
+
+def learned_k_min(preset: Preset) -> int | None:
+    """The preset's learned k_min, None where none was chosen yet. ValueError for a broken one."""
+    given = (preset.miniature or {}).get("learned_k_min")
+    if given is None:
+        return None
+    if set(given) != {"k_min", "record"} or not isinstance(given["k_min"], int):
+        raise ValueError(
+            f"preset {preset.name}: learned_k_min must be {{k_min: number, record: text}}"
+        )
+    return given["k_min"]
+
+
+def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) -> int:
+    """Frames that the variant reads of ``num_frames``: up to its cap, or as few as fit.
+
+    ``fewer_frames`` keeps whole segments of k_max tokens; matched, one more segment shares the
+    tokens that would be left over.
+    """
+    most = num_frames if variant.max_frames is None else min(num_frames, variant.max_frames)
+    if not variant.fewer_frames:
+        return most
+    if variant.match is None:
+        return min(most, baselines.uniform_max_frames(limits.budget, limits.k_max, window))
+    return min(most, max(1, -(-limits.budget // limits.k_max)) * window)
+
+
 def _limits(setting: Setting, row: Variant, model: Tempo) -> Limits:
     numbers = model.config.video_numbers
     most_segments = -(-numbers.max_frames // numbers.stride)
-    learned = learned_k_min(load_preset(setting.suite.preset)) if row.learned_k_min else None
+    learned = learned_k_min(load_preset(setting.benchmark.preset)) if row.learned_k_min else None
     return effective_limits(row, setting.limits, most_segments, learned)
+
+
+def _data_and_code(benchmark: Benchmark, row: Variant) -> dict[str, Any]:
+    """The questions, and the code that answers depend on: plug-ins that the row uses included."""
+    plugins = [BENCHMARKS.source_file(benchmark.name), POLICIES.source_file(row.allocation)]
+    if row.score_source in SCORERS:
+        plugins.append(SCORERS.source_file(row.score_source))
+    identity = {"seed": benchmark.world_seed, "identity": benchmark.identity}
+    return {"suite": {"name": benchmark.name, **identity}, **code_facts(*plugins)}

@@ -4,6 +4,7 @@ One CSV an item lies in ``data_manifests/paper``. The header of each quotes the 
 that it was copied from; a test compares both with the paper's text.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,16 @@ def load_published(name: str) -> "pd.DataFrame":
     words = table.select_dtypes(exclude="number").columns
     table[words] = table[words].fillna("")
     return table
+
+
+def published_benchmark(suite: str) -> str:
+    """The paper's benchmark that a suite stands for, by its name; empty where there is none.
+
+    ``mini-videomme`` and ``videomme`` stand for ``Video-MME``.
+    """
+    plain = suite.removeprefix("mini-")
+    names = dict.fromkeys(load_published("table1")["benchmark"])
+    return next((name for name in names if re.sub(r"\W", "", name).lower() == plain), "")
 
 
 def source_lines(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""One record a question and variant, kept on disk so that none is computed twice.
+"""One record per question and variant, kept on disk so that none is computed twice.
 
 A file holds the records of one variant under one set of facts (weights, suite, budget, code,
 library versions); other facts make another file. Records carry scores and counts, so that
@@ -7,30 +7,17 @@ allocations can be redrawn without a model.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import tempo_lib
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions, sha256_of_file
+from tempo_lib.provenance import code_fingerprint, digest, library_versions, write_atomic
 
-# What an answer depends on; a change of any of these makes old records unusable.
-# (the rows of evaluation/variants are not among them: each record file holds its own row).
-CODE = (
-    *("allocation/ata", "allocation/extensions", "allocation/reduction"),
-    *("model/attention", "model/compressor", "model/config", "model/decoding", "model/tempo"),
-    *("model/rope", "model/processing", "model/decoder_prompt", "model/session", "prompts"),
-    *("video/clip", "video/sampling", "video/readers", "video/pyav", "video/decord"),
-    *("evaluation/clip", "evaluation/frames", "evaluation/jobs", "evaluation/records"),
-    *("evaluation/runner", "evaluation/scorers", "evaluation/spending"),
-    *("miniature/world/language", "miniature/world/questions", "miniature/world/scenes"),
-)
+# Of all libraries, those that answers depend on.
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
 # Names and versions inside a config that say where it came from, not what the model does.
 _ORIGIN = ("_name_or_path", "transformers_version", "architectures")
@@ -40,12 +27,13 @@ _ORIGIN = ("_name_or_path", "transformers_version", "architectures")
 class Record:
     """One question answered under one variant.
 
-    scores, counts, seconds: one entry a segment (N,). logits: the scores before their sigmoid,
-    for rows that share tokens by them, else None. relevant: 1 where an asked actor is in the
-    segment, None where the story does not say (no actor, or fewer frames than the story has);
-    auc: area under the ROC curve of scores against it, None without both kinds of segment.
-    form: "open" or "choice", with the four options. start, stop: seconds of the scenes asked
-    about. matched_tokens: what the variant that this one is matched to used, None without one.
+    suite: the benchmark. kind: the question's group. form: "open" or "choice", with its options.
+    start, stop: seconds of the evidence. scores, counts, seconds: one entry per segment (N,).
+    logits: the scores before their sigmoid, for variants beyond the paper, else None. relevant: 1
+    where a segment holds evidence, None where the benchmark does not say or fewer frames were
+    read than the video has; auc: area under the ROC curve of scores against it, None without both
+    kinds of segment. matched_tokens: what the variant that this one is matched to used, None
+    without one.
     """
 
     suite: str
@@ -110,31 +98,29 @@ class RecordFile:
 def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> RecordFile:
     """Records kept under these facts: ``variant-<hash of facts>.jsonl``, facts beside it.
 
-    A last line cut off by an interruption is dropped, and its question asked again.
+    A last line cut off by an interruption is dropped, and its question answered again.
     """
     if folder is None:
         return RecordFile(None, facts)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{variant}-{digest(facts)[:16]}.jsonl"
     if not path.exists():
-        path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
         return RecordFile(path, facts)
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(whole, encoding="utf-8")
-        os.replace(partial, path)
+        write_atomic(path, whole)
     found = [Record(**json.loads(line)) for line in whole.splitlines()]
     return RecordFile(path, facts, {record.question_id: record for record in found})
 
 
 def model_facts(model: Tempo) -> dict[str, str]:
-    """Hashes of weights, config and words of a model, wherever it was loaded from."""
+    """Hashes of weights, config and tokenizer of a model, wherever it was loaded from."""
     return {
         "weights": weights_digest(model),
         "config": digest(_without_origin(model.config.to_dict())),
-        "tokenizer": _words_digest(model),
+        "tokenizer": _tokenizer_digest(model),
         "device": model.device.type,
     }
 
@@ -143,7 +129,7 @@ def compression_digest(model: Tempo) -> str:
     """One hash of all that memories and scores come from; the decoder is no part of it."""
     config = _without_origin(model.config.to_dict())
     config.pop("decoder_config")
-    parts = [weights_digest(model.compressor), config, _words_digest(model), model.device.type]
+    parts = [weights_digest(model.compressor), config, _tokenizer_digest(model), model.device.type]
     return digest(parts)
 
 
@@ -157,27 +143,19 @@ def weights_digest(module: torch.nn.Module) -> str:
     return weights.hexdigest()
 
 
-def _words_digest(model: Tempo) -> str:
-    words = model.encoder.tokenizer.backend_tokenizer.to_str()
-    return hashlib.sha256(words.encode()).hexdigest()
+def _tokenizer_digest(model: Tempo) -> str:
+    text = model.encoder.tokenizer.backend_tokenizer.to_str()
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_facts() -> dict[str, Any]:
-    """Hash of the modules that answers depend on, and versions of the libraries."""
+def code_facts(*sources: str | Path) -> dict[str, Any]:
+    """Fingerprint of the code that answers depend on, and versions of the libraries.
+
+    ``sources``: modules or files beyond the runner's own imports, such as those of plug-ins.
+    """
     installed = library_versions()
     versions = {name: installed[name] for name in LIBRARIES if name in installed}
-    return {"code": _code_digest(CODE), "versions": versions}
-
-
-@cache  # one hash a process: files that change later are not the code that runs
-def _code_digest(names: tuple[str, ...]) -> str:
-    package = Path(tempo_lib.__file__).parent
-    return digest([sha256_of_file(package / f"{name}.py") for name in names])
-
-
-def digest(content: Any) -> str:
-    """Hex SHA-256 of the content as sorted JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return {"code": code_fingerprint("tempo_lib.evaluation.runner", *sources), "versions": versions}
 
 
 def _without_origin(config: dict[str, Any]) -> dict[str, Any]:

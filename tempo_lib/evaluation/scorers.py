@@ -1,13 +1,17 @@
-"""Who says how relevant a segment is: Tempo's own compressor, its base model, or a reranker.
+"""Other sources of the relevance score than Tempo itself: its base model, a reranker, a plug-in.
 
-Table 2 D changes the source of the score alone: Tempo's memories answer. A scorer is a Qwen3-VL
-that reads the compressor's prompt and is asked for Yes or No at its last token, so it needs no
-memory tokens; system prompt and video are encoded once a video, as in ``VideoSession``.
+Table 2 D changes the source of the score alone: the decoder reads Tempo's memories. The two
+scorers here are Qwen3-VL models that read the compressor's prompt and give Yes or No at its last
+token, so they need no memory tokens; system prompt and video are encoded once per video, as in
+``VideoSession``. One more scorer is one loader under ``@SCORERS.register("name")``, of any kind
+of model; ``prior-<name>`` is then a variant of ``tempo evaluate``.
 
 Shape suffixes: N segments, D width.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
@@ -16,106 +20,87 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import weights_digest
-from tempo_lib.evaluation.variants import ScoreSource
-from tempo_lib.model.compressor import Compressor, Prefix, VisionFeatures
-from tempo_lib.model.processing import SegmentPixels, prefix_ids
+from tempo_lib.model.compressor import Compressor
 from tempo_lib.model.rope import pinned_frequencies
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.registry import Registry
 
 FOLDERS = {"base": "base_compressor", "reranker": "reranker"}
 # Stored weights may be rounded to half precision; other weights differ far more.
 SAME_ROWS = 1e-2
 
 
-class Scorer:
-    """A Qwen3-VL that judges segments.
+class VideoScorer(Protocol):
+    """Scores the segments of one video."""
 
-    ``open(session)`` gives the judge of one video; its ``logits(question, prompt)`` are float32
-    (N,), the scores of Eq. 2 before their sigmoid. ``weights`` tells scorers apart.
-    """
+    def logits(self, question: str, prompt: str) -> torch.Tensor:
+        """Relevance logits (N,), float32 on the CPU: scores before their sigmoid (Eq. 2).
+
+        ``prompt``: name of a system prompt, for scorers that read one.
+        """
+
+
+class Scorer(Protocol):
+    """A model that gives relevance scores; ``weights`` tells one from another in records."""
+
+    weights: str
+
+    def open(self, session: VideoSession) -> VideoScorer:
+        """The scorer at work on the video that ``session`` holds."""
+
+
+SCORERS: Registry[Callable[[Tempo], Scorer]] = Registry("scorer")
+
+
+class VlmScorer:
+    """A Qwen3-VL that scores segments; ``name`` says where it comes from."""
 
     def __init__(self, compressor: Compressor, name: str) -> None:
         self.compressor = compressor.eval()
         self.name = name
         self.weights = weights_digest(compressor)
 
-    def open(self, session: VideoSession) -> "ScoredVideo":
-        return ScoredVideo(self.compressor, session)
-
-    @torch.no_grad()
-    def scores(self, session: VideoSession, question: str, prompt: str) -> torch.Tensor:
-        """Scores (N,) in (0, 1) of one question; for many, keep what ``open`` returns."""
-        return self.open(session).logits(question, prompt).sigmoid()
+    def open(self, session: VideoSession) -> VideoSession:
+        """The same video, windows and texts under this scorer's weights."""
+        return VideoSession(self.compressor, session.text, session.config, session.segments)
 
 
-class ScoredVideo:
-    """Judge of the video that a session of Tempo holds: same pixels, same windows, same words."""
+@SCORERS.register("base")
+def load_base(model: Tempo) -> VlmScorer:
+    """The base compressor that ``model`` came from.
 
-    def __init__(self, compressor: Compressor, session: VideoSession) -> None:
-        self.compressor = compressor
-        self.session = session
-        self._parts: list[tuple[SegmentPixels, VisionFeatures]] = []
-        self._prefixes: dict[str, list[Prefix]] = {}
-
-    @torch.no_grad()
-    def logits(self, question: str, prompt: str) -> torch.Tensor:
-        """Relevance logits (N,), float32 on the CPU, under system prompt ``prompt``."""
-        query = self.session.model.encoder.ids(prompts.query_parts(question))
-        h_rel = [self.compressor.suffix(part, query)[1] for part in self._prefix(prompt)]
-        return self.compressor.relevance_logits(torch.cat(h_rel)).cpu()
-
-    def _prefix(self, prompt: str) -> list[Prefix]:
-        model = self.session.model
-        systems = model.config.system_prompts
-        if prompt not in systems:
-            raise ValueError(f"unknown prompt {prompt!r}; known: {', '.join(sorted(systems))}")
-        if prompt not in self._prefixes:
-            self._prefixes[prompt] = [
-                self.compressor.prefix(
-                    vision,
-                    prefix_ids(model.encoder, systems[prompt], part, model.patch_shape.merge),
-                    part.grid_thw_N3.to(model.device),
-                )
-                for part, vision in self._vision()
-            ]
-        return self._prefixes[prompt]
-
-    def _vision(self) -> list[tuple[SegmentPixels, VisionFeatures]]:
-        """The video in chunks of segments, with what this judge's vision tower says of them."""
-        segments, size = self.session.segments, self.session.model.config.segment_batch
-        if not self._parts:
-            starts = range(0, len(segments), size)
-            parts = [segments.part(i, min(i + size, len(segments))) for i in starts]
-            encode = self.compressor.encode_vision
-            self._parts = [(part, encode(part.pixel_rows_PC, part.grid_thw_N3)) for part in parts]
-        return self._parts
-
-
-def load_scorer(source: ScoreSource, model: Tempo) -> Scorer:
-    """The base compressor that ``model`` came from, or the reranker that goes with it.
-
-    CheckpointError, with the way out, when there is none, when its words are not the model's,
-    or when a base model is not the one whose Yes and No rows the model keeps.
+    CheckpointError, with the way out, when there is none, or when it is not the one whose Yes and
+    No rows the model keeps.
     """
-    folder = scorer_folder(source, model)
-    vlm = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=model.dtype)
-    if AutoTokenizer.from_pretrained(folder).get_vocab() != model.encoder.tokenizer.get_vocab():
-        raise CheckpointError(
-            f"{folder} was made with another tokenizer than {model.name_or_path}; make both by "
-            "`tempo train --preset tiny --from-scratch`"
-        )
-    scorer = Scorer(as_compressor(vlm, model), str(folder))
+    scorer = _load("base", model)
     theirs, ours = (c.relevance_rows.float() for c in (scorer.compressor, model.compressor))
-    if source == "base" and not torch.allclose(theirs, ours, rtol=SAME_ROWS, atol=SAME_ROWS):
+    if not torch.allclose(theirs, ours, rtol=SAME_ROWS, atol=SAME_ROWS):
         raise CheckpointError(
-            f"{folder} is not the base model of {model.name_or_path}: their Yes and No rows "
+            f"{scorer.name} is not the base model of {model.name_or_path}: their Yes and No rows "
             "differ; put the right base_compressor folder beside the checkpoint"
         )
     return scorer
 
 
-def scorer_folder(source: ScoreSource, model: Tempo) -> str | Path:
+@SCORERS.register("reranker")
+def load_reranker(model: Tempo) -> VlmScorer:
+    """The external retriever that goes with ``model``; CheckpointError when there is none."""
+    return _load("reranker", model)
+
+
+def check_scorer(name: str, model: Tempo) -> None:
+    """CheckpointError where a scorer's weights are absent; loads nothing.
+
+    Only a plug-in itself knows what it needs, so its loader tells.
+    """
+    if name in FOLDERS:
+        scorer_folder(name, model)
+    else:
+        SCORERS.get(name)
+
+
+def scorer_folder(source: str, model: Tempo) -> str | Path:
     """The folder beside the model's checkpoint, else your own run's or the shipped one.
 
     CheckpointError where there is none.
@@ -130,8 +115,19 @@ def scorer_folder(source: ScoreSource, model: Tempo) -> str | Path:
     if source == "base" and preset.weights.base_compressor is not None:
         return preset.weights.base_compressor
     raise CheckpointError(
-        f"preset {preset.name} names no {source}; pass scorers={{{source!r}: Scorer(...)}}"
+        f"preset {preset.name} names no {source}; pass scorers={{{source!r}: VlmScorer(...)}}"
     )
+
+
+def _load(name: str, model: Tempo) -> VlmScorer:
+    folder = scorer_folder(name, model)
+    vlm = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=model.dtype)
+    if AutoTokenizer.from_pretrained(folder).get_vocab() != model.encoder.tokenizer.get_vocab():
+        raise CheckpointError(
+            f"{folder} was made with another tokenizer than {model.name_or_path}; make both by "
+            "`tempo train --preset tiny --from-scratch`"
+        )
+    return VlmScorer(as_compressor(vlm, model), str(folder))
 
 
 def as_compressor(vlm: Qwen3VLForConditionalGeneration, model: Tempo) -> Compressor:

@@ -1,51 +1,53 @@
 """The rows of the paper's Table 2 and Figure 3 as data, and rows that the paper does not have.
 
-All variants start from the same compression; what differs is declared here and computed by
-``spending``. Three families share one registry: rows of the paper, their token-matched twins
-(``<name>-matched``) and policies beyond the paper.
+All variants start from the same compression; what differs is declared here. Three families share
+one table: rows of the paper, their token-matched controls (``<name>-matched``) and policies beyond
+the paper. Allocation policies and scorers that are registered elsewhere are variants by their
+names: ``<policy>``, ``prior-<scorer>``, and both with ``-matched``.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
-PaperAllocation = Literal["ata", "full", "fixed", "uniform", "random-drop", "adversarial", "top-k"]
-Policy = Literal["ata-logit", "ata-smooth", "ata-calibrated", "ata-logit-smooth"]
-ScoreSource = Literal["tempo", "base", "reranker"]
+TEMPO = "tempo"  # the scores that the model's own compressor gives with its memories
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to spend the budget.
+    """One way to allocate the budget.
 
-    ``paper_row`` quotes the row of Table 2, None where it has none. ``full`` keeps every memory
-    token, beyond any budget. Memories come from the compressor's ``prompt``; the scores that
-    allocate from ``score_source`` under ``score_prompt``. ``match``: the variant whose tokens
-    on the same question are this one's budget, spent as fully as its own rule can. None of
-    ``k_min``, ``budget``, ``max_frames``: as the evaluation is run.
+    ``paper_row`` quotes the row of Table 2, None where it has none. ``allocation``: a registered
+    policy; ``full`` keeps every memory token, beyond any budget. Memories come from the
+    compressor's ``prompt``; the scores that allocate from ``score_source``, a registered scorer
+    or Tempo itself, under ``score_prompt``. ``match``: the variant whose tokens on the same
+    question are this one's budget, used as fully as its own rule can. None of ``k_min``,
+    ``budget``, ``max_frames``: as the evaluation is run. ``checkpoint`` None: the model that is
+    evaluated; else the folder beside it.
     """
 
     name: str
     paper_row: str | None
-    allocation: PaperAllocation | Policy = "ata"
+    allocation: str = "ata"
     scheme: Literal["head", "tail", "merge"] = "head"
     prompt: str = "routing"
-    score_source: ScoreSource = "tempo"
+    score_source: str = TEMPO
     score_prompt: str = "routing"
     k_min: int | None = None
     learned_k_min: bool = False  # the preset's number, chosen on a validation world
     budget: int | None = None
     max_frames: int | None = None
     drop_ratio: float = 0.0  # share of segments that the dropping variants give up
-    fixed_share: float = 1.0  # share of k_max that ``fixed`` keeps a segment
-    fewer_frames: bool = False  # sample as few frames as fit the budget at k_max a segment
+    fixed_share: float = 1.0  # share of k_max that ``fixed`` keeps per segment
+    fewer_frames: bool = False  # sample as few frames as fit the budget at k_max per segment
     match: str | None = None
     beyond_paper: bool = False
-    checkpoint: str = "stage3"
+    checkpoint: str | None = None
 
 
 MATCHED = "-matched"
+PRIOR = "prior-"  # rows of Table 2 D: another source of scores
 _HALF = 0.5  # sec. 4.3B discards 50 % of the segments, 4.3C keeps 64 of 128 tokens
 
 _PAPER = (
@@ -144,11 +146,10 @@ _PAPER = (
         k_min=0,
     ),
 )
-_POLICIES: tuple[Policy, ...] = get_args(Policy)
 _BEYOND = (
     *(
         Variant(name=policy, paper_row=None, allocation=policy, beyond_paper=True)
-        for policy in _POLICIES
+        for policy in ("ata-logit", "ata-smooth", "ata-calibrated", "ata-logit-smooth")
     ),
     Variant(name="ata-k-min", paper_row=None, learned_k_min=True, beyond_paper=True),
     # two passes: scores under the routing prompt, memories under the prompt of training
@@ -159,7 +160,7 @@ ALREADY_MATCHED = ("ata", "merge", "tail-dynamic")
 
 
 def matched(row: Variant, reference: str = "ata") -> Variant:
-    """The twin of ``row`` that spends what ``reference`` really used on the same question.
+    """The control of ``row`` that gets exactly the tokens that ``reference`` used on a question.
 
     The budget alone decides how many segments or tokens it keeps: the shares that the paper
     fixes to reach its own budget (half the segments, half the tokens) no longer hold.
@@ -185,7 +186,7 @@ VARIANTS = {
 
 
 def matched_name(name: str) -> str:
-    """Name of the variant to compare at equal tokens: the twin, or ``name`` where it needs none."""
+    """Name of the variant to compare at equal tokens: its control, or ``name`` if it needs none."""
     return name if name in ALREADY_MATCHED else name + MATCHED
 
 
@@ -201,14 +202,34 @@ def sweep(max_frames: Iterable[int], budgets: Iterable[int]) -> list[Variant]:
 
 
 def get_variant(name: str) -> Variant:
-    """Return variant ``name``, also a point ``ata-f<frames>-b<budget>``; ValueError listing all."""
+    """Return variant ``name``, also a point ``ata-f<frames>-b<budget>`` or a plug-in's.
+
+    ValueError listing all.
+    """
     point = re.fullmatch(r"ata-f([1-9]\d*)-b(\d+)", name)
     if point is not None:
         cap, budget = (int(number) for number in point.groups())
         return Variant(name=name, paper_row=None, max_frames=cap, budget=budget)
-    if name not in VARIANTS:
-        known = ", ".join(VARIANTS)
+    if name in VARIANTS:
+        return VARIANTS[name]
+    registered = _registered_variants()
+    base = name.removesuffix(MATCHED)
+    if base not in registered:
+        known = ", ".join([*VARIANTS, *(row for row in registered if row not in VARIANTS)])
         raise ValueError(
             f"unknown variant {name!r}; known variants: {known}, ata-f<frames>-b<budget>"
         )
-    return VARIANTS[name]
+    return registered[name] if name in registered else matched(registered[base])
+
+
+def _registered_variants() -> dict[str, Variant]:
+    """The variants that the names of registered policies and scorers are."""
+    # torch, which the rows above do not need
+    from tempo_lib.allocation.policies import POLICIES
+    from tempo_lib.evaluation.scorers import SCORERS
+
+    rows = [Variant(name=name, paper_row=None, allocation=name) for name in POLICIES.names()]
+    rows += [
+        Variant(name=PRIOR + name, paper_row=None, score_source=name) for name in SCORERS.names()
+    ]
+    return {row.name: replace(row, beyond_paper=True) for row in rows}

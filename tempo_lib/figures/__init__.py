@@ -1,17 +1,17 @@
 """One function a figure; each returns a ``DescribedFigure`` with its alt text."""
 
-from tempo_lib.figures.cards import (
+from tempo_lib.figures.groups import head_against_tail
+from tempo_lib.figures.style import DescribedFigure
+from tempo_lib.figures.tables import claims_forest
+from tempo_lib.figures.ten_videos import video_page, videos_at_a_glance
+from tempo_lib.figures.timeline import allocation
+from tempo_lib.figures.training import (
     accuracy_by_length,
     accuracy_by_stage,
     base_curves,
     decoder_learning,
+    loss_curves,
 )
-from tempo_lib.figures.claims import claims_forest
-from tempo_lib.figures.curves import loss_curves
-from tempo_lib.figures.schemes import head_against_tail
-from tempo_lib.figures.style import DescribedFigure
-from tempo_lib.figures.ten_videos import video_page, videos_at_a_glance
-from tempo_lib.figures.timeline import allocation
 from tempo_lib.figures.world import contact_sheet, story_strip
 from tempo_lib.figures.world_numbers import suite_mixes, world_numbers
 

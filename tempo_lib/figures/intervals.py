@@ -13,6 +13,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import blended_transform_factory
 
 from tempo_lib.figures.style import (
     BAND,
@@ -30,11 +32,10 @@ from tempo_lib.figures.style import (
 LABEL_LETTERS = 32  # of one line of a row's label
 LINE, LABEL_LINE, PAD, HEADING = 0.205, 0.2, 0.14, 0.33  # inches: of a series, a label, around
 LETTER_POINTS = 7.4  # width of a letter of a text column
-TEXT_POINTS = 11.5
-OPTIONAL: dict[str, Any] = {
-    **{"low": float("nan"), "high": float("nan"), "series": "", "panel": "", "group": ""},
-    **{"margin": float("nan"), "threshold": float("nan"), "hollow": False},
-}
+TEXT_POINTS = 11.0
+NAN = float("nan")
+OPTIONAL: dict[str, Any] = {"series": "", "panel": "", "group": "", "hollow": False}
+OPTIONAL |= dict.fromkeys(("low", "high", "margin", "threshold"), NAN)
 
 
 def forest(
@@ -50,6 +51,8 @@ def forest(
     reference: float | None = 0.0,
     xlim: tuple[float, float] | None = None,
     number: str = "+.1f",
+    letters: int = LABEL_LETTERS,
+    pad: float = PAD,
 ) -> DescribedFigure:
     """Rows of points with intervals; several series in a row, several panels beside each other.
 
@@ -69,7 +72,8 @@ def forest(
       the mark and in its colour, empty where there are none; those in ``bold`` are bold.
 
     ``shaded`` rows stand on grey, ``reference`` is a line across all rows, ``number`` formats the
-    points of the alt text. ValueError for absent columns, no rows, or a series without a style.
+    points of the alt text; labels are wrapped after ``letters``, rows stand ``pad`` inches apart.
+    ValueError for absent columns, no rows, or a series without a style.
     """
     texts = dict(texts or {})
     require_columns(frame, ["row", "point", *texts])
@@ -80,11 +84,14 @@ def forest(
     unknown = sorted(set(map(str, frame["series"])) - set(map(str, styles)))
     if unknown:
         raise ValueError(f"no style for {', '.join(unknown)}; known: {', '.join(map(str, styles))}")
-    places = _places(frame, styles)
+    places = _places(frame, styles, letters, pad)
     panels = list(dict.fromkeys(frame["panel"]))
     drawn = [frame.loc[frame["panel"] == name, "point"].notna().any() for name in panels]
-    heading = max((words.count("\n") + 1 for words in texts.values() if words), default=0)
-    with new_figure(places.height + 1.5 + 0.2 * heading, title, preset) as fig:
+    is_narrow = len(panels) > 2
+    head = 0.22 * max(str(words).count("\n") + 1 for words in (*panels, *texts.values()))
+    with new_figure(places.height + 1.4 + head, title, preset) as fig:
+        if is_narrow:
+            fig.get_layout_engine().set(w_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
         ratios = [1.0 if has_points else 0.02 for has_points in drawn]
         options: Any = {"sharey": True, "squeeze": False, "width_ratios": ratios}
         axes = fig.subplots(1, len(panels), **options)[0]
@@ -94,15 +101,18 @@ def forest(
             if has_points:
                 _guides(ax, part, places, reference)
                 _marks(ax, part, places, styles)
-                _axis(ax, xlabel if len(panels) < 3 else "")
+                _axis(ax, "" if is_narrow else xlabel, 2 if is_narrow else 6)
+                ax.set_title(name)
             else:
                 ax.set_xticks([])
                 ax.spines["bottom"].set_visible(False)
-            _texts(ax, part, places, styles, texts, bold)
-            ax.set_title(name, pad=6 + 16 * (heading - 1) * (heading > 1))
-        _limits([ax for ax, has_points in zip(axes, drawn, strict=True) if has_points], xlim)
+            words = texts if has_points else dict.fromkeys(texts, name)
+            _texts(ax, part, places, styles, words, bold)
+        margin = 0.14 if is_narrow else 0.06  # marks are wide in a narrow panel
+        shown = [ax for ax, has_points in zip(axes, drawn, strict=True) if has_points]
+        _limits(shown, xlim, margin)
         axes[0].set_yticks(list(places.labels.values()), list(places.labels))
-        _legend(fig, frame, styles, xlabel if len(panels) > 2 else "")
+        _legend(fig, frame, styles, xlabel if is_narrow else "")
         fig.alt_text = describe_rows(frame, f"{title}: {xlabel}", styles, texts, number)
     return fig
 
@@ -118,7 +128,9 @@ class _Places:
     height: float = 0.0
 
 
-def _places(frame: pd.DataFrame, styles: Mapping[Any, SeriesStyle]) -> _Places:
+def _places(
+    frame: pd.DataFrame, styles: Mapping[Any, SeriesStyle], letters: int, pad: float
+) -> _Places:
     places = _Places()
     for group, members in frame.groupby("group", sort=False):
         if group:
@@ -128,13 +140,13 @@ def _places(frame: pd.DataFrame, styles: Mapping[Any, SeriesStyle]) -> _Places:
             lines = [name for name in styles if name in set(cells["series"])]
             lines = [name for name in lines if not styles[name].is_bar]
             label = "\n".join(
-                line for part in str(row).split("\n") for line in textwrap.wrap(part, LABEL_LETTERS)
+                line for part in str(row).split("\n") for line in textwrap.wrap(part, letters)
             )
-            height = max(LINE * len(lines), LABEL_LINE * (label.count("\n") + 1)) + PAD
+            height = max(LINE * len(lines), LABEL_LINE * (label.count("\n") + 1)) + pad
             middle = places.height + height / 2
             first = middle - LINE * (len(lines) - 1) / 2
             slots = {name: first + LINE * place for place, name in enumerate(lines)}
-            places.y |= {i: slots.get(s, middle) for i, s in cells["series"].items()}  # type: ignore[misc]
+            places.y |= {i: slots.get(s, middle) for i, s in cells["series"].items()}
             places.spans[str(row)] = (places.height, places.height + height)
             places.labels[label] = middle
             places.height += height
@@ -150,8 +162,9 @@ def _rows(ax: Axes, places: _Places, shaded: Collection[str]) -> None:
             ax.axhspan(top, bottom, color=BAND, zorder=0, linewidth=0)
     if ax.get_subplotspec().colspan.start == 0:  # type: ignore[union-attr]
         for words, y in places.headings.items():
-            look: dict[str, Any] = {"fontweight": "bold", "ha": "right", "va": "center"}
-            ax.text(-0.02, y, words, transform=ax.get_yaxis_transform(), **look)
+            edge = blended_transform_factory(ax.figure.transFigure, ax.transData)
+            look: dict[str, Any] = {"fontweight": "bold", "va": "center", "transform": edge}
+            ax.text(0.01, y, words, **look).set_in_layout(False)  # it may reach over the panels
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -203,33 +216,35 @@ def _texts(
     left = 8.0
     for column, heading in texts.items():
         words = part[column].fillna("").astype(str)
-        if not words.str.len().any():
+        words = words[words != ""]
+        if words.empty:
             continue
         look: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "fontsize": TEXT_POINTS}
         look |= {"xytext": (left, 0), "textcoords": "offset points"}
         for index, text in words.items():
-            style = styles[part.loc[index, "series"]]  # type: ignore[call-overload]
+            style = styles[part.loc[index, "series"]]
             colour = BLACK if style.is_bar or len(styles) == 1 else style.colour
             weight = "bold" if text in bold else "normal"
-            at = (1, places.y[index])  # type: ignore[index]
+            at = (1, places.y[index])
             ax.annotate(text, at, color=colour, fontweight=weight, va="center", **look)
         look["xytext"] = (left, 6)
-        ax.annotate(heading, (1, 0), fontweight="bold", va="baseline", **look)
+        if heading:
+            ax.annotate(heading, (1, 0), va="baseline", **look)
         widest = max(len(line) for text in (*words, heading) for line in text.split("\n"))
         left += LETTER_POINTS * widest + 8
 
 
-def _axis(ax: Axes, xlabel: str) -> None:
+def _axis(ax: Axes, xlabel: str, num_ticks: int) -> None:
     light_grid(ax, "x")
     ax.set_xlabel(xlabel)
-    ax.locator_params(axis="x", nbins=5)
+    ax.xaxis.set_major_locator(MaxNLocator(num_ticks, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
-def _limits(axes: list[Axes], xlim: tuple[float, float] | None) -> None:
+def _limits(axes: list[Axes], xlim: tuple[float, float] | None, margin: float) -> None:
     """One range for all panels, so that they compare."""
     if xlim is None:
         for ax in axes:
-            ax.margins(x=0.06)
+            ax.margins(x=margin)
             ax.autoscale_view(scaley=False)
         ends = [ax.get_xlim() for ax in axes]
         xlim = (min(low for low, _ in ends), max(high for _, high in ends))
@@ -268,12 +283,17 @@ def describe_rows(
         parts = []
         for cell in cells.to_dict("records"):
             names = [cell["panel"], styles[cell["series"]].label if len(styles) > 1 else ""]
-            said = [" ".join(str(name).split()) for name in names if name]
+            said = [_one_line(name) for name in names if name]
             if pd.notna(cell["point"]):
                 said.append(f"{cell['point']:{number}}")
             if pd.notna(cell["low"]):
                 said.append(f"({cell['low']:{number}} to {cell['high']:{number}})")
-            said += [str(cell[name]) for name in texts if pd.notna(cell[name]) and cell[name]]
+            words = [cell[name] for name in texts if pd.notna(cell[name]) and cell[name]]
+            said += [_one_line(word) for word in words if str(word) not in said]
             parts.append(" ".join(said))
-        told.append(f"{' '.join(str(row).split())}: {'; '.join(parts)}.")
-    return f"{' '.join(title.split())}. {' '.join(told)}"
+        told.append(f"{_one_line(row)}: {'; '.join(parts)}.")
+    return f"{_one_line(title)}. {' '.join(told)}"
+
+
+def _one_line(words: Any) -> str:
+    return " ".join(str(words).replace("-\n", "").split())

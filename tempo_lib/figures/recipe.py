@@ -3,19 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+import seaborn as sns
+from matplotlib.colors import ListedColormap
 
 from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures.style import (
     BLACK,
-    PALE,
-    TITLE_POINTS,
-    WIDTH_INCHES,
+    MUTED,
     DescribedFigure,
     new_figure,
 )
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 NONE = "-"
 UNSTATED = ""  # the paper or the preset says nothing
 SAME = "#DCEBF5"  # behind a cell in which both agree
-LABEL_INCHES, ROW_INCHES, HEAD_INCHES = 2.5, 0.52, 0.36
-LABEL_CHARACTERS = 24
+CELL_INCHES, CELL_LETTERS = 0.5, 24
 
 
 def recipe_table(preset: Preset) -> pd.DataFrame:
@@ -67,36 +65,55 @@ def mixture_table(preset: Preset, sources: Mapping[str, "Sequence[Source]"]) -> 
 
 
 def recipe_picture(table: pd.DataFrame, *, title: str, own: str) -> DescribedFigure:
-    """A table as a picture: each cell the published text in grey, below it the preset's.
+    """A table of the training recipe: each cell the published text in grey, below it the own one.
 
     ``table``: columns section, row, stage, published, own; ``own`` names the lower line. Cells
     in which both agree are shaded. ValueError when a cell stands twice.
     """
     if table.duplicated(["section", "row", "stage"]).any():
         raise ValueError("a cell of the recipe stands twice; keep one row per (row, stage)")
-    sections = table.groupby("section", sort=False)
-    heights = [HEAD_INCHES + ROW_INCHES * rows["row"].nunique() for _, rows in sections]
-    body = sum(heights) + 0.62
-    with new_figure(body + 1.0) as fig:
+    lines: list[tuple[str, str]] = []  # (section, row); a section's own line has an empty row
+    for section, cells in table.groupby("section", sort=False):
+        lines += [(str(section), ""), *((str(section), row) for row in cells["row"].unique())]
+    grids = {
+        name: table.pivot(index=["section", "row"], columns="stage", values=name).reindex(lines)
+        for name in ("published", "own")
+    }
+    published, mine = (grid.fillna("") for grid in grids.values())
+    agree = (published == mine) & (mine != "")
+    with new_figure(CELL_INCHES * len(lines) + 1.5, title) as fig:
         ax = fig.subplots()
-        ax.set(xlim=(0, WIDTH_INCHES), ylim=(body, 0))
-        ax.axis("off")
-        _head(ax)
-        top = 0.62
-        for (section, rows), height in zip(sections, heights, strict=True):
-            _section(ax, str(section), rows, top)
-            top += height
-        fig.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
+        look: dict[str, Any] = {"cbar": False, "linewidths": 3, "linecolor": "white", "fmt": ""}
+        look |= {"cmap": ListedColormap(["white", SAME]), "vmin": 0, "vmax": 1}
+        sns.heatmap(agree.astype(int), ax=ax, annot=published + "\n", annot_kws=_grey(), **look)
+        for row, column in np.ndindex(mine.shape):
+            at = (column + 0.5, row + 0.72)
+            ax.text(*at, mine.iat[row, column], ha="center", va="center", color=BLACK)
+        labels = ["\n".join(wrap(row, CELL_LETTERS)) for _, row in lines]
+        ax.set_yticks(np.arange(len(lines)) + 0.5, labels, rotation=0)
+        for place, (section, row) in enumerate(lines):
+            if not row:
+                across: Any = {"transform": ax.get_yaxis_transform(), "va": "center"}
+                ax.text(-0.3, place + 0.6, section, fontweight="bold", **across)
+                ax.axhline(place, color=BLACK, linewidth=1)
+        ax.set(xlabel="", ylabel="")
+        ax.set_xticks(np.arange(mine.shape[1]) + 0.5, [_stage_words(s) for s in mine.columns])
+        ax.tick_params(length=0, labeltop=True, labelbottom=False)
         key = f"Grey, above: published for Tempo-6B. Black, below: {own}. Shaded: the same."
         fig.supxlabel(key, fontsize=12, color=BLACK, x=0.01, ha="left")
-        fig.alt_text = _describe(table, title, own)
+        stated = int(((published != "") & (mine != "")).to_numpy().sum())
+        fig.alt_text = (
+            f"{title}. A table with one column per training stage; each cell holds what is "
+            f"published for Tempo-6B and below it {own}. Of {stated} cells that both state, "
+            f"{int(agree.to_numpy().sum())} are the same."
+        )
     return fig
 
 
 def _stories(preset: Preset, stage: int, sources: "Sequence[Source]") -> Counter[str]:
-    corpora = (preset.miniature or {}).get("corpora", {})
-    specs = corpora.get(f"stage{stage}", {}).get("sources", ())
-    known = {f"stage{stage}-{spec['name']}": spec["num_stories"] for spec in specs}
+    corpora = {} if preset.miniature is None else preset.miniature.corpora
+    specs = corpora[f"stage{stage}"].sources if f"stage{stage}" in corpora else ()
+    known = {f"stage{stage}-{spec.name}": spec.num_stories for spec in specs}
     counts: Counter[str] = Counter()
     for source in sources:
         if source.name not in known:
@@ -153,47 +170,10 @@ OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
 }
 
 
-def _column(stage: int) -> tuple[float, float]:
-    """Left edge and width of a stage's column, in inches."""
-    width = (WIDTH_INCHES - LABEL_INCHES) / len(STAGES)
-    return LABEL_INCHES + stage * width, width
+def _grey() -> dict[str, Any]:
+    return {"color": MUTED, "fontsize": 12, "va": "center"}
 
 
-def _head(ax: Axes) -> None:
-    for stage, name in zip(STAGES, STAGE_NAMES, strict=True):
-        left, width = _column(stage)
-        text = f"Stage {stage}\n{name[0].upper()}{name[1:]}"
-        ax.text(left + width / 2, 0.28, text, ha="center", va="center", fontweight="bold")
-
-
-def _section(ax: Axes, section: str, cells: pd.DataFrame, top: float) -> None:
-    middle = top + HEAD_INCHES / 2
-    ax.text(0.05, middle, section, va="center", fontweight="bold", color=BLACK)
-    ax.plot([0, WIDTH_INCHES], [top, top], color=BLACK, linewidth=1)
-    for number, (row, stages) in enumerate(cells.groupby("row", sort=False)):
-        y = top + HEAD_INCHES + number * ROW_INCHES
-        ax.plot([0, WIDTH_INCHES], [y, y], color=PALE, linewidth=0.8)
-        label = "\n".join(wrap(str(row), LABEL_CHARACTERS))
-        ax.text(0.05, y + ROW_INCHES / 2, label, va="center", linespacing=1.05)
-        for cell in stages.itertuples():
-            _cell(ax, int(cell.stage), y, str(cell.published), str(cell.own))
-
-
-def _cell(ax: Axes, stage: int, y: float, published: str, own: str) -> None:
-    left, width = _column(stage)
-    if published == own and own:
-        box = Rectangle((left + 0.04, y + 0.03), width - 0.08, ROW_INCHES - 0.06, color=SAME)
-        ax.add_patch(box)
-    middle = left + width / 2
-    ax.text(middle, y + 0.28 * ROW_INCHES, published, ha="center", va="center", color="#666666")
-    ax.text(middle, y + 0.73 * ROW_INCHES, own, ha="center", va="center", color=BLACK)
-
-
-def _describe(table: pd.DataFrame, title: str, own: str) -> str:
-    stated = table[(table["published"] != UNSTATED) & (table["own"] != UNSTATED)]
-    same = int((stated["published"] == stated["own"]).sum())
-    return (
-        f"{title}. A table with a column for each of four stages; each cell holds what is "
-        f"published for Tempo-6B and below it {own}. Of {len(stated)} cells that both state, "
-        f"{same} are the same."
-    )
+def _stage_words(stage: int) -> str:
+    name = STAGE_NAMES[stage]
+    return f"Stage {stage}\n{name[0].upper()}{name[1:]}"

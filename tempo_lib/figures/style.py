@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 WIDTH_INCHES = 10.0
 SCREEN_DPI = 100  # in notebooks; saved files choose their own
-_PALETTE = sns.color_palette("colorblind").as_hex()  # type: ignore[attr-defined]
+_PALETTE = sns.color_palette("colorblind").as_hex()
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = _PALETTE[:5]
 SKY = _PALETTE[9]
 BLACK, MUTED, GREY, PALE, BAND = "#222222", "#666666", "#8C8C8C", "#DDDDDD", "#F0F0F0"

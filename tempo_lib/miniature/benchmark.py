@@ -5,11 +5,10 @@ story with. Its mix of questions mirrors the real benchmark (``manifests``). It 
 under ``runs/<preset>/suites``, and read from there afterwards.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tempo_lib.evaluation.benchmark import (
     BenchmarkVideo,
     Question,
 )
+from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
 from tempo_lib.miniature.world import questions as world
 from tempo_lib.miniature.world.corpora import FORMAT, build_suite
@@ -32,30 +32,9 @@ from tempo_lib.miniature.world.corpus_specs import (
 )
 from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.scenes import Scene, Story
-from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.provenance import digest, project_root, sha256_of_file
 
 SUITES = tuple(SUITE_SECONDS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SuiteNumbers:
-    """Size of the suites, from the preset's ``miniature: suites:``.
-
-    A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
-    video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
-    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
-    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
-    """
-
-    num_questions: int
-    fewest_questions: int
-    most_questions: int
-    choice_share: float
-    longest_mean_frames: int
-    jitter: float
-    window: int
-    size: int
-    crf: int
 
 
 @dataclass(frozen=True)
@@ -162,7 +141,7 @@ def suite_of(
         preset=preset,
         world_seed=world_seed,
         identity=identity,
-        data_hash=_hash(contents),
+        data_hash=digest(contents),
         videos=tuple(_benchmark_video(video) for video in videos),
         window=window,
         stories={video.id: video.story for video in videos},
@@ -174,13 +153,7 @@ def suite_numbers(preset: Preset) -> SuiteNumbers:
     """The preset's suite sizes. ValueError for a preset that has no miniature suites."""
     if preset.miniature is None:
         raise ValueError(NO_BENCHMARKS.format(preset=preset.name))
-    given: dict[str, Any] = dict(preset.miniature.get("suites") or {})
-    known = {field.name for field in fields(SuiteNumbers)}
-    unknown, missing = sorted(set(given) - known), sorted(known - set(given))
-    if unknown or missing:
-        what = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
-        raise ValueError(f"preset {preset.name}, numbers of suites: {what}")
-    return SuiteNumbers(**given)
+    return miniature_numbers(preset).suites
 
 
 def suite_spec(name: str, numbers: SuiteNumbers, manifests: Path | None = None) -> SuiteSpec:
@@ -210,7 +183,7 @@ def _built(
     """
     facts = asdict(spec)
     del facts["num_videos"]
-    identity = _hash({**facts, "seed": world_seed, "format": FORMAT})
+    identity = digest({**facts, "seed": world_seed, "format": FORMAT})
     needed = _num_videos(spec, world_seed, num_questions) if num_questions else spec.num_videos
     whole, part = (
         base / f"seed{world_seed}-{identity[:8]}-{count}" for count in (spec.num_videos, needed)
@@ -299,7 +272,3 @@ def _world_question(question: Question) -> world.Question:
         stop=question.stop,
         options=question.options,
     )
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The local compressor: Qwen3-VL, held as it is, plus memory tokens and a relevance score.
 
-One sequence a segment (paper section 3.2): system prompt, video, query, memory tokens last.
+One sequence per segment (paper section 3.2): system prompt, video, query, memory tokens last.
 System prompt and video come before the query under causal attention, so their keys and values
 (the *prefix*) serve every question of a video; only the *suffix* (query, memory) is new.
 
@@ -13,14 +13,15 @@ import torch
 from torch import nn
 from transformers import AutoModel, Cache, DynamicCache, Qwen3VLConfig, Qwen3VLModel
 
+from tempo_lib.allocation.reduction import reduce_memories
 from tempo_lib.model.attention import resolve_attention, vision_attention
 
 
 @dataclass(frozen=True)
 class VisionFeatures:
-    """What the vision tower says of N segments, cut by segment.
+    """What the vision tower computes for N segments, cut by segment.
 
-    features: N tensors (V_i, D); deepstack: one list of N tensors (V_i, D) a tapped layer.
+    features: N tensors (V_i, D); deepstack: per tapped layer one list of N tensors (V_i, D).
     """
 
     features: list[torch.Tensor]
@@ -57,6 +58,27 @@ class SegmentMemories:
     seconds: torch.Tensor
     logits: torch.Tensor
 
+    @classmethod
+    def none(cls, width: int) -> "SegmentMemories":
+        """Those of no video: N = 0."""
+        empty = torch.zeros(0)
+        return cls(torch.zeros(0, 0, width), empty, empty, empty)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What the decoder reads: ``counts`` (N,) memories of each segment, chosen by ``scheme``."""
+
+    memories: SegmentMemories
+    counts: torch.Tensor
+    scheme: str = "head"
+
+    def kept(self) -> list[torch.Tensor]:
+        """N tensors (k_i, D)."""
+        if not len(self.counts):
+            return []
+        return reduce_memories(self.memories.memories, self.counts, scheme=self.scheme)
+
 
 class Compressor(nn.Module):
     """Qwen3-VL without its head, K memory tokens and the frozen difference of two head rows."""
@@ -74,12 +96,16 @@ class Compressor(nn.Module):
         )
         self.vlm.visual.config._attn_implementation = vision_attention(attn_implementation)
         self.memory_tokens = nn.Parameter(torch.zeros(1, num_memory_tokens, width))
-        # rows Yes and No of the *base* model's head: trained weights never touch the score's axis
+        # rows Yes and No of the *base* model's head: training never moves the score's direction
         self.register_buffer("relevance_rows", torch.zeros(2, width))
 
     @property
     def num_memory_tokens(self) -> int:
         return self.memory_tokens.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.memory_tokens.device
 
     def init_memory_tokens(self, generator: torch.Generator) -> None:
         """Draw memory tokens from the mean and spread of the embedding rows."""
@@ -92,7 +118,7 @@ class Compressor(nn.Module):
     ) -> VisionFeatures:
         """Run the vision tower once over all segments."""
         visual = self.vlm.visual
-        device, dtype = self.memory_tokens.device, visual.patch_embed.proj.weight.dtype
+        device, dtype = self.device, visual.patch_embed.proj.weight.dtype
         out = visual(pixel_rows_PC.to(device=device, dtype=dtype), grid_thw=grid_thw_N3.to(device))
         merged = (grid_thw_N3.prod(dim=1) // visual.spatial_merge_unit).tolist()
         return VisionFeatures(
@@ -113,7 +139,7 @@ class Compressor(nn.Module):
         """
         positions_3NL = mrope_positions(self.vlm, ids_NL, mask_NL, grid_thw_N3)
         last_N = mask_NL.sum(1) - 1
-        # padding lies between a short row's last word and its memory tokens, behind the mask
+        # padding lies between a short row's last token and its memory tokens, behind the mask
         next_N = next_positions(positions_3NL, mask_NL)
         embeds_NLD, visual_NL, deepstack = self._embed(ids_NL, vision)
         embeds_NLD, mask_NL, positions_3NL, visual_NL = self._append_memory(
@@ -134,7 +160,7 @@ class Compressor(nn.Module):
         self, vision: VisionFeatures, prefix_ids: list[list[int]], grid_thw_N3: torch.Tensor
     ) -> Prefix:
         """The query-independent half: system prompt and video."""
-        ids_NL, mask_NL = pad_rows(prefix_ids, self.memory_tokens.device)
+        ids_NL, mask_NL = pad_rows(prefix_ids, self.device)
         positions_3NL = mrope_positions(self.vlm, ids_NL, mask_NL, grid_thw_N3)
         embeds_NLD, visual_NL, deepstack = self._embed(ids_NL, vision)
         cache = DynamicCache(config=self.config.text_config)
@@ -151,8 +177,7 @@ class Compressor(nn.Module):
 
     def suffix(self, prefix: Prefix, suffix_ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """The query's half, on a prefix: the same pair as ``forward``. The prefix stays usable."""
-        count, length = len(prefix.mask_NL), len(suffix_ids)
-        device = self.memory_tokens.device
+        count, length, device = len(prefix.mask_NL), len(suffix_ids), self.device
         ids_NL = torch.tensor(suffix_ids, device=device).expand(count, -1)
         embeds_NLD = self.vlm.language_model.embed_tokens(ids_NL)
         embeds_NLD = torch.cat([embeds_NLD, self.memory_tokens.expand(count, -1, -1)], dim=1)
@@ -179,12 +204,12 @@ class Compressor(nn.Module):
     def _embed(
         self, ids_NL: torch.Tensor, vision: VisionFeatures
     ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Word embeddings with the visual features in their places."""
+        """Token embeddings with the visual features in their places."""
         visual_NL = (ids_NL == self.config.video_token_id) | (ids_NL == self.config.image_token_id)
         features_VD = torch.cat(vision.features)
         if int(visual_NL.sum()) != len(features_VD):
             raise ValueError(
-                f"{int(visual_NL.sum())} visual slots in the text but {len(features_VD)} features"
+                f"{int(visual_NL.sum())} visual tokens in the text but {len(features_VD)} features"
             )
         embeds_NLD = self.vlm.language_model.embed_tokens(ids_NL)
         mask_NLD = visual_NL.unsqueeze(-1).expand_as(embeds_NLD)

@@ -1,59 +1,40 @@
 """Greedy answers to many prompts at once: one question under many allocations.
 
 ``generate`` of transformers pads on the left, and a padded prompt needs a mask that makes
-attention over all of it twice as dear. Padded on the right, a causal prompt needs none: nothing
-before the padding can see it. Only the few tokens that are generated afterwards are masked.
+attention over all of it twice as expensive. Padded on the right, a causal prompt needs none:
+nothing before the padding can see it. Only the few tokens generated afterwards are masked.
 
 Answers to one question are much alike. So each batch reads an answer of the batch before it along
-with its prompts, and keeps as much of it as greedy decoding would have said itself (Leviathan et
-al., 2023, arXiv:2211.17192, without its sampling): the same tokens in fewer steps.
+with its prompts, and keeps as much of it as greedy decoding would have produced itself (Leviathan
+et al., 2023, arXiv:2211.17192, without its sampling): the same tokens in fewer steps.
 
 Shape suffixes: B prompts, L tokens of the longest one, G tokens of a draft, D width.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, PreTrainedModel
 
 from tempo_lib import prompts
-from tempo_lib.allocation.reduction import reduce_memories
-from tempo_lib.model.compressor import SegmentMemories
-from tempo_lib.model.decoder_prompt import Turn
-
-if TYPE_CHECKING:
-    from tempo_lib.model.tempo import Tempo
+from tempo_lib.model.compressor import Cut
+from tempo_lib.model.tempo import Tempo
 
 MOST_TOKENS = 2048  # of a batch, padding included: more is slower on a CPU, whose caches it leaves
 MOST_PADDING = 0.2  # of a batch's longest prompt
 
 
-@dataclass(frozen=True)
-class Cut:
-    """What the decoder is shown: ``counts`` (N,) memories of each segment, chosen by ``scheme``."""
-
-    memories: SegmentMemories
-    counts: torch.Tensor
-    scheme: str = "head"
-
-
 @torch.no_grad()
-def decode_many(model: "Tempo", question: str, cuts: Sequence[Cut]) -> list[str]:
+def decode_many(model: Tempo, question: str, cuts: Sequence[Cut]) -> list[str]:
     """The texts that ``model.decode`` gives for each cut, in few passes.
 
-    ValueError when a prompt exceeds the decoder's context.
+    ContextError when a prompt exceeds the decoder's context.
     """
     new, text = model.config.max_new_tokens, model.encoder
-    embeds = []
-    for cut in cuts:
-        kept = reduce_memories(cut.memories.memories, cut.counts, scheme=cut.scheme)
-        turn = Turn(cut.memories.seconds.tolist(), [len(k) for k in kept], question)
-        embeds.append(model.prompt_embeds(kept, turn, new)[0])
+    embeds = [model.prompt_embeds(cut, question, new)[0] for cut in cuts]
     answers = greedy_answers(model.decoder, embeds, new, text.special(prompts.IM_END))
-    return [text.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in answers]
+    return [text.decode(ids) for ids in answers]
 
 
 @torch.no_grad()
@@ -112,15 +93,15 @@ def _answer_batch(
     ).last_hidden_state
     rows_B = torch.arange(len(length_B), device=device)
     places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
-    said_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).argmax(-1)
-    agreed_B = (said_BG[:, :-1] == draft_G).cumprod(1).sum(1)
-    token_B = said_BG[rows_B, agreed_B]
+    greedy_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).argmax(-1)
+    agreed_B = (greedy_BG[:, :-1] == draft_G).cumprod(1).sum(1)
+    token_B = greedy_BG[rows_B, agreed_B]
     answers = [
         [*draft[:agreed], token]
         for agreed, token in zip(agreed_B.tolist(), token_B.tolist(), strict=True)
     ]
     length_B = length_B + agreed_B
-    # what was not agreed to stays in the cache, as padding does, and nothing sees it
+    # rejected draft tokens stay in the cache, as padding does: nothing attends to them
     mask_BL = (torch.arange(embeds_BLD.shape[1], device=device) < length_B[:, None]).long()
     while not all(_is_over(ids, max_new_tokens, end_id) for ids in answers):
         mask_BL = torch.cat([mask_BL, torch.ones_like(mask_BL[:, :1])], dim=1)

@@ -1,5 +1,6 @@
-"""A fresh Tempo from two base models, before stage 0."""
+"""An untrained Tempo from two base models: where stage 0 starts."""
 
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,17 @@ from transformers import (
 )
 
 from tempo_lib import prompts
-from tempo_lib.checkpoints.headers import (
-    CheckpointError,
+from tempo_lib.checkpoints.config import config_from_preset
+from tempo_lib.checkpoints.folders import CheckpointError
+from tempo_lib.checkpoints.loading import (
+    check_complete,
     load_tokenizer,
     local_folder,
     model_type,
     stored_tensors,
 )
-from tempo_lib.checkpoints.loading import check_complete
 from tempo_lib.config import Preset
 from tempo_lib.model.attention import resolve_attention
-from tempo_lib.model.config import config_from_preset
 from tempo_lib.model.tempo import Tempo
 
 
@@ -38,8 +39,8 @@ def tempo_from_base_models(
     """A Tempo from two base models (folders or hub ids): weights copied, memory tokens and
     projector drawn by ``seed``. Tempo's tokenizer is the decoder's.
 
-    CheckpointError when a base cannot be had, is of another kind or incomplete, and when the two
-    disagree on words (``check_tokenizers_match``).
+    CheckpointError when a base model is absent, of another kind or incomplete, and when the two
+    tokenizers differ (``check_tokenizers_match``).
     """
     compressor_folder = _folder(base_compressor, Qwen3VLConfig.model_type)
     decoder_folder = _folder(base_decoder, Qwen3Config.model_type)
@@ -51,7 +52,7 @@ def tempo_from_base_models(
     _check_visual_ids(tokenizer, vlm.config)
     config = config_from_preset(preset, vlm.config, decoder.config)
     for part in (config.compressor_config, config.decoder_config):
-        part.name_or_path = ""  # a checkpoint must not say where on a disk its bases lay
+        part.name_or_path = ""  # the path of one machine has no place in a checkpoint
     config._attn_implementation = resolve_attention(attn_implementation)
     with torch.random.fork_rng(devices=[]):  # the constructor's draws must not touch global state
         torch.manual_seed(seed)
@@ -67,28 +68,28 @@ def tempo_from_base_models(
 def check_tokenizers_match(
     decoder: PreTrainedTokenizerBase, compressor: PreTrainedTokenizerBase, num_rows: int
 ) -> None:
-    """CheckpointError unless one tokenizer, the decoder's, can write for both models.
+    """CheckpointError unless one tokenizer, the decoder's, serves both models.
 
-    It may lack or add special words that Tempo never writes (one family's releases differ in
-    these: reasoning or tool marks). But a word in both must have one id, the ordinary words must
-    be the same ones, every id must have a row in both embeddings (``num_rows`` of the smaller),
+    It may lack or add special tokens that Tempo never writes (one family's releases differ in
+    these: reasoning or tool marks). But a token in both must have one id, the ordinary tokens
+    must be the same, every id must have a row in both embeddings (``num_rows`` of the smaller),
     and every text that Tempo itself writes must become the same ids.
     """
     ours, theirs = decoder.get_vocab(), compressor.get_vocab()
-    moved = [word for word in ours.keys() & theirs.keys() if ours[word] != theirs[word]]
+    moved = [token for token in ours.keys() & theirs.keys() if ours[token] != theirs[token]]
     special = {*decoder.get_added_vocab(), *compressor.get_added_vocab()}
     alone = (ours.keys() ^ theirs.keys()) - special
     if moved or alone:
-        what = f"{len(moved)} words have other ids, {len(alone)} are in one of them only"
+        what = f"{len(moved)} tokens have other ids, {len(alone)} are in one of them only"
         raise CheckpointError(
             f"the base models' tokenizers differ: {what} ({_few(moved or alone)}); "
-            "Tempo needs two bases of one vocabulary"
+            "Tempo needs two base models of one vocabulary"
         )
     used = [*prompts.SPECIAL_TOKENS, prompts.YES, prompts.NO]
-    absent = [word for word in used if word not in ours or word not in theirs]
+    absent = [token for token in used if token not in ours or token not in theirs]
     if absent:
         raise CheckpointError(f"the base models' tokenizers lack what Tempo writes: {_few(absent)}")
-    beyond = [word for word, index in ours.items() if index >= num_rows]
+    beyond = [token for token, index in ours.items() if index >= num_rows]
     if beyond:
         raise CheckpointError(
             f"the decoder's tokenizer has ids beyond the {num_rows} rows of the smaller embedding: "
@@ -98,13 +99,13 @@ def check_tokenizers_match(
         one, other = (t(text, add_special_tokens=False).input_ids for t in (decoder, compressor))
         if one != other:
             raise CheckpointError(
-                "the base models' tokenizers have the same words but cut text differently: "
+                "the base models' tokenizers have the same tokens but cut text differently: "
                 f"{text!r} becomes {len(one)} and {len(other)} tokens"
             )
 
 
 def _check_visual_ids(tokenizer: PreTrainedTokenizerBase, config: Qwen3VLConfig) -> None:
-    """The compressor finds its visual slots by id: config and tokenizer must agree on them."""
+    """The compressor finds visual tokens by id: config and tokenizer must agree on it."""
     for name, token in (("image", prompts.IMAGE_PAD), ("video", prompts.VIDEO_PAD)):
         ours, theirs = tokenizer.get_vocab()[token], config.to_dict()[f"{name}_token_id"]
         if ours != theirs:
@@ -114,8 +115,8 @@ def _check_visual_ids(tokenizer: PreTrainedTokenizerBase, config: Qwen3VLConfig)
             )
 
 
-def _few(words: Any) -> str:
-    return ", ".join(repr(word) for word in sorted(words)[:5])
+def _few(tokens: Iterable[str]) -> str:
+    return ", ".join(repr(token) for token in sorted(tokens)[:5])
 
 
 def _folder(base: str | PathLike[str], kind: str) -> Path:
@@ -123,7 +124,7 @@ def _folder(base: str | PathLike[str], kind: str) -> Path:
     folder = local_folder(base)
     found = model_type(folder)
     if found != kind:
-        raise CheckpointError(f"{base} is of model type {found!r}; here goes a {kind!r}")
+        raise CheckpointError(f"{base} is of model type {found!r}, not {kind!r}")
     stored_tensors(folder)
     return folder
 

@@ -10,21 +10,21 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn.functional import interpolate
 from transformers import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.prompts import Part
-from tempo_lib.video.clip import Video, shrink_size
+from tempo_lib.video.clip import Video, resize_frame, shrink_size
 
 MAX_ASPECT = 200  # Qwen's processors refuse narrower pictures; we do the same
 
 
 @dataclass(frozen=True)
 class PatchShape:
-    """Patch geometry of a vision tower: pixels a patch, patches merged a side, frames a patch."""
+    """Patch geometry of a vision tower: sides of a patch in pixels and of a merged block in
+    patches, and frames per patch."""
 
     patch: int
     merge: int
@@ -95,11 +95,11 @@ def resize_frames(
     height, width = frames_THW3.shape[1:3]
     if not is_image:
         size = shrink_size(height, width, rules.max_edge, rules.edge_multiple)
-        frames_THW3 = _pil_resize(frames_THW3, size)
+        frames_THW3 = _resized(frames_THW3, size)
         if rules.round_multiple:
             low = rules.round_min_pixels
             size = smart_size(size[0], size[1], rules.round_multiple, low, 2**62)
-            frames_THW3 = _pil_resize(frames_THW3, size)
+            frames_THW3 = _resized(frames_THW3, size)
         low, high = rules.min_pixels, rules.max_pixels
     else:
         low, high = rules.image_min_pixels, rules.image_max_pixels
@@ -115,15 +115,10 @@ def resize_frames(
     return torch.cat([chunk.to(torch.uint8) for chunk in chunks])
 
 
-def _pil_resize(frames_THW3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _resized(frames_THW3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if frames_THW3.shape[1:3] == size:
         return frames_THW3
-    height, width = size
-    resized = [
-        Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)
-        for frame in frames_THW3
-    ]
-    return np.stack([np.asarray(frame) for frame in resized])
+    return np.stack([resize_frame(frame, size) for frame in frames_THW3])
 
 
 def patchify(frames_T3HW: torch.Tensor, shape: PatchShape) -> torch.Tensor:
@@ -148,7 +143,7 @@ class Windows:
     """Which frames N segments read, and when.
 
     index_F: places of all segments' frames, one after the other, filled up to whole pairs;
-    pairs_N: pairs a segment; pair_seconds: N lists; seconds_N: centre of each segment's window.
+    pairs_N: pairs per segment; pair_seconds: N lists; seconds_N: centre of each segment's window.
     """
 
     index_F: torch.Tensor
@@ -164,7 +159,7 @@ def cut_windows(
 
     A tail that is no multiple of ``temporal`` repeats its last frame, and the copy counts as the
     next frame in time, so its pair's time is a mean (release rule). Times of a constant rate are
-    (place + steps) / fps, as in the release: another order of the sum prints other tags.
+    (place + steps) / fps, as in the release: another order of the sum prints other timestamps.
     """
     clock = torch.as_tensor(np.asarray(seconds_T, dtype=np.float64))
     start_N = torch.arange(0, len(clock), stride)
@@ -224,7 +219,7 @@ def segment_pixels(
 
 
 class TextEncoder:
-    """Prompt parts -> token ids. Words are never read as special tokens; pieces are cached."""
+    """Text -> token ids and back. Plain text never becomes a special token; pieces are cached."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
@@ -234,6 +229,7 @@ class TextEncoder:
             raise ValueError(f"the tokenizer lacks the special tokens {', '.join(missing)}")
 
     def encode(self, text: str) -> list[int]:
+        """Token ids of plain text."""
         if text not in self._known:
             if len(self._known) > 4096:
                 self._known.clear()
@@ -241,10 +237,16 @@ class TextEncoder:
             self._known[text] = ids["input_ids"]
         return self._known[text]
 
+    def decode(self, token_ids: list[int]) -> str:
+        """Text of generated ids, without special tokens and outer blanks."""
+        return self.tokenizer.decode(token_ids, skip_special_tokens=True).strip()
+
     def special(self, token: str) -> int:
+        """Id of one special token, such as ``<|im_end|>``."""
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
     def ids(self, parts: list[Part]) -> list[int]:
+        """Token ids of a prompt whose parts are marked as special or plain."""
         out: list[int] = []
         for kind, text in parts:
             out += [self.special(text)] if kind == "special" else self.encode(text)
@@ -254,7 +256,7 @@ class TextEncoder:
 def prefix_ids(
     text: TextEncoder, system: str, segments: SegmentPixels, merge: int
 ) -> list[list[int]]:
-    """Token ids of system prompt + video, one list a segment (they do not depend on the query)."""
+    """Token ids of system prompt + video, one list per segment; they do not depend on the query."""
     head = text.ids(prompts.system_parts(system))
     pad = text.special(prompts.IMAGE_PAD if segments.is_image else prompts.VIDEO_PAD)
     start, end = text.special(prompts.VISION_START), text.special(prompts.VISION_END)

@@ -3,105 +3,116 @@
 Exact, not approximate: what comes before the query does not see it.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
 
 import torch
 
 from tempo_lib import prompts
-from tempo_lib.model.compressor import Prefix, SegmentMemories, VisionFeatures, pad_rows
-from tempo_lib.model.processing import SegmentPixels, prefix_ids, segment_pixels
-from tempo_lib.video.clip import Video
-
-if TYPE_CHECKING:
-    from tempo_lib.model.tempo import Answer, Tempo
+from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.model.compressor import (
+    Compressor,
+    Prefix,
+    SegmentMemories,
+    VisionFeatures,
+    pad_rows,
+)
+from tempo_lib.model.decoder_prompt import Answer
+from tempo_lib.model.processing import SegmentPixels, TextEncoder, prefix_ids
 
 
 class VideoSession:
-    """Holds one encoded video. ``keep_prefix=False`` saves memory where one question is asked.
+    """One video as one compressor reads it.
 
-    ``is_sized``: the frames come from ``resize_frames`` under the model's rules.
+    ``decode`` answers from memories, as ``Tempo.decode``; a session without it only compresses.
+    ``keep_prefix=False`` saves memory where there is one question.
     """
 
     def __init__(
-        self, model: "Tempo", video: Video, keep_prefix: bool = True, is_sized: bool = False
+        self,
+        compressor: Compressor,
+        text: TextEncoder,
+        config: TempoConfig,
+        segments: SegmentPixels,
+        decode: Callable[..., Answer] | None = None,
+        keep_prefix: bool = True,
     ) -> None:
-        numbers = model.config.video_numbers
-        self.model = model
-        self.is_image = video.is_image
+        self.compressor = compressor
+        self.text = text
+        self.config = config
+        self.segments = segments
         self.keep_prefix = keep_prefix
-        self.segments = segment_pixels(
-            video,
-            model.config.pixel_rules,
-            model.patch_shape,
-            numbers.window,
-            numbers.stride,
-            is_sized,
-        )
-        self._vision: list[VisionFeatures] = []
-        self._prefixes: dict[str, list[Prefix]] = {}
+        self._decode = decode
+        self._vision: dict[int, VisionFeatures] = {}
+        self._prefixes: dict[tuple[int, str], Prefix] = {}
 
     @property
     def num_segments(self) -> int:
         return len(self.segments)
 
-    def ask(self, question: str, prompt: str = "routing", **options: Any) -> "Answer":
+    def ask(self, question: str, prompt: str = "routing", **options: Any) -> Answer:
         """Answer a question; options as in ``Tempo.decode``."""
+        if self._decode is None:
+            raise ValueError("this session has no decoder: it compresses and scores only")
         memories = self.compress(question, prompt)
-        return self.model.decode(memories, question, is_image=self.is_image, **options)
+        return self._decode(memories, question, is_image=self.segments.is_image, **options)
 
     @torch.no_grad()
     def compress(self, question: str, prompt: str = "routing") -> SegmentMemories:
         """Memories and scores for one question under system prompt ``standard`` or ``routing``."""
-        compressor, text = self.model.compressor, self.model.encoder
-        query = text.ids(prompts.query_parts(question))
-        memories, h_rel = [], []
-        for part in range(len(self._spans())):
-            if self.keep_prefix:
-                chunk = compressor.suffix(self._prefix(part, prompt), query)
-            else:
-                rows = [row + query for row in self._rows(part, prompt)]
-                ids_NL, mask_NL = pad_rows(rows, self.model.device)
-                grid_N3 = self._part(part).grid_thw_N3.to(self.model.device)
-                chunk = compressor(self.vision(part), ids_NL, mask_NL, grid_N3)
-            memories.append(chunk[0])
-            h_rel.append(chunk[1])
-        logits = compressor.relevance_logits(torch.cat(h_rel)).cpu()
-        return SegmentMemories(
-            torch.cat(memories), logits.sigmoid(), self.segments.seconds_N, logits
-        )
+        memories_NKD, logits_N = self._read(question, prompt)
+        return SegmentMemories(memories_NKD, logits_N.sigmoid(), self.segments.seconds_N, logits_N)
 
-    def vision(self, part: int) -> VisionFeatures:
-        """Vision features of the ``part``-th chunk of segments, computed on first use."""
-        while len(self._vision) <= part:
-            segments = self._part(len(self._vision))
-            with torch.no_grad():
-                features = self.model.compressor.encode_vision(
-                    segments.pixel_rows_PC, segments.grid_thw_N3
-                )
-            self._vision.append(features)
-        return self._vision[part]
+    @torch.no_grad()
+    def logits(self, question: str, prompt: str = "routing") -> torch.Tensor:
+        """Relevance logits (N,) alone, float32 on the CPU."""
+        return self._read(question, prompt)[1]
+
+    def _read(self, question: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Memories (N, K, D) and relevance logits (N,) of all segments."""
+        query = self.text.ids(prompts.query_parts(question))
+        outputs = [self._read_part(part, prompt, query) for part in range(len(self._parts))]
+        memories_NKD, h_rel_ND = (torch.cat(pieces) for pieces in zip(*outputs, strict=True))
+        return memories_NKD, self.compressor.relevance_logits(h_rel_ND).cpu()
+
+    @cached_property
+    def _parts(self) -> list[SegmentPixels]:
+        """The segments in groups that one forward pass reads."""
+        size, total = self.config.segment_batch, self.num_segments
+        starts = range(0, total, size)
+        return [self.segments.part(start, min(start + size, total)) for start in starts]
+
+    def _read_part(
+        self, part: int, prompt: str, query: list[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Memories (n, K, D) and h_rel (n, D) of the segments of one part."""
+        if self.keep_prefix:
+            return self.compressor.suffix(self._prefix(part, prompt), query)
+        rows = [row + query for row in self._prefix_rows(part, prompt)]
+        ids_NL, mask_NL = pad_rows(rows, self.compressor.device)
+        return self.compressor(self._features(part), ids_NL, mask_NL, self._grid(part))
 
     def _prefix(self, part: int, prompt: str) -> Prefix:
-        known = self._prefixes.setdefault(prompt, [])
-        while len(known) <= part:
-            index = len(known)
-            grid = self._part(index).grid_thw_N3.to(self.model.device)
-            rows = self._rows(index, prompt)
-            known.append(self.model.compressor.prefix(self.vision(index), rows, grid))
-        return known[part]
+        if (part, prompt) not in self._prefixes:
+            rows = self._prefix_rows(part, prompt)
+            prefix = self.compressor.prefix(self._features(part), rows, self._grid(part))
+            self._prefixes[part, prompt] = prefix
+        return self._prefixes[part, prompt]
 
-    def _rows(self, part: int, prompt: str) -> list[list[int]]:
-        systems = self.model.config.system_prompts
+    def _prefix_rows(self, part: int, prompt: str) -> list[list[int]]:
+        systems = self.config.system_prompts
         if prompt not in systems:
             raise ValueError(f"unknown prompt {prompt!r}; known: {', '.join(sorted(systems))}")
-        merge = self.model.patch_shape.merge
-        return prefix_ids(self.model.encoder, systems[prompt], self._part(part), merge)
+        merge = self.config.compressor_config.vision_config.spatial_merge_size
+        return prefix_ids(self.text, systems[prompt], self._parts[part], merge)
 
-    def _spans(self) -> list[range]:
-        size = self.model.config.segment_batch
-        starts = range(0, self.num_segments, size)
-        return [range(start, min(start + size, self.num_segments)) for start in starts]
+    def _features(self, part: int) -> VisionFeatures:
+        if part not in self._vision:
+            pixels = self._parts[part]
+            encode = self.compressor.encode_vision
+            self._vision[part] = encode(pixels.pixel_rows_PC, pixels.grid_thw_N3)
+        return self._vision[part]
 
-    def _part(self, part: int) -> SegmentPixels:
-        span = self._spans()[part]
-        return self.segments.part(span.start, span.stop)
+    def _grid(self, part: int) -> torch.Tensor:
+        return self._parts[part].grid_thw_N3.to(self.compressor.device)

@@ -2,61 +2,56 @@
 
 Training runs ``forward``: every segment keeps all its memory tokens. Inference runs
 ``compress -> allocate -> reduce_memories -> generate`` and each arrow is a short function.
-Shape suffixes: S samples, N segments of all samples together, L decoder tokens, A answer tokens,
-D width, W words of the vocabulary.
+
+Shape suffixes: S samples, N segments of all samples together, K memory tokens per segment,
+M = N * K, L decoder tokens, A answer tokens, D width, V vocabulary.
 """
 
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-from transformers import (
-    AutoModel,
-    AutoModelForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import CausalLMOutput
 
 from tempo_lib import prompts
 from tempo_lib.allocation.ata import allocate
-from tempo_lib.allocation.reduction import reduce_memories
-from tempo_lib.checkpoints.headers import load_tokenizer
-from tempo_lib.checkpoints.loading import check_complete, open_checkpoint
+from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.loading import check_complete, load_tokenizer
+from tempo_lib.checkpoints.released import open_checkpoint
 from tempo_lib.model.attention import mask_if_needed, resolve_attention
-from tempo_lib.model.compressor import Compressor, SegmentMemories
-from tempo_lib.model.config import TempoConfig
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, decoder_ids
-from tempo_lib.model.processing import PatchShape, TextEncoder
+from tempo_lib.model.compressor import Compressor, Cut, SegmentMemories
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Answer, Turn, prompt_ids
+from tempo_lib.model.processing import PatchShape, TextEncoder, segment_pixels
 from tempo_lib.model.rope import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.model.session import VideoSession
 from tempo_lib.video.clip import Video
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer and what it cost: counts (N,), scores (N,), seconds (N,) of the segments."""
-
-    text: str
-    token_ids: list[int]
-    counts: torch.Tensor
-    scores: torch.Tensor
-    seconds: torch.Tensor
-    budget: int
-
-    @property
-    def tokens_used(self) -> int:
-        return int(self.counts.sum())
-
-
 class Tempo(PreTrainedModel):
-    """The whole model. ``from_pretrained`` also brings its tokenizer.
+    """The whole model; ``from_pretrained`` also brings its tokenizer.
 
-    ``Tempo.from_pretrained(path_or_hub_id, dtype="auto", device="auto")`` reads a folder written
-    by ``save_pretrained``.
+    One question, with the shapes at each arrow (training skips allocation: k_i = K)::
+
+        Video: frames (T, H, W, 3), seconds (T,)
+          | segment_pixels: windows of 8 frames
+        SegmentPixels: rows (P, C), grid (N, 3)
+          | vision tower
+        VisionFeatures: N x (V_i, D_c)
+          | prefix: system prompt + video, once per video
+        Prefix: keys and values of N rows
+          | suffix: question + K memory tokens, once per question
+        SegmentMemories: H (N, K, D_c), relevance scores s (N,), seconds (N,)
+          | allocate(s, budget)
+        token allocation k (N,), sum(k) <= budget
+          | reduce_memories(H, k)
+        kept memories: N x (k_i, D_c)
+          | projector, between timestamps and question
+        decoder embeddings (1, L, D_d)
+          | decoder
+        Answer
     """
 
     config_class = TempoConfig
@@ -88,20 +83,20 @@ class Tempo(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Fresh weights: the held models know their own; the projector is a plain linear map."""
+        """The held models initialise themselves; the projector is a plain linear map."""
         if module is self.projector:
             module.weight.data.normal_(0.0, module.in_features**-0.5)
             module.bias.data.zero_()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
-        """``to``, ``half``, ``cuda``: all come through here, and rotary frequencies only move."""
+        """``to``, ``half`` and ``cuda`` come through here: rotary frequencies move, uncast."""
         with pinned_frequencies(self, is_pinned=not self.config.release_numerics):
             return super()._apply(fn, recurse)
 
     # -- text ------------------------------------------------------------------------------
 
     def attach_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Give the model its words; ``from_pretrained`` does this itself."""
+        """Set the tokenizer; ``from_pretrained`` does this itself."""
         self.text = TextEncoder(tokenizer)
 
     @property
@@ -129,11 +124,11 @@ class Tempo(PreTrainedModel):
     ) -> CausalLMOutput:
         """Compress the N segments of all samples and decode the samples (S, L).
 
-        input_ids hold -200 where a memory token goes; pixel_rows (P, C), grid_thw (N, 3) and
+        input_ids are -200 where a memory token goes; pixel_rows (P, C), grid_thw (N, 3) and
         compressor_ids, compressor_mask (N, L) are the segments in order, None for text alone.
         labels (S, L) are -100 outside the answer, so the loss (Eq. 1) is on answer tokens only,
-        and so are the logits (A, W) then: a row for each answer token, in order. Without labels
-        they are (S, L, W). The whole computation is in here, because sharded training wraps
+        and so are the logits (A, V) then: one row per answer token, in order. Without labels
+        they are (S, L, V). The whole computation is in here, because sharded training wraps
         this call.
         """
         memories_MD = input_ids.new_zeros(0, self.projector.in_features, dtype=self.dtype)
@@ -149,35 +144,47 @@ class Tempo(PreTrainedModel):
         head = self.decoder.get_output_embeddings()
         if labels is None:
             return CausalLMOutput(logits=head(hidden_SLD))
-        # the head reads what the loss asks for: a long row has few answer tokens
-        wanted_SL = labels[:, 1:] != IGNORE
-        logits_AW = head(hidden_SLD[:, :-1][wanted_SL])
-        loss = cross_entropy(logits_AW.float(), labels[:, 1:][wanted_SL])
-        return CausalLMOutput(loss=loss, logits=logits_AW)
+        # the head runs on answer tokens alone: a long row has few of them
+        is_answer_SL = labels[:, 1:] != IGNORE
+        logits_AV = head(hidden_SLD[:, :-1][is_answer_SL])
+        loss = cross_entropy(logits_AV.float(), labels[:, 1:][is_answer_SL])
+        return CausalLMOutput(loss=loss, logits=logits_AV)
 
     def embed(self, input_ids: torch.Tensor, memories_MD: torch.Tensor) -> torch.Tensor:
-        """Decoder embeddings (S, L, D) with projected memories in the slots."""
-        slots_SL = input_ids == MEMORY_PLACEHOLDER
-        if int(slots_SL.sum()) != len(memories_MD):
+        """Decoder embeddings (S, L, D) with projected memories in place of the placeholders."""
+        is_memory_SL = input_ids == MEMORY_PLACEHOLDER
+        num_places = int(is_memory_SL.sum())
+        if num_places != len(memories_MD):
             raise ValueError(
-                f"{int(slots_SL.sum())} memory slots in the text but {len(memories_MD)} memories"
+                f"{num_places} memory placeholders in the text but {len(memories_MD)} memories"
             )
-        words_SLD = self.decoder.get_input_embeddings()(input_ids.clamp(min=0))
-        projected = self.projector(memories_MD).to(words_SLD.dtype)
-        return words_SLD.masked_scatter(slots_SL.unsqueeze(-1).expand_as(words_SLD), projected)
+        embeds_SLD = self.decoder.get_input_embeddings()(input_ids.clamp(min=0))
+        projected_MD = self.projector(memories_MD).to(embeds_SLD.dtype)
+        return embeds_SLD.masked_scatter(
+            is_memory_SL.unsqueeze(-1).expand_as(embeds_SLD), projected_MD
+        )
 
     # -- inference -------------------------------------------------------------------------
 
-    def open(self, video: Video, keep_prefix: bool = True) -> VideoSession:
-        """A session on one video: encoded once, asked many times."""
-        return VideoSession(self, video, keep_prefix=keep_prefix)
+    def open(self, video: Video, keep_prefix: bool = True, is_sized: bool = False) -> VideoSession:
+        """A session on one video: encoded once, for many questions.
+
+        ``is_sized``: the frames come from ``resize_frames`` under the model's own pixel rules.
+        """
+        numbers, rules = self.config.video_numbers, self.config.pixel_rules
+        segments = segment_pixels(
+            video, rules, self.patch_shape, numbers.window, numbers.stride, is_sized
+        )
+        return VideoSession(
+            self.compressor, self.encoder, self.config, segments, self.decode, keep_prefix
+        )
 
     def compress(self, video: Video, question: str, prompt: str = "routing") -> SegmentMemories:
         """Memories and scores of every segment for one question (one causal pass)."""
         return self.open(video, keep_prefix=False).compress(question, prompt)
 
     def answer(self, video: Video | None, question: str, **options: Any) -> Answer:
-        """Answer one question; options as in ``decode``. ``video=None`` asks without a video."""
+        """Answer one question; options as in ``decode``. ``video=None``: text alone."""
         if video is None:
             return self.decode(None, question, **options)
         return self.open(video, keep_prefix=False).ask(question, **options)
@@ -199,60 +206,48 @@ class Tempo(PreTrainedModel):
         """Allocate, reduce and generate greedily from one compression.
 
         adaptive=False: every segment keeps k_max. ``counts`` (N,) replaces the allocation.
-        ValueError when the prompt exceeds the decoder's context.
+        ContextError when the prompt exceeds the decoder's context.
         """
-        budget = self.config.budget if budget is None else budget
-        k_min = self.config.k_min if k_min is None else k_min
-        k_max = self.config.k_max if k_max is None else k_max
+        config = self.config
+        budget = config.budget if budget is None else budget
+        k_min = config.k_min if k_min is None else k_min
+        k_max = config.k_max if k_max is None else k_max
+        new = config.max_new_tokens if max_new_tokens is None else max_new_tokens
         if memories is None:
-            none = torch.zeros(0)
-            memories = SegmentMemories(none.reshape(0, 0, self.projector.in_features), *[none] * 3)
-        if counts is None:
-            counts = self._counts(memories, budget, k_min, k_max, adaptive)
-        kept = reduce_memories(memories.memories, counts, scheme=scheme) if len(counts) else []
-        turn = Turn(memories.seconds.tolist(), [len(k) for k in kept], question, is_image=is_image)
-        token_ids = self._generate(kept, turn, max_new_tokens)
-        text = self.encoder.tokenizer.decode(token_ids, skip_special_tokens=True).strip()
+            memories = SegmentMemories.none(self.projector.in_features)
+        if counts is None and adaptive and len(memories.scores):
+            counts = allocate(memories.scores, budget=budget, k_min=k_min, k_max=k_max)
+        elif counts is None:
+            counts = torch.full((len(memories.scores),), k_max, dtype=torch.int64)
+        embeds_1LD = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
+        token_ids = self.generate_ids(embeds_1LD, new)
+        text = self.encoder.decode(token_ids)
         return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
-    def _counts(
-        self, memories: SegmentMemories, budget: int, k_min: int, k_max: int, adaptive: bool
-    ) -> torch.Tensor:
-        if not len(memories.scores):
-            return torch.zeros(0, dtype=torch.int64)
-        if not adaptive:
-            return torch.full((len(memories.scores),), k_max, dtype=torch.int64)
-        return allocate(memories.scores, budget=budget, k_min=k_min, k_max=k_max)
+    def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
+        """Greedy token ids after one prompt."""
+        return self.decoder.generate(
+            inputs_embeds=embeds_1LD,
+            attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=self.encoder.special(prompts.IM_END),
+            pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
+        )[0].tolist()
 
-    def prompt_embeds(self, kept: list[torch.Tensor], turn: Turn, new: int) -> torch.Tensor:
-        """Decoder embeddings (1, L, D) of one prompt. ValueError when L + ``new`` is too long."""
-        ids = decoder_ids(self.encoder, self.config.decoder_system_prompt, turn)
-        if len(ids) + new > self.config.max_context:
-            raise ValueError(
-                f"prompt of {len(ids)} tokens plus {new} new ones exceeds the decoder's context "
-                f"of {self.config.max_context}; lower the budget or max_new_tokens"
-            )
-        width = self.projector.in_features
-        memories_MD = torch.cat(kept) if kept else torch.zeros(0, width)
+    def prompt_embeds(
+        self, cut: Cut, question: str, max_new_tokens: int, is_image: bool = False
+    ) -> torch.Tensor:
+        """Decoder embeddings (1, L, D) of one prompt; ContextError as in ``prompt_ids``."""
+        kept = cut.kept()
+        seconds, counts = cut.memories.seconds.tolist(), [len(each) for each in kept]
+        turn = Turn(seconds, counts, question, is_image=is_image)
+        ids = prompt_ids(self.encoder, self.config, turn, max_new_tokens)
+        memories_MD = torch.cat(kept) if kept else torch.zeros(0, self.projector.in_features)
         return self.embed(
             torch.tensor([ids], device=self.device),
             memories_MD.to(self.device, self.projector.weight.dtype),
         )
-
-    def _generate(
-        self, kept: list[torch.Tensor], turn: Turn, max_new_tokens: int | None
-    ) -> list[int]:
-        new = self.config.max_new_tokens if max_new_tokens is None else max_new_tokens
-        embeds = self.prompt_embeds(kept, turn, new)
-        end = self.encoder.special(prompts.IM_END)
-        return self.decoder.generate(
-            inputs_embeds=embeds,
-            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device),
-            max_new_tokens=new,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
-        )[0].tolist()
 
     # -- files -----------------------------------------------------------------------------
 
@@ -271,21 +266,19 @@ class Tempo(PreTrainedModel):
 
         Reads folders of ``save_pretrained`` and the released layout, whose base compressor
         is ``base_compressor``, a folder beside the checkpoint, or the hub id it names.
-        CheckpointError, before anything is half loaded, when something is missing or odd.
+        CheckpointError, before anything is half loaded, when something is missing or unexpected.
 
         ``dtype="auto"``: as stored on a GPU, float32 on a CPU. Rotary frequencies are float32 at
         every dtype, also after ``.to``; ``release_numerics=True`` casts them as the release does.
         """
         device, dtype = placement(device, dtype)
-        folder, released = open_checkpoint(path_or_hub_id, base_compressor)
-        tokenizer = load_tokenizer(folder)
-        source: Any = folder
-        if released is not None:
-            config, state = released
-            source, kwargs = None, {**kwargs, "config": config, "state_dict": state}
+        found = open_checkpoint(path_or_hub_id, base_compressor)
+        if found.state is not None:
+            kwargs |= {"config": found.config, "state_dict": found.state}
             dtype = torch.bfloat16 if dtype == "auto" else dtype  # as released
+        tokenizer = load_tokenizer(found.folder)
         model, report = super().from_pretrained(
-            source,
+            found.folder if found.state is None else None,
             *args,
             dtype=dtype,
             output_loading_info=True,

@@ -15,13 +15,16 @@ from tempo_lib.provenance import project_root
 from tempo_lib.video.clip import Video
 
 CHECKPOINT, BASE = "Tempo-tiny", "Qwen3-VL-tiny"
+CHECKPOINT_FILES = ("config.json", "model.safetensors")
+TABLES = (
+    *("allocation.json.gz", "merge_strategies.json", "merge_strategies.npz", "resize.json"),
+    *("rope_inv_freq_real_size.json", "sample_indices.json", "segment_timestamps.json"),
+    "svlm_prompt_timestamps.json",
+)
 NEEDED = (
-    *(f"{folder}/{file}" for folder in (CHECKPOINT, BASE) for file in ("config.json",)),
-    *(f"{folder}/model.safetensors" for folder in (CHECKPOINT, BASE)),
+    *(f"{folder}/{name}" for folder in (CHECKPOINT, BASE) for name in CHECKPOINT_FILES),
     *("cases/cases.json", "cases/official_dtypes_bf16.json"),
-    *("tables/allocation.json.gz", "tables/merge_strategies.json", "tables/merge_strategies.npz"),
-    *("tables/sample_indices.json", "tables/segment_timestamps.json", "tables/resize.json"),
-    *("tables/svlm_prompt_timestamps.json", "tables/rope_inv_freq_real_size.json"),
+    *(f"tables/{name}" for name in TABLES),
 )
 
 
@@ -50,16 +53,17 @@ def find_data(folder: Path | None = None) -> Path:
         needed += [f"cases/{case}.safetensors" for case in case_names(place)]
     absent = [name for name in needed if not (place / name).is_file()]
     if absent:
+        more = " and more" if len(absent) > 3 else ""
         raise MissingDataError(
-            f"no recorded data of the release in {place}: {', '.join(absent[:3])}"
-            f"{' and more' if len(absent) > 3 else ''} missing; it is part of the repository, in "
-            "tests/data/golden: clone it, or name its copy with --data"
+            f"no recorded data of the release in {place}: {', '.join(absent[:3])}{more} missing; "
+            "it is part of the repository, in tests/data/golden: clone it, or name its copy with "
+            "--data"
         )
     return place
 
 
 def case_names(data: Path) -> list[str]:
-    """Every recorded case; a folder with more of them than the repository's works as well."""
+    """Names of the recorded cases in a folder, which may hold more than the repository's."""
     return sorted(json.loads((data / "cases" / "cases.json").read_text()))
 
 

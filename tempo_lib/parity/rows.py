@@ -6,6 +6,8 @@ import torch
 
 RELEASE_RULE = "release rule, not our default"
 STATED = "stated, no bound"
+CASE_HEADER = ("case", "quantity", "largest difference", "tolerance", "values", "verdict")
+TABLE_HEADER = ("table", "rows", "equal", "by decision", "unexplained", "verdict")
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Row:
     """A quantity of one case: largest difference over ``num_values``, and the most allowed.
 
     ``tolerance`` 0 means equal; None means that the difference is stated and not bounded.
-    ``note`` says where the release's rule was followed although it is not our default.
+    ``note`` marks rows where the release's rule was followed although it is not our default.
     """
 
     case: str
@@ -26,6 +28,15 @@ class Row:
     @property
     def ok(self) -> bool:
         return self.tolerance is None or self.difference <= self.tolerance  # False for NaN
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As text, in the order of ``CASE_HEADER``."""
+        tolerance = STATED if self.tolerance is None else f"{self.tolerance:g}"
+        verdict = "stated" if self.tolerance is None else "ok" if self.ok else "OUT OF TOLERANCE"
+        quantity = self.quantity + (f" ({self.note})" if self.note not in ("", STATED) else "")
+        difference = f"{self.difference:.2g}"
+        return self.case, quantity, difference, tolerance, str(self.num_values), verdict
 
 
 @dataclass(frozen=True)
@@ -50,18 +61,24 @@ class TableRow:
     def ok(self) -> bool:
         return self.num_rows > 0 and self.num_unexplained == 0
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As text, in the order of ``TABLE_HEADER``."""
+        decision = str(self.num_by_decision)
+        decision += f" ({self.decision})" if self.num_by_decision else ""
+        counts = str(self.num_rows), str(self.num_equal), decision, str(self.num_unexplained)
+        return self.table, *counts, "ok" if self.ok else "UNEXPLAINED"
+
 
 def compare(
-    case: str,
     quantity: str,
     ours: torch.Tensor,
     recorded: torch.Tensor,
     tolerance: float | None = 0.0,
     note: str = "",
 ) -> Row:
-    """A row with the largest absolute difference; infinite where shapes differ."""
+    """A row of no case yet with the largest absolute difference; infinite where shapes differ."""
     difference = float("inf")
-    if ours.shape == recorded.shape:
-        gaps = (ours.detach().double() - recorded.double()).abs()
-        difference = float(gaps.max()) if gaps.numel() else float("inf")
-    return Row(case, quantity, difference, tolerance, recorded.numel(), note)
+    if ours.shape == recorded.shape and recorded.numel():
+        difference = float((ours.detach().double() - recorded.double()).abs().max())
+    return Row("", quantity, difference, tolerance, recorded.numel(), note)

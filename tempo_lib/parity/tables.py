@@ -26,7 +26,7 @@ from tempo_lib.video.sampling import sample_indices
 
 EQUAL, BY_DECISION, UNEXPLAINED = "equal", "by decision", "unexplained"
 MERGE_TOLERANCE = 1e-6  # float32 means of other kernels; zero was measured
-UNKNOWN_RATE = 1.0  # frames a second that the release assumes where a file tells none
+UNKNOWN_RATE = 1.0  # frames per second that the release assumes where a file gives none
 QWEN3_VL = PatchShape(patch=16, merge=2, temporal=2)
 RESIZE_SEED = 9  # of the two-frame clips in the resize table
 ROPE = {  # theta and width of a head (of a quarter for the vision tower's two axes)
@@ -58,9 +58,9 @@ def table_rows(data: Path) -> Iterator[TableRow]:
 
 
 def _count(
-    table: str, rows: list[Any], judge: Callable[[Any], str], decision: str = ""
+    table: str, rows: list[Any], check: Callable[[Any], str], decision: str = ""
 ) -> TableRow:
-    verdicts = [judge(row) for row in rows]
+    verdicts = [check(row) for row in rows]
     by_decision = verdicts.count(BY_DECISION) if decision else 0
     return TableRow(table, len(rows), verdicts.count(EQUAL), by_decision, decision)
 
@@ -72,11 +72,9 @@ def _verdict(equal: bool, decided: bool = False) -> str:
 def allocation_row(row: dict[str, Any]) -> str:
     """Equal, sorted where the release's own order of ties is not fixed; or strict where it is not.
 
-    Strict: the release overspends or gives nothing at all, and the best ``budget`` get one each.
+    Strict: the release exceeds the budget or gives no token, and the best ``budget`` get one each.
     """
-    limit = (
-        row["n_tokens"] if row["max_tokens"] is None else min(row["max_tokens"], row["n_tokens"])
-    )
+    limit = min(row["n_tokens"], row["max_tokens"] or row["n_tokens"])
     scores_N = torch.tensor(row["scores"], dtype=torch.float32)
     counts = allocate(scores_N, row["budget"], k_min=row["min_tokens"], k_max=limit).tolist()
     recorded, budget = row["alloc"], row["budget"]
@@ -102,10 +100,10 @@ def kept_row(name: str, merges: Any) -> str:
 
 def top_k_row(row: dict[str, Any]) -> str:
     """Whole segments kept by score; ties in any order, as the release's sort is not stable."""
-    rival = {"topk": allocate_top_k, "lastk": allocate_adversarial}[row["strategy"]]
+    policy = {"topk": allocate_top_k, "lastk": allocate_adversarial}[row["strategy"]]
     full, dropped = row["n_tokens"], row["k"]
     scores, recorded = row["scores"], row["kept"]
-    counts = rival(scores, full * len(scores), k_max=full, drop_ratio=row["drop_ratio"]).tolist()
+    counts = policy(scores, full * len(scores), k_max=full, drop_ratio=row["drop_ratio"]).tolist()
     pairs = sorted(zip(scores, counts, strict=True))
     wanted = sorted((s, k) for s, k in zip(scores, recorded, strict=True))
     without = sorted((s, 0 if k == dropped else k) for s, k in wanted)
@@ -137,7 +135,7 @@ def training_row(row: dict[str, Any]) -> str:
 
 
 def segment_row(row: dict[str, Any]) -> str:
-    """Time tags of a clip's segments; an unknown rate is refused here, the release takes 1."""
+    """Timestamps of a clip's segments; an unknown rate is refused here, the release takes 1."""
     known = row["real_fps"] is not None and row["real_fps"] > 0
     rate = row["real_fps"] if known else UNKNOWN_RATE
     places = np.arange(row["num_segments"] * row["stride"]) / rate
@@ -147,14 +145,14 @@ def segment_row(row: dict[str, Any]) -> str:
 
 
 def pair_row(row: dict[str, Any]) -> str:
-    """Tags inside a segment. An odd list repeats its last index in the release's processor; its
-    own pipeline never sends one, because it fills up with a new index first, as we do."""
+    """Timestamps inside a segment. The release's processor repeats the last index of an odd list;
+    its pipeline never sends one, because it fills up with a new index first, as we do."""
     places, rate = row["frames_indices"], row["fps"]
     seconds = np.array(places) / rate
     cut = cut_windows(seconds, rate, len(places), len(places), QWEN3_VL.temporal)
-    tags = [prompts.timestamp(s) for s in cut.pair_seconds[0]]
+    texts = [prompts.timestamp(s) for s in cut.pair_seconds[0]]
     odd = len(places) % QWEN3_VL.temporal == 1
-    return _verdict(tags == row["text"], odd and tags[:-1] == row["text"][:-1])
+    return _verdict(texts == row["text"], odd and texts[:-1] == row["text"][:-1])
 
 
 def resize_row(row: dict[str, Any]) -> str:

@@ -25,23 +25,24 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def records(preset: str, suite: str, num_questions: int = 0) -> None:
     """Evaluate every variant that a table, figure or claim needs: each video compressed once."""
+    from tempo_lib.analysis import evaluations
     from tempo_lib.analysis.scaling import point_names
     from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.evaluation.runner import evaluate_records
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-    from tempo_lib.statistics import claims_table as claims
+    from tempo_lib.statistics.claims import variants_of_claims
 
-    models = claims.load_models(preset, [MODEL_SEED])
-    chosen, left_out = claims.choose_variants([claims.ALL_VARIANTS], models)
+    models = evaluations.load_models(preset, [MODEL_SEED])
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
-    names = (*chosen, *tables, *map(matched_name, tables), *point_names())
+    names = (*variants_of_claims(), *tables, *map(matched_name, tables), *point_names())
     rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(suite))}
-    can_run = [row for row in rows.values() if claims.missing_part(row, models.values()) is None]
+    missing = {name: evaluations.missing_part(row, models.values()) for name, row in rows.items()}
+    can_run = [row for name, row in rows.items() if missing[name] is None]
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
     evaluate_records(models[MODEL_SEED], benchmark, can_run, progress=False)
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
-    for name, part in left_out.items():
-        print(f"left out: {name} needs {part}")
+    for name in rows.keys() - {row.name for row in can_run}:
+        print(f"left out: {name} needs {missing[name]}")
 
 
 @app.command()

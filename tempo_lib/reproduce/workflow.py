@@ -18,7 +18,7 @@ from tempo_lib.checkpoints.folders import (
     part_names,
     stage_names,
 )
-from tempo_lib.config import PRESETS, Preset, load_preset
+from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
 from tempo_lib.provenance import PACKAGE, code_files, manifest_path, project_root
 from tempo_lib.reproduce.notebook_facts import Notebook, find_notebooks
@@ -48,7 +48,7 @@ class Workflow:
         """Read Snakemake's ``--config preset=tiny only=20_claims from_scratch=1``."""
         only = config.get("only")
         return cls(
-            preset=load_preset(str(config.get("preset", PRESETS[0]))),
+            preset=load_preset(str(config.get("preset", DEFAULT_PRESET))),
             root=project_root(),
             only=None if only is None else str(only),
             from_scratch=bool(config.get("from_scratch", False)),
@@ -168,15 +168,14 @@ class Workflow:
     def code(self, *sources: str) -> list[str]:
         """The library's files that modules, or pieces of Python, import; and the preset.
 
-        Benchmarks are found by name, so code that reads them depends on the preset's plug-ins.
+        With claims.py comes claims.yaml. Benchmarks are found by name, so code that reads them
+        depends on the preset's plug-ins.
         """
-        files = {*code_files(*sources)}
+        files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *code_files(*sources)}
         if PACKAGE / "evaluation" / "benchmark.py" in files:
             files |= set(code_files(*self.preset.plugins))
-        return [
-            self.shown(f)
-            for f in sorted({PACKAGE / "presets" / f"{self.preset.name}.yaml", *files})
-        ]
+        files |= {data for f in files if (data := f.with_suffix(".yaml")).is_file()}
+        return [self.shown(file) for file in sorted(files)]
 
     def manifests(self, *patterns: str) -> list[str]:
         """Files under ``data_manifests``."""

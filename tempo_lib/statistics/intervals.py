@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm, rankdata, t
+from scipy.stats import norm, t
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -127,23 +127,6 @@ def equivalence_p(measured: Difference, margin: float, num_videos: int) -> float
 def holm(p_values: Sequence[float]) -> list[float]:
     """p values corrected for their number (Holm 1979): one error in 20 families, not 20 tests."""
     return multipletests(p_values, method="holm")[1].tolist()
-
-
-def auc(scores: Sequence[float] | np.ndarray, relevant: Sequence[int]) -> float | None:
-    """Probability that a relevant segment has a higher score than another one, ties count half.
-
-    None unless there are segments of both kinds. ValueError for unequal numbers.
-    """
-    score_N, relevant_N = np.asarray(scores, dtype=float), np.asarray(relevant, dtype=bool)
-    if score_N.shape != relevant_N.shape:
-        raise ValueError(f"{score_N.size} scores but {relevant_N.size} relevance labels")
-    num_relevant = int(relevant_N.sum())
-    num_pairs = num_relevant * (len(score_N) - num_relevant)
-    if not num_pairs:
-        return None
-    # Mann and Whitney's U from ranks: scikit-learn's area under the curve differs by rounding
-    above = rankdata(score_N)[relevant_N].sum() - num_relevant * (num_relevant + 1) / 2
-    return float(above / num_pairs)
 
 
 def skewness(counts: Sequence[int]) -> float:

@@ -151,16 +151,6 @@ def clusters(frame: "pd.DataFrame") -> list[str]:
     return ["/".join(map(str, row)) for row in zip(*(frame[name] for name in columns), strict=True)]
 
 
-def same_questions(frame: "pd.DataFrame") -> bool:
-    """Whether every variant has the same questions of the same models, each once."""
-    keys = [key for key in QUESTION if key in frame]
-    found = {
-        frozenset(part[keys].itertuples(index=False, name=None))
-        for _, part in frame.groupby("variant")
-    }
-    return len(found) == 1 and not frame.duplicated(["variant", *keys]).any()
-
-
 def majority_baseline(frame: "pd.DataFrame", score: Score | None = None) -> float:
     """Accuracy of ``constant_answers`` on the questions of a frame.
 

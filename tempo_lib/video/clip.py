@@ -26,17 +26,6 @@ from tempo_lib.video.sampling import (
     sample_indices,
 )
 
-__all__ = [
-    "Video",
-    "VideoError",
-    "VideoStream",
-    "load_image",
-    "load_video",
-    "open_video",
-    "sample_indices",
-    "shrink_size",
-]
-
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 EDGE_MULTIPLE = 16
 
@@ -202,6 +191,17 @@ def shrink_size(
     return side(height), side(width)
 
 
+def resize_frame(frame_HW3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 (H, W, 3) at ``size`` (height, width), bicubic; as it is where it has that size."""
+    from PIL import Image
+
+    if frame_HW3.shape[:2] == size:
+        return frame_HW3
+    height, width = size
+    image = Image.fromarray(frame_HW3).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
 def _open_array(frames: Any, fps: float, max_frames: int) -> VideoStream:
     frames_NHW3 = _checked_frames(frames)
     return _sampled(frames_NHW3, np.asarray, fps, max_frames, source=None)
@@ -253,19 +253,9 @@ def _shrunk(stream: VideoStream, max_edge: int | None) -> VideoStream:
         for frame_HW3 in stream.iter_frames():
             if size is None:
                 size = shrink_size(frame_HW3.shape[0], frame_HW3.shape[1], max_edge)
-            yield _resized(frame_HW3, size)
+            yield resize_frame(frame_HW3, size)
 
     return replace(stream, iter_frames=frames)
-
-
-def _resized(frame_HW3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    from PIL import Image
-
-    if frame_HW3.shape[:2] == size:
-        return frame_HW3
-    height, width = size
-    image = Image.fromarray(frame_HW3).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image)
 
 
 def _read_image(path: Path) -> np.ndarray:

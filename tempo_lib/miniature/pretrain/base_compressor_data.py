@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from tempo_lib import prompts
 from tempo_lib.config import PixelRules
+from tempo_lib.miniature.config import BaseCompressorConfig
 from tempo_lib.miniature.world import wordings
 from tempo_lib.miniature.world.choices import any_options, option_lines
 from tempo_lib.miniature.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
@@ -28,49 +29,6 @@ from tempo_lib.model.processing import (
 from tempo_lib.video.clip import Video
 
 LOCALISED = tuple(kind for kind in QUESTION_TEXT if kind != "global")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TellingConfig:
-    """Numbers that the last phase has of its own: verdicts are followed by what is seen.
-
-    Without it the model learns to look no further than the verdict where one is asked for, and
-    memories read under a prompt of that kind, the routing prompt, hold little.
-    """
-
-    steps: int
-    caption_steps: int
-    questions: int
-    told_share: float
-    matrix_learning_rate: float
-    learning_rate: float
-    decay_share: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseCompressorConfig:
-    """Numbers of the phases; values come from the preset."""
-
-    num_stories: int
-    story_frames: int
-    windows: tuple[int, ...]
-    max_offset_seconds: int  # segments are read as if they began this late at most
-    vision_steps: int
-    vision_batch: int
-    vision_learning_rate: float
-    cosine_scale: float
-    caption_steps: int  # captions and answers only, before relevance joins
-    relevance_share: float  # of segments that are judged, from then on
-    steps: int
-    batch: int
-    questions: int
-    choice_share: float  # of relevance questions, those that list four options
-    told_share: float  # of verdicts, those that are followed by what is seen
-    matrix_learning_rate: float
-    learning_rate: float
-    decay_share: float
-    clip_norm: float
-    telling: TellingConfig | None  # the last phase; None leaves it out
 
 
 @dataclass(frozen=True)

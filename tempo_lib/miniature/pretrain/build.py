@@ -13,18 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from transformers import Qwen3VLConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
 from tempo_lib.config import Preset
+from tempo_lib.miniature.config import CorpusSpec, MiniatureNumbers, miniature_numbers
 from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
-from tempo_lib.miniature.pretrain.base_compressor_data import BaseCompressorConfig
 from tempo_lib.miniature.pretrain.base_decoder import train_base_decoder
-from tempo_lib.miniature.pretrain.base_decoder_config import BaseDecoderConfig
 from tempo_lib.miniature.world.corpora import build_corpus
-from tempo_lib.miniature.world.corpus_specs import CorpusSpec
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 from tempo_lib.model.attention import training_attention
 from tempo_lib.model.from_base_models import tempo_from_base_models
@@ -66,10 +63,8 @@ class Miniature:
     longer: float = 1.0
 
     @property
-    def numbers(self) -> dict[str, Any]:
-        if self.preset.miniature is None:
-            raise ValueError(f"preset {self.preset.name} is no miniature; train with --preset tiny")
-        return self.preset.miniature
+    def numbers(self) -> MiniatureNumbers:
+        return miniature_numbers(self.preset)
 
     @property
     def switches(self) -> dict[str, Any]:
@@ -129,13 +124,12 @@ def make_base(mini: Miniature, name: str) -> Path:
     if (folder / "card.json").is_file():
         return folder
     torch.set_num_threads(1)
-    numbers = mini.numbers[name]
+    numbers = mini.numbers
     if name == "base_decoder":
-        decoder = TypeAdapter(BaseDecoderConfig).validate_python(numbers)
-        train_base_decoder(decoder, folder, mini.seed)
+        train_base_decoder(numbers.base_decoder, folder, mini.seed)
         return folder
     tokenizer = build_tokenizer(prompts.all_texts())
-    compressor = TypeAdapter(BaseCompressorConfig).validate_python(numbers)
+    compressor = numbers.reranker if name == RERANKER else numbers.base_compressor
     config = compressor_config(mini.preset, tokenizer)
     seed = base_seed(mini, name)
     train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed)
@@ -149,9 +143,7 @@ def base_seed(mini: Miniature, name: str) -> int:
 
 def compressor_config(preset: Preset, tokenizer: PreTrainedTokenizerBase) -> Qwen3VLConfig:
     """The Qwen3-VL config of a preset's compressor with the tokenizer's ids filled in."""
-    if preset.model.compressor is None:
-        raise ValueError(f"preset {preset.name} does not describe a compressor")
-    shapes = preset.model.compressor
+    shapes = preset.model.compressor.as_config()
     token_id = tokenizer.convert_tokens_to_ids
     return Qwen3VLConfig(
         vision_config=shapes["vision_config"],
@@ -177,7 +169,7 @@ def make_corpus(mini: Miniature, stage: int, workers: int = 2) -> Path:
 
 def corpus_spec(mini: Miniature, stage: int) -> CorpusSpec:
     """What a stage learns from: the preset's spec, changed as the run's switches say."""
-    spec = TypeAdapter(CorpusSpec).validate_python(mini.numbers["corpora"][f"stage{stage}"])
+    spec = mini.numbers.corpora[f"stage{stage}"]
     if mini.paper_windows:
         spec = with_window(spec, stage_numbers(mini.preset, stage).window)
     if mini.longer != 1.0 and stage in LONG_STAGES:

@@ -7,53 +7,13 @@ each the whole number below or above what the weights ask for.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tempo_lib.miniature.config import QuestionMix
 from tempo_lib.miniature.world.choices import as_choice
-from tempo_lib.miniature.world.questions import KINDS, Question, ask_all, spread
+from tempo_lib.miniature.world.questions import Question, ask_all, spread
 from tempo_lib.miniature.world.scenes import Story
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuestionMix:
-    """How often each kind is asked, and how many questions a story gets.
-
-    ``kind_weights``: (kind, weight); weights need not sum to one. ``per_story``: (number of
-    questions, how often that number is drawn). Pairs, so that a mix can be hashed.
-    """
-
-    kind_weights: tuple[tuple[str, float], ...]
-    per_story: tuple[tuple[int, int], ...]
-
-    def __post_init__(self) -> None:
-        kinds = [kind for kind, _ in self.kind_weights]
-        unknown = sorted(set(kinds) - set(KINDS))
-        if unknown or len(set(kinds)) != len(kinds):
-            what = f"unknown kinds {unknown}" if unknown else f"a kind named twice: {kinds}"
-            raise ValueError(f"mix of questions: {what}; known: {', '.join(KINDS)}")
-        if min((w for _, w in self.kind_weights), default=0) < 0 or not self.kinds:
-            raise ValueError("mix of questions: needs weights >= 0, at least one of them above 0")
-        if not self.per_story or any(n < 1 or often < 1 for n, often in self.per_story):
-            raise ValueError(f"mix of questions: per_story needs pairs >= 1, got {self.per_story}")
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Kinds that are asked at all, in the order of KINDS."""
-        asked = {kind for kind, weight in self.kind_weights if weight > 0}
-        return tuple(kind for kind in KINDS if kind in asked)
-
-    @property
-    def mean_per_story(self) -> float:
-        often = sum(times for _, times in self.per_story)
-        return sum(number * times for number, times in self.per_story) / often
-
-    def shares(self) -> dict[str, float]:
-        """Share of each asked kind; they sum to one."""
-        weights = dict(self.kind_weights)
-        total = sum(weights.values())
-        return {kind: weights[kind] / total for kind in self.kinds}
 
 
 def sample_mix(

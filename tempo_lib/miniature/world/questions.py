@@ -13,19 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tempo_lib.miniature.config import KINDS
 from tempo_lib.miniature.world.language import FPS, num_segments, segment_seconds, time_tag
 from tempo_lib.miniature.world.scenes import MAX_COUNTED, Story
 
-KINDS = (
-    "needle",
-    "attribute",
-    "grounding",
-    "after",
-    "before",
-    "counting",
-    "comparison",
-    "global",
-)
 QUESTION_TEXT = {
     "needle": "Which number is shown with the {actor}?",
     "attribute": "Where is the {actor} seen?",

@@ -1,0 +1,195 @@
+"""The numbers behind Figures A and B: how tokens spread over segments, and how many are used.
+
+All functions read frames of ``what_if``, one row per segment, whether tokens were kept that
+way or allocated again from saved scores. Intervals of 95 % take the video as the unit.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tempo_lib.analysis.what_if import BOUNDS, QUESTION
+from tempo_lib.evaluation.variants import sweep_name
+from tempo_lib.statistics.claims import Scaling, findings, load_claims
+from tempo_lib.statistics.intervals import mean_interval, skewness
+from tempo_lib.statistics.summaries import clusters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BINS = 33  # one per count in the miniature (0..16), one per four counts at the paper's 128
+GROUP = ("suite", *BOUNDS)
+
+
+def bin_edges(k_max: int) -> np.ndarray:
+    """Borders of the bins of tokens per segment, from 0 to beyond ``k_max``; all equally wide."""
+    width = -(-(k_max + 1) // MOST_BINS)
+    return np.arange(0, k_max + width + 1, width)
+
+
+def distribution(segments: "pd.DataFrame") -> "pd.DataFrame":
+    """Rows (suite, budget, bin): counts ``low`` to ``high``, the segments there, their share."""
+    import pandas as pd
+
+    edges = bin_edges(int(segments["k_max"].max()))
+    parts = []
+    for names, part in segments.groupby([*GROUP], sort=False):
+        found = np.histogram(part["tokens"], edges)[0]
+        bins = {"low": edges[:-1], "high": edges[1:] - 1, "segments": found}
+        place = dict(zip(GROUP, names, strict=True))
+        parts.append(pd.DataFrame({**place, **bins, "share": found / len(part)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
+    """One row per suite and budget: where tokens per segment lie and how skewed they are.
+
+    ``at_k_min``, ``at_k_max``: share of segments with no more than k_min, and with k_max;
+    ``commonest``: the most frequent bin's first count, ``lowest`` whether no occupied bin lies
+    below it. ``skewness``: mean over questions, with its interval; ``seed`` draws its bootstrap.
+    """
+    import pandas as pd
+
+    questions = per_question(segments)
+    bins = distribution(segments)
+    rows = []
+    for names, part in segments.groupby([*GROUP], sort=False):
+        place = dict(zip(GROUP, names, strict=True))
+        tokens, own = part["tokens"], _rows_of(bins, place)
+        occupied = own[own["segments"] > 0]
+        mode = int(occupied.loc[occupied["segments"].idxmax(), "low"])
+        rows.append(
+            {
+                **place,
+                "n": len(part.drop_duplicates([*QUESTION])),
+                "segments": len(part),
+                "mean": float(tokens.mean()),
+                "median": float(tokens.median()),
+                "at_k_min": float((tokens <= part["k_min"]).mean()),
+                "at_k_max": float((tokens == part["k_max"]).mean()),
+                "commonest": mode,
+                "lowest": mode == int(occupied["low"].min()),
+                **_mean_of("skewness", _rows_of(questions, place), seed),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overlaps(segments: "pd.DataFrame") -> "pd.DataFrame":
+    """By suite: the part (0..1) that the distributions at each budget and the first have in common.
+
+    1: the same share of segments in every bin. The first budget is that of the first row.
+    """
+    import pandas as pd
+
+    bins = distribution(segments)
+    rows = []
+    for suite, part in bins.groupby("suite", sort=False):
+        first, *others = list(dict.fromkeys(part["budget"]))
+        shares = part.groupby(["budget", "low"], sort=False)["share"].first()
+        for budget in others:
+            common = float(np.minimum(shares[first], shares[budget]).sum())
+            rows.append({"suite": suite, "first": first, "second": budget, "overlap": common})
+    return pd.DataFrame(rows, columns=["suite", "first", "second", "overlap"])
+
+
+def per_question(segments: "pd.DataFrame") -> "pd.DataFrame":
+    """One row per question and budget: segments, tokens, capacity, both per segment, skewness.
+
+    ``capacity``: tokens that the budget and the segments at k_max each leave room for.
+    """
+    grouped = segments.groupby([*QUESTION, *BOUNDS], sort=False)["tokens"]
+    frame = grouped.agg(num_segments="size", tokens_used="sum", skewness=skewness).reset_index()
+    room = (frame["num_segments"] * frame["k_max"]).clip(upper=frame["budget"])
+    return frame.assign(
+        capacity=room,
+        tokens_per_segment=frame["tokens_used"] / frame["num_segments"],
+        capacity_per_segment=room / frame["num_segments"],
+    )
+
+
+def budget_use(questions: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
+    """One row per suite and budget of ``per_question``: tokens per segment against their capacity.
+
+    ``line``: the paper's capacity of a whole data set, samples * budget / segments of all.
+    ``q25``, ``q50``, ``q75``: tokens per segment of the samples. ``above``: share of samples above
+    the line; ``full``: share that uses the last token of its budget; ``most``: the largest share
+    of a budget that was used. ``used``: mean share of the capacity, with its interval.
+    """
+    import pandas as pd
+
+    rows = []
+    for names, part in questions.groupby([*GROUP], sort=False):
+        place = dict(zip(GROUP, names, strict=True))
+        line = float(part["budget"].sum() / part["num_segments"].sum())
+        cost = part["tokens_per_segment"]
+        quartiles = cost.quantile([0.25, 0.5, 0.75]).tolist()
+        rows.append(
+            {
+                **place,
+                "n": len(part),
+                "segments": float(part["num_segments"].mean()),
+                "mean": float(cost.mean()),
+                **dict(zip(("q25", "q50", "q75"), quartiles, strict=True)),
+                "line": line,
+                "above": float((cost > line).mean()),
+                "full": float((part["tokens_used"] == part["budget"]).mean()),
+                "most": float((part["tokens_used"] / part["budget"]).max()),
+                **_mean_of("used", part.assign(used=part["tokens_used"] / part["capacity"]), seed),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
+    """One row per kind of question: how evenly its tokens lie over segments, mean over questions.
+
+    ``many``: share of segments above halfway from k_min to k_max; ``fullest``: share of the
+    tokens that the fullest tenth of the segments hold, 0.1 if all hold alike; with intervals.
+    """
+    import pandas as pd
+
+    halfway = (segments["k_min"] + segments["k_max"]) / 2
+    marked = segments.assign(many=segments["tokens"] > halfway)
+    grouped = marked.groupby([*QUESTION, *BOUNDS], sort=False)
+    questions = grouped.agg(many=("many", "mean"), fullest=("tokens", _of_fullest)).reset_index()
+    rows = []
+    for kind, part in questions.groupby("kind"):
+        means = {**_mean_of("many", part, seed), **_mean_of("fullest", part, seed)}
+        rows.append({"kind": kind, "n": len(part), **means})
+    return pd.DataFrame(rows)
+
+
+def allocation_findings(
+    questions: "pd.DataFrame", own_budget: int, seed: int = 0
+) -> "pd.DataFrame":
+    """The paper's claims about allocations, judged by rows of ``per_question``.
+
+    ``own_budget`` is the one that ``ata`` runs under. Claims about a budget that no row has are
+    left out; columns are those of ``findings``.
+    """
+    scaling = Scaling()
+    names = {b: sweep_name(scaling.frames[-1], b) for b in questions["budget"].unique()}
+    names[own_budget] = "ata"
+    frame = questions.assign(
+        variant=questions["budget"].map(names),
+        unused=1 - questions["tokens_used"] / questions["capacity"],
+    )
+    found = findings(frame, load_claims("allocation"), seed)
+    return found[found["n"] > 0].reset_index(drop=True)
+
+
+def _of_fullest(tokens: "pd.Series") -> float:
+    """Share of the tokens in the fullest tenth of the segments, of at least one."""
+    ordered = tokens.sort_values(ascending=False)
+    return float(ordered.iloc[: -(-len(ordered) // 10)].sum() / ordered.sum())
+
+
+def _mean_of(name: str, questions: "pd.DataFrame", seed: int) -> dict[str, float]:
+    """Mean of a column over questions and its interval by bootstrap over videos."""
+    found = mean_interval(questions[name].tolist(), clusters(questions), seed)
+    return {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _rows_of(frame: "pd.DataFrame", place: dict[str, object]) -> "pd.DataFrame":
+    return frame[(frame[list(place)] == list(place.values())).all(axis=1)]

@@ -1,0 +1,207 @@
+"""The answers behind tables, figures and claims: which models and variants, and their records.
+
+A model of training seed 0 is the preset's checkpoint; others are trained by the reader.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
+from tempo_lib.config import Preset, load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
+from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT, find_models
+from tempo_lib.evaluation.learned import learned_k_min
+from tempo_lib.evaluation.records import Record, compression_digest
+from tempo_lib.evaluation.runner import evaluate_records, frame_of
+from tempo_lib.evaluation.scorers import scorer_folder
+from tempo_lib.evaluation.variants import MATCHED, Variant, get_variant, matched_name
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.provenance import project_root
+from tempo_lib.statistics.claims import variants_of_claims
+from tempo_lib.statistics.intervals import skewness
+from tempo_lib.statistics.summaries import QUESTION, pool_seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL_VARIANTS, SHORT_LIST = "all", "short"
+_SHORT = ("uniform", "adversarial", "top-k", "head-fixed", "tail-fixed", "prior-tempo-std")
+SHORT = ("ata", "tail-dynamic", *_SHORT, "ata-logit", *map(matched_name, (*_SHORT, "ata-logit")))
+# These policies use what they are given to the last token; those that share by scores may not.
+USE_ALL = ("full", "fixed", "uniform", "random-drop", "adversarial", "top-k")
+
+
+def seed_checkpoint(preset: Preset | str, seed: int) -> Path | str:
+    """Last stage of a training seed: 0 is the preset's checkpoint, s lies in train-seed<s>.
+
+    CheckpointError, with the command that trains it, where there is none.
+    """
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    if seed == 0:
+        return find_checkpoint(numbers)
+    runs = project_root() / "runs" / numbers.name
+    folder = runs / f"train-seed{seed}" / stage_names(numbers)[-1]
+    if (folder / "card.json").is_file():
+        return folder
+    home = f"runs/{numbers.name}"
+    base_models = (f"--set weights.{part}={home}/train/{part}" for part in sorted(BASE_MODELS))
+    command = f"tempo train --from-scratch --seed {seed} --work {home}/train-seed{seed}"
+    raise CheckpointError(
+        f"no model of training seed {seed} at {folder}; make it with "
+        f"`{command} {' '.join(base_models)}`"
+    )
+
+
+def load_models(preset: Preset | str, seeds: Sequence[int]) -> dict[int, Tempo]:
+    """Training seed -> its model. All are found before any is loaded."""
+    if not seeds:
+        raise ValueError("model_seeds is empty; name at least one training seed, such as 0")
+    places = {seed: seed_checkpoint(preset, seed) for seed in seeds}
+    return {seed: Tempo.from_pretrained(place) for seed, place in places.items()}
+
+
+def choose_variants(
+    names: Sequence[str], models: Mapping[int, Tempo]
+) -> tuple[list[str], dict[str, str]]:
+    """Variants to evaluate, and those left out with the part that is missing.
+
+    ``["all"]`` stands for every variant that a claim needs and whose parts are there for every
+    model, ``["short"]`` for ``SHORT``; other names are taken as they are. ValueError for an
+    unknown name, for none, or for "all" or "short" among others.
+    """
+    if list(names) == [SHORT_LIST]:
+        names = SHORT
+    if list(names) != [ALL_VARIANTS]:
+        if not names or {ALL_VARIANTS, SHORT_LIST} & set(names):
+            raise ValueError(f"variants must be names, or ['all'] or ['short'] alone, got {names}")
+        return [get_variant(name).name for name in dict.fromkeys(names)], {}
+    return split_by_parts(variants_of_claims(), models)
+
+
+def split_by_parts(
+    names: Iterable[str], models: Mapping[int, Tempo]
+) -> tuple[list[str], dict[str, str]]:
+    """The variants that every model can run, and the others with the part that is missing."""
+    rows = [get_variant(name) for name in dict.fromkeys(names)]
+    missing = {row.name: missing_part(row, models.values()) for row in rows}
+    lacking = {name: part for name, part in missing.items() if part is not None}
+    return [row.name for row in rows if row.name not in lacking], lacking
+
+
+def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
+    """What a variant lacks beside one of the models; None when it can run."""
+    for model in models:
+        folder = Path(model.name_or_path).parent / row.checkpoint
+        if row.checkpoint != MAIN_CHECKPOINT and not (folder / "config.json").is_file():
+            return f"checkpoint {row.checkpoint}"
+        if row.learned_k_min and learned_k_min(load_preset(model.config.preset)) is None:
+            return "a learned k_min in the preset"
+        if row.score_source == "tempo":
+            continue
+        try:
+            scorer_folder(row.score_source, model)
+        except CheckpointError:
+            return f"scores of the {row.score_source}"
+    return None
+
+
+def answers_of_seeds(
+    models: Mapping[int, Tempo],
+    suites: Sequence[Benchmark],
+    variants: Sequence[str],
+    seed: int = 0,
+    root: Path | None = None,
+    cache: bool = True,
+) -> "pd.DataFrame":
+    """Every question of every suite under every variant, by every model.
+
+    Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow) and
+    skewness (of the tokens per segment). ``seed`` draws the segments of random-drop.
+    """
+    import pandas as pd
+
+    frames = {}
+    for model_seed, model in models.items():
+        parts = []
+        for suite in suites:
+            options: dict[str, Any] = {"seed": seed, "progress": False, "root": root}
+            records = evaluate_records(model, suite, variants, cache=cache, **options)
+            frame = frame_of(records)  # suite by suite: the lists of all would fill the memory
+            room = frame["num_segments"] * model.config.k_max
+            shape = [skewness(record.counts) for record in records]
+            parts.append(frame.assign(capacity=room.clip(upper=frame["budget"]), skewness=shape))
+        frames[model_seed] = pd.concat(parts, ignore_index=True)
+    return pool_seeds(frames)
+
+
+def records_of_seeds(
+    models: Mapping[int, Tempo], suites: Sequence[Benchmark], variant: str = "ata", seed: int = 0
+) -> dict[int, list[Record]]:
+    """Training seed -> records of all suites under one variant; kept ones are read from disk."""
+    options: dict[str, Any] = {"seed": seed, "progress": False}
+    return {
+        model_seed: [
+            record
+            for suite in suites
+            for record in evaluate_records(model, suite, [variant], **options)
+        ]
+        for model_seed, model in models.items()
+    }
+
+
+def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> int:
+    """How often the compressor reads a question to give these answers, records or none.
+
+    Variants share a compression if compressor, prompt and frames agree. Scores under another
+    prompt than that of the memories take a second one; other scorers are not counted. The
+    variant that controls are matched to must be among the answers.
+    """
+    total = 0
+    for model_seed, model in models.items():
+        part = answers[answers["model_seed"] == model_seed]
+        rows = [get_variant(name) for name in part["variant"].unique()]
+        found = find_models(model, rows, {})
+        digests = {name: compression_digest(each) for name, each in found.items()}
+        keys = part[["suite", "question_id", "num_frames"]]
+        read = {
+            (digests[row.checkpoint], prompt, *key)
+            for row in rows
+            for key in keys[part["variant"] == row.name].itertuples(index=False, name=None)
+            for prompt in _prompts(row)
+        }
+        total += len(read)
+    return total
+
+
+def same_questions(frame: "pd.DataFrame") -> bool:
+    """Whether every variant has the same questions of the same models, each once."""
+    keys = [key for key in QUESTION if key in frame]
+    found = {
+        frozenset(part[keys].itertuples(index=False, name=None))
+        for _, part in frame.groupby("variant")
+    }
+    return len(found) == 1 and not frame.duplicated(["variant", *keys]).any()
+
+
+def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """By token-matched control: tokens of ATA that it left (mean, most), and whether it may.
+
+    ``most_over``: how many it took beyond ATA's, which no policy may; ``uses_all``: whether its
+    policy can use every token it is given.
+    """
+    import pandas as pd
+
+    controls = frame[frame["variant"].str.endswith(MATCHED)]
+    left = controls["matched_tokens"] - controls["tokens_used"]
+    gap = left.groupby(controls["variant"], sort=False)
+    table = pd.DataFrame({"mean": gap.mean(), "most": gap.max(), "most_over": -gap.min()})
+    exact = [get_variant(name).allocation in USE_ALL for name in table.index]
+    return table.assign(uses_all=np.array(exact, dtype=bool))
+
+
+def _prompts(row: Variant) -> set[str]:
+    """Prompts under which the variant's own compressor reads."""
+    return {row.prompt, row.score_prompt} if row.score_source == "tempo" else {row.prompt}

@@ -1,0 +1,271 @@
+"""Types of the preset section ``miniature``: sizes of suites, base models and corpora.
+
+Importing this needs pydantic alone, so that a preset is checked without the world or torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass as plain_dataclass
+from typing import Literal
+
+from pydantic import ConfigDict, PositiveFloat, model_validator
+from pydantic.dataclasses import dataclass
+
+from tempo_lib.config import Preset, StrictModel
+
+STRICT = ConfigDict(extra="forbid")  # of the dataclasses: ``replace`` checks its changes too
+
+KINDS = (
+    "needle",
+    "attribute",
+    "grounding",
+    "after",
+    "before",
+    "counting",
+    "comparison",
+    "global",
+)
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class SuiteNumbers:
+    """Size of the suites, from the preset's ``miniature: suites:``.
+
+    A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
+    video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
+    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
+    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
+    """
+
+    num_questions: int
+    fewest_questions: int
+    most_questions: int
+    choice_share: float
+    longest_mean_frames: int
+    jitter: float
+    window: int
+    size: int
+    crf: int
+
+
+@plain_dataclass(frozen=True, kw_only=True)
+class QuestionMix:
+    """How often each kind is asked, and how many questions a story gets.
+
+    ``kind_weights``: (kind, weight); weights need not sum to one. ``per_story``: (number of
+    questions, how often that number is drawn). Pairs, so that a mix can be hashed.
+    """
+
+    kind_weights: tuple[tuple[str, float], ...]
+    per_story: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        kinds = [kind for kind, _ in self.kind_weights]
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown or len(set(kinds)) != len(kinds):
+            what = f"unknown kinds {unknown}" if unknown else f"a kind named twice: {kinds}"
+            raise ValueError(f"mix of questions: {what}; known: {', '.join(KINDS)}")
+        if min((w for _, w in self.kind_weights), default=0) < 0 or not self.kinds:
+            raise ValueError("mix of questions: needs weights >= 0, at least one of them above 0")
+        if not self.per_story or any(n < 1 or often < 1 for n, often in self.per_story):
+            raise ValueError(f"mix of questions: per_story needs pairs >= 1, got {self.per_story}")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that are asked at all, in the order of KINDS."""
+        asked = {kind for kind, weight in self.kind_weights if weight > 0}
+        return tuple(kind for kind in KINDS if kind in asked)
+
+    @property
+    def mean_per_story(self) -> float:
+        often = sum(times for _, times in self.per_story)
+        return sum(number * times for number, times in self.per_story) / often
+
+    def shares(self) -> dict[str, float]:
+        """Share of each asked kind; they sum to one."""
+        weights = dict(self.kind_weights)
+        total = sum(weights.values())
+        return {kind: weights[kind] / total for kind in self.kinds}
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class SourceSpec:
+    """One question file of a corpus and the stories behind it.
+
+    ``min_frames``, ``max_frames`` and ``frame_step`` are even; a story's length is drawn
+    uniformly from that grid. Images hold a single frame and ask for its caption only. With a
+    ``mix``, both the number and the kinds of a story's questions are drawn from it.
+    """
+
+    name: str
+    modality: Literal["image", "video", "text"]
+    num_stories: int
+    min_frames: int
+    max_frames: int
+    frame_step: int
+    window: int  # frames per segment that the answers' time tags are made for
+    questions_per_story: int
+    captions: bool  # one sample a story that asks for the caption of all its frames
+    descriptions: bool = False  # one sample an actor that appears once: code digit by digit, place
+    kinds: tuple[str, ...] = KINDS  # a kind named twice is asked twice as often
+    details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
+    choice_share: float = 0.0  # of the questions, those that list four options
+    mix: QuestionMix | None = None  # takes the place of questions_per_story (then 0) and kinds
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.choice_share <= 1.0:
+            raise ValueError(
+                f"source {self.name}: choice_share must lie in 0..1, got {self.choice_share}"
+            )
+        if self.mix is not None and (self.modality == "image" or self.questions_per_story):
+            raise ValueError(
+                f"source {self.name}: a mix goes with 0 questions_per_story, no images"
+            )
+        if self.modality == "image":
+            if (self.min_frames, self.max_frames, self.questions_per_story) != (1, 1, 0):
+                raise ValueError(f"source {self.name}: an image has 1 frame and 0 questions")
+            return
+        sizes = {"min_frames": self.min_frames, "frame_step": self.frame_step}
+        for key, value in {**sizes, "window": self.window}.items():
+            if value < 2 or value % 2:
+                raise ValueError(f"source {self.name}: {key} must be even and >= 2, got {value}")
+        if not 4 <= self.min_frames <= self.max_frames:
+            raise ValueError(
+                f"source {self.name}: needs 4 <= min_frames <= max_frames, "
+                f"got {self.min_frames} and {self.max_frames}"
+            )
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class CorpusSpec:
+    """A corpus: its name picks its space of seeds, ``size`` and ``crf`` its pictures."""
+
+    name: str
+    size: int  # pixels a side
+    crf: int  # H.264 quality; lower is better and larger
+    sources: tuple[SourceSpec, ...]
+
+    def __post_init__(self) -> None:
+        names = [source.name for source in self.sources]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"corpus {self.name}: needs sources with different names, got {names}")
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class TellingConfig:
+    """Numbers that the last phase has of its own: verdicts are followed by what is seen.
+
+    Without it the model learns to look no further than the verdict where one is asked for, and
+    memories read under a prompt of that kind, the routing prompt, hold little.
+    """
+
+    steps: int
+    caption_steps: int
+    questions: int
+    told_share: float
+    matrix_learning_rate: float
+    learning_rate: float
+    decay_share: float
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class BaseCompressorConfig:
+    """Numbers of the phases; values come from the preset."""
+
+    num_stories: int
+    story_frames: int
+    windows: tuple[int, ...]
+    max_offset_seconds: int  # segments are read as if they began this late at most
+    vision_steps: int
+    vision_batch: int
+    vision_learning_rate: float
+    cosine_scale: float
+    caption_steps: int  # captions and answers only, before relevance joins
+    relevance_share: float  # of segments that are judged, from then on
+    steps: int
+    batch: int
+    questions: int
+    choice_share: float  # of relevance questions, those that list four options
+    told_share: float  # of verdicts, those that are followed by what is seen
+    matrix_learning_rate: float
+    learning_rate: float
+    decay_share: float
+    clip_norm: float
+    telling: TellingConfig | None  # the last phase; None leaves it out
+
+
+@dataclass(config=STRICT, frozen=True, kw_only=True)
+class BaseDecoderConfig:
+    """All numbers of the base decoder and its training; values come from the preset."""
+
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    head_dim: int
+    intermediate_size: int
+    rope_theta: float
+    max_positions: int
+    qk_gain: float
+    embedding_std: float
+    matrix_lr: float
+    matrix_momentum: float
+    matrix_decay: float
+    other_lr: float
+    beta2: float
+    warmup_steps: int
+    clip_norm: float
+    lm_weight: float
+    steps: int
+    decay_share: float  # of the steps, at the end, in which the rates fall to 0
+    min_segments: int
+    first_segments: int  # longest transcript at the start
+    last_segments: int  # ... and when the curriculum is done
+    gate: Mapping[str, float]  # accuracy that each kind must keep for transcripts to grow
+    growth: float  # of the longest transcript, per step that passes the gate
+    long_share: float  # of batches near the longest length; the rest log-uniform
+    recall_share: float  # of batches until transcripts grow: lists of scenes teach looking up ...
+    recall_floor: float  # ... and from then on
+    listing_share: float  # of recall samples, lists of scenes by name; the rest tells answers
+    backwards_share: float  # of recall samples, the actors' names from last to first, from then on
+    choice_share: float  # of question batches that ask with four options, once the gate passed
+    caption_share: float
+    visual_share: float  # of batches with the 12 drawn actors; the rest has 48 names
+    most_unique: int  # unique actors in stories of 48 names: more to ask
+    first_tokens: int  # tokens a batch at the first length, growing with the length ...
+    last_tokens: int  # ... to this
+    num_questions: int
+    offset_share: float
+    robust_share: float  # of the steps, at the end, in which positions stretch and noise is added
+    stretch: int  # widest extra position step, see question_sample
+    stretch_share: float
+    noise: float  # largest noise on embeddings, in units of their standard deviation
+    noise_share: float
+    kind_weights: Mapping[str, float]  # a kind's chance to be asked, against the others ...
+    error_floor: float  # ... times this plus its error at the front: what is known is asked less
+    save_every: int
+    eval_segments: tuple[int, ...]
+    eval_stories: int  # per length, each with about one question of every kind
+
+
+class MiniatureNumbers(StrictModel):
+    """The section itself. ``corpora`` and ``corpus_scale`` go by stage name (``stage0`` ...)."""
+
+    suites: SuiteNumbers
+    base_compressor: BaseCompressorConfig
+    reranker: BaseCompressorConfig
+    base_decoder: BaseDecoderConfig
+    corpus_scale: dict[str, PositiveFloat]
+    corpora: dict[str, CorpusSpec]
+
+    @model_validator(mode="after")
+    def _scales_are_of_corpora(self) -> "MiniatureNumbers":
+        unknown = sorted(set(self.corpus_scale) - set(self.corpora))
+        if unknown:
+            raise ValueError(f"corpus_scale names {', '.join(unknown)}, which is no corpus")
+        return self
+
+
+def miniature_numbers(preset: Preset) -> MiniatureNumbers:
+    """The section of ``preset``; ValueError for a preset without one."""
+    if not isinstance(preset.miniature, MiniatureNumbers):
+        raise ValueError(f"preset {preset.name} is no miniature; train with --preset tiny")
+    return preset.miniature

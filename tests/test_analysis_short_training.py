@@ -1,0 +1,254 @@
+"""A short training under an intervention: what it reads, how it is scored and compared."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from tempo_lib import Tempo
+from tempo_lib.allocation.reduction import reduce_memories
+from tempo_lib.analysis import short_training
+from tempo_lib.analysis.interventions import applied
+from tempo_lib.analysis.short_training import (
+    HEADS_LEAD,
+    LARGER,
+    NO_CHANGE,
+    SMALLER,
+    TOO_LITTLE,
+    ShortTraining,
+    attention_verdict,
+    compare_with_baseline,
+    exact_answers,
+    interval_over_seeds,
+    measured_slices,
+    slice_sizes,
+    train_and_measure,
+)
+from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.config import load_preset
+from tempo_lib.miniature.lessons import (
+    CORPUS_SEED,
+    STAGES,
+    is_caption,
+    lesson_corpus,
+    scaled_miniature,
+)
+from tempo_lib.miniature.pretrain.build import Miniature, corpus_spec
+from tempo_lib.miniature.world.corpora import spec_digest
+from tempo_lib.model.processing import segment_pixels
+from tempo_lib.provenance import manifest_path
+
+
+@pytest.fixture(autouse=True)
+def forget_accelerator():
+    """accelerate keeps one state a process, whose precision the next test may not change."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("conditions")
+    return lesson_corpus(load_preset("tiny"), folder, share=0.004, num_clips=4)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Reads short clips well, so that some answers are right and some are not."""
+    return Tempo.from_pretrained(find_checkpoint("tiny", "stage1"), dtype=torch.float32)
+
+
+def short_run(name, num_steps=2):
+    preset = load_preset("tiny")
+    options = {"seed": 0, "num_steps": num_steps, "stage0_steps": 1}
+    return ShortTraining(preset=preset, intervention=name, **options)
+
+
+def test_held_out_clips_have_every_question_that_a_scene_allows(data, trained):
+    held_out = data.held_out(trained)
+    kinds = pd.Series([named["kind"] for named in held_out.named]).value_counts()
+    assert set(kinds.index) == {"needle", "attribute", "caption", "description"}
+    assert kinds["caption"] == 4
+    trained_on = {s.media for stage in (0, 1) for s in data.samples(stage) if s.media}
+    assert not trained_on & {s.media for s in held_out.samples}
+
+
+def test_tasks_part_the_samples_with_pictures_and_leave_texts(data):
+    every = {s.id for s in data.samples(1)}
+    parts = {tasks: data.samples(1, tasks) for tasks in ("captions", "questions")}
+    assert all(is_caption(s.question) for s in parts["captions"] if s.media)
+    assert not any(is_caption(s.question) for s in parts["questions"] if s.media)
+    ids = {tasks: {s.id for s in part} for tasks, part in parts.items()}
+    assert ids["captions"] | ids["questions"] == every
+    texts = {s.id for s in data.samples(1) if s.media is None}
+    assert texts
+    assert ids["captions"] & ids["questions"] == texts
+    assert data.samples(0, "questions") == data.samples(0)  # captions are all there is
+
+
+@pytest.mark.parametrize("scheme", ["head", "tail"])
+def test_one_pass_scores_as_greedy_decoding_does(data, trained, scheme):
+    held_out = data.held_out(trained)
+    (_, batch), *_ = held_out.batches()
+    vision = trained.compressor.encode_vision(batch["pixel_rows"], batch["grid_thw"])
+    ids, mask = batch["compressor_ids"], batch["compressor_mask"]
+    memories, _ = trained.compressor(vision, ids, mask, batch["grid_thw"])
+    verdicts = []
+    for size in (2, 4, 6):
+        keep_K = torch.arange(16) < size if scheme == "head" else torch.arange(16) >= 16 - size
+        judged = exact_answers(trained, batch, memories.detach(), keep_K).tolist()
+        said = []
+        for index, sample in enumerate(held_out.samples):
+            mine = memories[2 * index : 2 * index + 2].detach()
+            kept = torch.stack(reduce_memories(mine, [size, size], scheme=scheme))
+            said.append(greedy(trained, held_out, sample, kept))
+        assert judged == said
+        verdicts += said
+    assert set(verdicts) == {True, False} or scheme == "tail"
+
+
+def greedy(model, held_out, sample, kept_Nkd):
+    clip = held_out.collate.store.get(sample.media)
+    segments = segment_pixels(clip, held_out.collate.rules, model.patch_shape, 4, 4)
+    from tempo_lib.model.compressor import SegmentMemories
+
+    none = torch.zeros(len(kept_Nkd))
+    memories = SegmentMemories(kept_Nkd, none, segments.seconds_N, none)
+    counts = torch.full((len(kept_Nkd),), kept_Nkd.shape[1])
+    said = model.decode(memories, sample.question, counts=counts, scheme="none")
+    return said.text == sample.answer
+
+
+def test_whole_memories_answer_alike_from_both_ends(data, trained):
+    answers = measured_slices(trained, data.held_out(trained), ks=[2, 16])
+    right = answers.set_index(["k", "scheme", "question_id"])["correct"]
+    assert right[16, "head"].equals(right[16, "tail"])
+    assert right[16, "head"].mean() > right[2, "tail"].mean()
+
+
+def test_head_is_the_end_that_the_compressor_makes_first(data, trained):
+    held_out = data.held_out(trained)
+    plain = measured_slices(trained, held_out, ks=[1])
+    with applied(trained, "reversed"):
+        turned = measured_slices(trained, held_out, is_reversed=True, ks=[1])
+    pd.testing.assert_frame_equal(plain, turned)  # one memory has no order
+
+
+@pytest.mark.parametrize(
+    ("capacity", "expected"), [(4, [1, 2, 4]), (16, [1, 2, 4, 8, 16]), (6, [1, 2, 4, 6])]
+)
+def test_sizes_double_up_to_all_memories(capacity, expected):
+    assert slice_sizes(capacity) == expected
+
+
+def test_a_short_training_is_measured_on_its_way(data):
+    training = short_run("k4")
+    answers, losses = train_and_measure(training, data)
+    assert sorted(answers["step"].unique()) == list(training.measured_steps) == [0, 1, 2]
+    assert sorted(answers["k"].unique()) == [1, 2, 4]
+    questions = answers.groupby(["step", "scheme", "k"])["question_id"].nunique()
+    assert (questions == questions.iloc[0]).all()
+    assert set(answers["intervention"]) == {"k4"} and len(losses) == 2
+
+
+def test_a_frozen_decoder_stays_as_it_was(data, monkeypatch):
+    trained_parts = []
+    monkeypatch.setattr(
+        short_training,
+        "train_stage",
+        lambda model, samples, run: trained_parts.append(run.numbers.trainable) or [{"loss": 1.0}],
+    )
+    answers, losses = train_and_measure(short_run("frozen-decoder", num_steps=0), data)
+    assert losses == [1.0]
+    assert trained_parts[1] == ("compressor", "memory_tokens", "projector")
+    assert set(answers["intervention"]) == {"frozen-decoder"}
+
+
+def test_the_kept_table_rests_on_the_corpora_that_are_made_today():
+    kept = json.loads(manifest_path("measurements/conditions.json").read_text())
+    mini = scaled_miniature(Miniature(load_preset("tiny"), Path(), CORPUS_SEED), 1.0)
+    today = [spec_digest(corpus_spec(mini, stage), CORPUS_SEED) for stage in STAGES]
+    assert kept["corpora"] == today
+
+
+def test_a_preset_without_a_miniature_has_no_data(tmp_path):
+    with pytest.raises(ValueError, match="6b is no miniature"):
+        lesson_corpus(load_preset("6b"), tmp_path)
+
+
+def row(condition, seed, index=0.4, change=np.nan, p=np.nan, whole=0.9, step=8):
+    facts = {"condition": condition, "seed": seed, "step": step, "kind": "all", "n": 40}
+    facts |= {"head": 0.6, "tail": 0.3, "index": index, "low": index - 0.1, "high": index + 0.1}
+    facts |= {"whole": whole, "lead": 0.3, "change": change, "change_p": p}
+    return {**facts, "change_low": change - 0.05, "change_high": change + 0.05}
+
+
+def measured(*rows, baseline=0.4):
+    first = [row("baseline", seed, baseline) for seed in (0, 1)]
+    early = [row("baseline", seed, 0.0, step=0) for seed in (0, 1)]
+    kinds = [{**first[0], "kind": "needle", "index": 0.9}]
+    return pd.DataFrame([*early, *first, *kinds, *rows])
+
+
+def both(condition, changes, p, **facts):
+    return [row(condition, s, change=c, p=p, **facts) for s, c in enumerate(changes)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "p", "whole", "expected"),
+    [
+        ((-0.2, -0.1), 1e-4, 0.9, SMALLER),
+        ((0.2, 0.1), 1e-4, 0.9, LARGER),
+        ((0.2, -0.1), 1e-4, 0.9, NO_CHANGE),  # the seeds contradict each other
+        ((-0.2, -0.1), 0.03, 0.9, NO_CHANGE),  # two tests: 0.03 counts twice
+        ((-0.2, -0.1), 1e-4, 0.3, TOO_LITTLE),
+    ],
+)
+def test_an_effect_is_what_every_seed_shows(changes, p, whole, expected):
+    table = compare_with_baseline(measured(*both("bidirectional", changes, p, whole=whole)))
+    found = table.set_index("condition")
+    assert found.loc["bidirectional", "effect"] == expected
+    assert found.loc["bidirectional", "change"] == pytest.approx(sum(changes) / 2)
+    assert found.loc["baseline", "index"] == pytest.approx(0.4)  # last step, all kinds
+    assert found.loc["baseline", "end"] == HEADS_LEAD
+
+
+def test_what_a_seed_learned_is_held_against_its_own_baseline():
+    frame = measured(row("truncated", 0, change=-0.2, p=1e-4, whole=0.4))
+    frame.loc[(frame["condition"] == "baseline") & (frame["seed"] == 1), "whole"] = 0.1
+    found = compare_with_baseline(frame).set_index("condition")
+    assert found.loc["truncated", "effect"] == TOO_LITTLE
+
+
+@pytest.mark.parametrize(
+    ("rows", "baseline", "expected"),
+    [
+        (both("bidirectional", (-0.2, -0.1), 1e-4, index=0.0), 0.4, "in line with"),
+        (both("bidirectional", (0.0, 0.01), 0.9), 0.4, "against"),
+        (both("bidirectional", (-0.1, -0.1), 0.2, index=0.05), 0.4, "undecided about"),
+        (both("bidirectional", (0.0, 0.01), 0.9, whole=0.1), 0.4, "undecided about"),
+        (both("bidirectional", (-0.2, -0.1), 1e-4), 0.0, "undecided about"),
+        (both("reversed", (-0.2, -0.1), 1e-4), 0.4, "undecided about"),
+    ],
+)
+def test_the_papers_explanation_is_judged_by_what_happens_without_it(rows, baseline, expected):
+    table = compare_with_baseline(measured(*rows, baseline=baseline))
+    assert attention_verdict(table) == expected
+
+
+def test_an_interval_over_two_seeds_is_wide_and_over_one_unknown():
+    low, high = interval_over_seeds([0.1, 0.3])
+    assert (low, high) == pytest.approx((0.2 - 12.706 * 0.1, 0.2 + 12.706 * 0.1), abs=1e-3)
+    assert all(np.isnan(interval_over_seeds([0.1])))
+
+
+def test_without_a_baseline_there_is_nothing_to_compare():
+    with pytest.raises(ValueError, match="no baseline"):
+        compare_with_baseline(pd.DataFrame(both("k4", (0.1, 0.1), 0.1)))
+    with pytest.raises(ValueError, match="unknown intervention 'k5'"):
+        compare_with_baseline(measured(row("k5", 0)))
