@@ -41,8 +41,9 @@ def records(preset: str, suite: str, num_questions: int = 0) -> None:
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
     evaluate_records(models[MODEL_SEED], benchmark, can_run, progress=False)
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
-    for name in rows.keys() - {row.name for row in can_run}:
-        print(f"left out: {name} needs {missing[name]}")
+    for name, part in missing.items():
+        if part is not None:
+            print(f"left out: {name} needs {part}")
 
 
 @app.command()

@@ -271,7 +271,7 @@ def _write_json(path: Path, content: Any) -> str:
 
 
 def _write_text(path: Path, text: str) -> str:
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_bytes(text.encode("utf-8"))
     os.replace(partial, path)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
