@@ -6,8 +6,6 @@ a quick look never overwrites a result. Importing this is cheap: pandas and matp
 only when a run is saved, torch never.
 """
 
-import ast
-import hashlib
 import json
 import os
 import platform
@@ -18,18 +16,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-import tempo_lib
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-PACKAGE = Path(__file__).resolve().parent
 PAPER_PRESET = "6b"
 FIGURE_DPI = 200
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
@@ -245,97 +241,6 @@ def library_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue  # optional ones (decord, accelerate) may be absent
     return installed
-
-
-def code_files(*sources: str | Path) -> list[Path]:
-    """Files of this package that modules, or pieces of Python, import: directly or through others.
-
-    Read from the source text, so nothing is imported; what a registry loads must be named too,
-    such as the file of a plug-in, which is then among them wherever it lies.
-    """
-    todo = {source.resolve() for source in sources if isinstance(source, Path)}
-    for source in sources:
-        if isinstance(source, str):
-            is_module = re.fullmatch(r"[\w.]+", source)
-            todo |= _imported(f"import {source}" if is_module else source)
-    found: set[Path] = set()
-    while todo:
-        file = todo.pop()
-        found.add(file)
-        todo |= _imports_of_file(file) - found
-    return sorted(found)
-
-
-@cache  # one hash per process: files that change later are not the code that runs
-def code_fingerprint(*sources: str | Path) -> str:
-    """Hex SHA-256 of the code behind modules (``code_files``), the same for every kind of result.
-
-    Records, caches, summaries and figures all state this; it changes when any file that they
-    depend on does.
-    """
-    parts = [f"{_short_name(file)} {sha256_of_file(file)}" for file in code_files(*sources)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def digest(content: Any) -> str:
-    """Hex SHA-256 of the content as sorted JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a crash leaves the old one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the hex SHA-256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _short_name(file: Path) -> str:
-    """A name that is the same on every machine; outside the package, the last part alone."""
-    is_ours = file.is_relative_to(PACKAGE)
-    return file.relative_to(PACKAGE).as_posix() if is_ours else file.name
-
-
-@cache
-def _imports_of_file(file: Path) -> frozenset[Path]:
-    return _imported(file.read_text(encoding="utf-8"))
-
-
-def _imported(source: str) -> frozenset[Path]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(file for name in names for file in _files_of(name))
-
-
-def _files_of(name: str) -> list[Path]:
-    """The package's files that importing ``name`` runs: its packages and itself."""
-    package, *parts = name.split(".")
-    if package != PACKAGE.name:
-        return []
-    if len(parts) == 1 and parts[0] in tempo_lib._HOME:  # loaded on first use: no statement says so
-        parts = tempo_lib._HOME[parts[0]].split(".")
-    files, folder = [PACKAGE / "__init__.py"], PACKAGE
-    for part in parts:
-        module, folder = folder / f"{part}.py", folder / part
-        files += [file for file in (module, folder / "__init__.py") if file.is_file()]
-    return files
 
 
 def _check_json(label: str, value: Any) -> None:

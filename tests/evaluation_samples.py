@@ -1,11 +1,11 @@
-"""A suite of seconds, an untrained Tempo and untrained judges, for tests of the evaluation."""
+"""A suite of seconds, an untrained Tempo and untrained scorers, for tests of the evaluation."""
 
 from dataclasses import replace
 
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.runner import evaluate_records
-from tempo_lib.evaluation.scorers import Scorer
+from tempo_lib.evaluation.scorers import VlmScorer
 from tempo_lib.miniature.benchmark import suite_numbers
 from tempo_lib.model.compressor import Compressor
 
@@ -35,20 +35,20 @@ def brief(model):
     return model
 
 
-def judges(make_tiny_tempo):
-    """Judges of other weights than the model's."""
+def other_scorers(make_tiny_tempo):
+    """Scorers of other weights than the model's."""
     return {
-        name: Scorer(without_memory(make_tiny_tempo(seed).compressor), name)
+        name: VlmScorer(without_memory(make_tiny_tempo(seed).compressor), name)
         for name, seed in (("base", 5), ("reranker", 6))
     }
 
 
 def without_memory(compressor):
-    """The same compressor as a judge: no memory tokens follow its prompt."""
-    judge = Compressor(compressor.config, num_memory_tokens=0)
-    judge.vlm.load_state_dict(compressor.vlm.state_dict())
-    judge.relevance_rows.copy_(compressor.relevance_rows)
-    return judge
+    """The same compressor as a scorer: no memory tokens follow its prompt."""
+    scorer = Compressor(compressor.config, num_memory_tokens=0)
+    scorer.vlm.load_state_dict(compressor.vlm.state_dict())
+    scorer.relevance_rows.copy_(compressor.relevance_rows)
+    return scorer
 
 
 def run(model, suite, names, **options):

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempo_lib.allocation.ata import allocate
+from tempo_lib.allocation.ata import allocate, top_up
+from tempo_lib.allocation.policies import Limits
 from tempo_lib.parity.records import load_table
 
 # Tenths tie, neighbouring floats differ by one rounding, wide ones overflow a careless range.
@@ -262,3 +263,13 @@ def test_allocate_names_bad_scores(scores, match):
 def test_allocate_names_bad_limits(limits, match):
     with pytest.raises(ValueError, match=match):
         allocate([0.1, 0.9], **limits)
+
+
+def test_topping_up_follows_eq_4_and_leaves_only_the_least_relevant_behind():
+    counts_N = torch.tensor([2, 2, 2])
+    # 9 left, weights 0 1/3 2/3 of a sum of 1: 0 3 6
+    values_N = torch.tensor([0.0, 0.5, 1.0])
+    assert top_up(counts_N, values_N, Limits(15, 2, 16)).tolist() == [2, 5, 8]
+    assert top_up(counts_N, values_N, Limits(99, 2, 16)).tolist() == [2, 16, 16]
+    assert top_up(counts_N, torch.ones(3), Limits(8, 2, 16)).tolist() == [3, 3, 2]
+    assert counts_N.tolist() == [2, 2, 2]

@@ -20,8 +20,8 @@ from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.runner import evaluate_records
 from tempo_lib.miniature.benchmark import SuiteVideo, suite_numbers, suite_of
-from tempo_lib.miniature.world.choices import as_choice
-from tempo_lib.miniature.world.questions import KINDS, ask_all
+from tempo_lib.miniature.world.question_sets import as_choice
+from tempo_lib.miniature.world.questions import KINDS, all_questions
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.statistics.summaries import summarise
 from tempo_lib.training.stages import STAGES
@@ -44,7 +44,7 @@ def paper_suite(num_videos=12):
         story = make_story(rng, 192)
         asked = [
             as_choice(rng, question, story, 8) if number % 2 else question
-            for number, question in enumerate(ask_all(story, 8))
+            for number, question in enumerate(all_questions(story, 8))
         ]
         named = {f"{index}-{n}": question for n, question in enumerate(asked)}
         videos.append(SuiteVideo(str(index), Path("absent.mp4"), "", story, named))

@@ -6,9 +6,8 @@ import pytest
 
 from tempo_lib.analysis import world_facts
 from tempo_lib.analysis.suite_facts import suite_facts, suite_floors
-from tempo_lib.miniature.world.language import ACTORS, PLACES
 from tempo_lib.miniature.world.questions import KINDS
-from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.miniature.world.scenes import ACTORS, PLACES, Scene, Story
 
 STORY = Story(
     (

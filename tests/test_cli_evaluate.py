@@ -89,7 +89,7 @@ def test_all_leaves_out_what_lacks_a_part_and_names_it(work, tmp_path, capsys):
     ("name", "word"),
     [
         ("prior-reranker", "no checkpoint reranker"),
-        ("ata-k-min", "learn_k_min"),
+        ("ata-k-min", "learned_k_min"),
         ("ata-f0-b20", "unknown variant 'ata-f0-b20'"),
     ],
 )

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from evaluation_samples import brief, first_video, judges, run, small_suite
+from evaluation_samples import brief, first_video, other_scorers, run, small_suite
 
 from tempo_lib.evaluation import clip as clip_module
-from tempo_lib.evaluation import frames as frames_module
-from tempo_lib.evaluation.frames import SharedFrames
+from tempo_lib.evaluation.clip import SharedFrames
 from tempo_lib.model.compressor import Compressor
 from tempo_lib.model.processing import segment_pixels
 from tempo_lib.model.session import VideoSession
@@ -32,7 +31,7 @@ def brief_tempo(make_tiny_tempo):
 
 @pytest.fixture(scope="module")
 def scorers(make_tiny_tempo):
-    return judges(make_tiny_tempo)
+    return other_scorers(make_tiny_tempo)
 
 
 def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
@@ -56,9 +55,9 @@ def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
     brief_tempo, one_video, scorers, monkeypatch
 ):
     read, seen = [], []
-    real_read, real_vision = frames_module.load_video, Compressor.encode_vision
+    real_read, real_vision = clip_module.load_video, Compressor.encode_vision
     monkeypatch.setattr(
-        frames_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
+        clip_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
     )
     monkeypatch.setattr(
         Compressor, "encode_vision", lambda self, *a: seen.append(self) or real_vision(self, *a)
@@ -73,9 +72,9 @@ def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
 
 def test_two_compressors_read_the_file_once(brief_tempo, one_video, make_tiny_tempo, monkeypatch):
     read, opened = [], []
-    real_read, real_open = frames_module.load_video, VideoSession.__init__
+    real_read, real_open = clip_module.load_video, VideoSession.__init__
     monkeypatch.setattr(
-        frames_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
+        clip_module, "load_video", lambda path, **k: read.append(path) or real_read(path, **k)
     )
     monkeypatch.setattr(
         VideoSession, "__init__", lambda self, *a, **k: opened.append(a) or real_open(self, *a, **k)

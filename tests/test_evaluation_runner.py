@@ -1,25 +1,23 @@
 """Compress once, ablate many: the records equal single answers, and none is made twice."""
 
-import ast
 import json
 from dataclasses import replace
 
 import pytest
 import torch
-from evaluation_samples import BUDGET, brief, first_video, judges, run, small_suite
+from evaluation_samples import BUDGET, brief, first_video, other_scorers, run, small_suite
 
 from tempo_lib.allocation.ata import allocate
-from tempo_lib.allocation.extensions import allocate_logit
-from tempo_lib.evaluation import jobs
-from tempo_lib.evaluation import records as records_module
-from tempo_lib.evaluation.records import CODE, COLUMNS, model_facts, open_records
+from tempo_lib.evaluation.benchmark import BENCHMARKS
+from tempo_lib.evaluation.records import COLUMNS, code_facts, model_facts, open_records
 from tempo_lib.evaluation.runner import evaluate, frame_of
 from tempo_lib.evaluation.variants import VARIANTS
+from tempo_lib.fingerprint import PACKAGE, code_files
 from tempo_lib.model.session import VideoSession
 from tempo_lib.statistics.summaries import summary
 from tempo_lib.video.clip import load_video
 
-TWINS = [name for name, row in VARIANTS.items() if row.match is not None]
+CONTROLS = [name for name, row in VARIANTS.items() if row.match is not None]
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +37,13 @@ def brief_tempo(make_tiny_tempo):
 
 @pytest.fixture(scope="module")
 def scorers(make_tiny_tempo):
-    return judges(make_tiny_tempo)
+    return other_scorers(make_tiny_tempo)
 
 
 @pytest.fixture(scope="module")
 def made(brief_tempo, suite, scorers):
     """Records of every variant, by variant."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "learned_k_min", lambda preset: 4)
-        found = run(
-            brief_tempo, suite, list(VARIANTS), models={"stage2": brief_tempo}, scorers=scorers
-        )
+    found = run(brief_tempo, suite, list(VARIANTS), models={"stage2": brief_tempo}, scorers=scorers)
     return {name: [record for record in found if record.variant == name] for name in VARIANTS}
 
 
@@ -86,7 +80,7 @@ def test_allocations_can_be_redrawn_from_records_alone(brief_tempo, made):
 def test_policies_in_logit_space_can_be_redrawn_from_their_records(brief_tempo, made):
     numbers = brief_tempo.config
     for record in made["ata-logit"]:
-        again_N = allocate_logit(torch.tensor(record.logits), BUDGET, numbers.k_min, numbers.k_max)
+        again_N = allocate(torch.tensor(record.logits), BUDGET, numbers.k_min, numbers.k_max)
         assert again_N.tolist() == record.counts
         sigmoid = torch.tensor(record.logits).sigmoid().tolist()
         assert record.scores == pytest.approx(sigmoid, abs=1e-7)
@@ -100,8 +94,8 @@ def test_records_hold_form_and_options_of_their_question(suite, made):
         assert record.form == ("choice" if record.options else "open")
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_a_twin_spends_what_ata_used_on_the_same_question(made, name):
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_uses_what_ata_used_on_the_same_question(made, name):
     usual = {record.question_id: record.tokens_used for record in made["ata"]}
     for record in made[name]:
         assert record.budget == record.matched_tokens == usual[record.question_id]
@@ -157,7 +151,7 @@ def test_other_bounds_make_other_records(brief_tempo, one_video, tmp_path, chang
     assert all(record.tokens_used <= change.get("budget", BUDGET) for record in changed)
 
 
-def test_other_weights_and_other_code_make_other_records(make_tiny_tempo, tmp_path, monkeypatch):
+def test_other_weights_and_prompts_make_other_records(make_tiny_tempo):
     one, other = make_tiny_tempo(0), make_tiny_tempo(1)
     assert model_facts(one) == model_facts(make_tiny_tempo(0))
     assert model_facts(one)["weights"] != model_facts(other)["weights"]
@@ -165,40 +159,29 @@ def test_other_weights_and_other_code_make_other_records(make_tiny_tempo, tmp_pa
     assert model_facts(one) == model_facts(other)
     other.config.system_prompts["routing"] += " Please."
     assert model_facts(one)["config"] != model_facts(other)["config"]
-    before = records_module.code_facts()["code"]
-    monkeypatch.setattr(records_module, "CODE", CODE[1:])
-    assert records_module.code_facts()["code"] != before
 
 
-# Modules that answers do not depend on beyond what the facts of a record hold anyway: weights,
-# config and words of the model; the suite's content; the variant's own row; presets inside config.
-IN_OTHER_FACTS = {"checkpoints", "presets", "released", "runs", "weights", "__init__"} | {
-    "evaluation/__init__",
-    "evaluation/learned",
-    "evaluation/suites",
-    "evaluation/variants",
-    "evaluation/metrics",
-    "evaluation/suite_manifests",
-    "world/__init__",
-    "world/corpora",
-}
+def test_the_fingerprint_covers_all_that_an_answer_runs_through(suite):
+    sources = ("tempo_lib.evaluation.runner", BENCHMARKS.source_file(suite.name))
+    covered = {path.relative_to(PACKAGE).as_posix() for path in code_files(*sources)}
+    assert covered >= {
+        *("allocation/ata.py", "allocation/baselines.py", "allocation/extensions.py"),
+        *("allocation/reduction.py", "model/tempo.py", "model/compressor.py", "model/decoding.py"),
+        *("video/pyav.py", "video/decord.py", "prompts.py", "evaluation/scorers.py"),
+        *("evaluation/relevance.py", "miniature/benchmark.py", "miniature/world/questions.py"),
+    }
 
 
-def test_every_module_that_an_answer_runs_through_is_among_the_code_of_records(repo_root):
-    package, seen = repo_root / "tempo_lib", set()
-    waiting = ["model", "evaluation/runner"]
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name in IN_OTHER_FACTS:
-            continue
-        seen.add(name)
-        for node in ast.walk(ast.parse((package / f"{name}.py").read_text())):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tempo_lib"):
-                base = "/".join(node.module.split(".")[1:])
-                inner = [f"{base}/{alias.name}".strip("/") for alias in node.names]
-                found = [base, *inner]
-                waiting += [n for n in found if n and (package / f"{n}.py").is_file()]
-    assert seen == set(CODE)
+def test_a_plug_in_that_a_variant_uses_is_part_of_its_facts(one_video, tmp_path):
+    plain = code_facts()["code"]
+    assert code_facts(BENCHMARKS.source_file(one_video.name))["code"] != plain
+    changed = []
+    for text in ("", "# another version\n"):
+        path = tmp_path / f"{len(text)}" / "toy.py"
+        path.parent.mkdir()
+        path.write_text(f"{text}import tempo_lib.prompts\n", encoding="utf-8")
+        changed.append(code_facts(path)["code"])
+    assert len({plain, *changed}) == 3
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(brief_tempo, one_video, tmp_path, monkeypatch):
@@ -216,7 +199,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(brief_tempo, one_video, tmp
     ]
 
 
-def test_a_changed_video_file_is_asked_again(made, tmp_path):
+def test_a_changed_video_file_is_answered_again(made, tmp_path):
     record = made["ata"][0]
     kept = open_records(tmp_path, "ata", {"budget": BUDGET})
     kept.add([record])

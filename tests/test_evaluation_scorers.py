@@ -1,18 +1,18 @@
-"""Other judges of relevance: the same scores from the same weights, and clear refusals."""
+"""Other other_scorers of relevance: the same scores from the same weights, and clear refusals."""
 
 import json
 from types import SimpleNamespace
 
 import pytest
 import torch
-from evaluation_samples import brief, first_video, judges, run, small_suite, without_memory
+from evaluation_samples import brief, first_video, other_scorers, run, small_suite, without_memory
 from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.checkpoints import folders as checkpoint_folders
 from tempo_lib.checkpoints.loading import CheckpointError
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.scorers import Scorer, load_scorer, scorer_folder
+from tempo_lib.evaluation.scorers import VlmScorer, check_scorer, load_base, load_reranker
 from tempo_lib.miniature.pretrain.build import compressor_config
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.video.clip import load_video
@@ -35,7 +35,7 @@ def brief_tempo(make_tiny_tempo):
 
 @pytest.fixture(scope="module")
 def scorers(make_tiny_tempo):
-    return judges(make_tiny_tempo)
+    return other_scorers(make_tiny_tempo)
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +66,19 @@ def save_base(model, folder):
 
 
 @pytest.mark.parametrize("prompt", ["standard", "routing"])
-def test_a_judge_with_the_models_own_weights_gives_the_models_own_scores(
+def test_a_scorer_with_the_models_own_weights_gives_the_models_own_scores(
     brief_tempo, session, prompt
 ):
-    judge = Scorer(without_memory(brief_tempo.compressor), "same")
+    scorer = VlmScorer(without_memory(brief_tempo.compressor), "same")
     for question in ("When is the red star seen?", ""):
         ours = session.compress(question, prompt)
-        torch.testing.assert_close(judge.open(session).logits(question, prompt), ours.logits)
-        torch.testing.assert_close(judge.scores(session, question, prompt), ours.scores)
+        torch.testing.assert_close(scorer.open(session).logits(question, prompt), ours.logits)
+        torch.testing.assert_close(
+            scorer.open(session).logits(question, prompt).sigmoid(), ours.scores
+        )
 
 
-def test_a_judged_video_answers_many_questions_from_one_prefix(session, scorers):
+def test_a_scored_video_answers_many_questions_from_one_prefix(session, scorers):
     video = scorers["base"].open(session)
     first = video.logits("Which place is seen most?", "routing")
     other = video.logits("When is the red star seen?", "routing")
@@ -88,11 +90,13 @@ def test_a_judged_video_answers_many_questions_from_one_prefix(session, scorers)
 
 def test_the_base_model_beside_the_checkpoint_scores_as_the_untrained_tempo(work, suite):
     model = Tempo.from_pretrained(work / "stage3", device="cpu")
-    judge = load_scorer("base", model)
-    assert judge.name == str(work / "base_compressor")
+    scorer = load_base(model)
+    assert scorer.name == str(work / "base_compressor")
     session = model.open(load_video(suite.videos[0].path))
     ours = session.compress("When is the red star seen?").scores
-    torch.testing.assert_close(judge.scores(session, "When is the red star seen?", "routing"), ours)
+    torch.testing.assert_close(
+        scorer.open(session).logits("When is the red star seen?", "routing").sigmoid(), ours
+    )
 
 
 def test_a_base_model_of_another_tempo_is_refused(work, make_tiny_tempo, tmp_path):
@@ -100,10 +104,10 @@ def test_a_base_model_of_another_tempo_is_refused(work, make_tiny_tempo, tmp_pat
     Tempo.from_pretrained(work / "stage3", device="cpu").save_pretrained(tmp_path / "stage3")
     model = Tempo.from_pretrained(tmp_path / "stage3", device="cpu")
     with pytest.raises(CheckpointError, match=r"is not the base model of.*Yes and No rows"):
-        load_scorer("base", model)
+        load_base(model)
 
 
-def test_a_judge_of_other_words_is_refused(work, tmp_path):
+def test_a_scorer_of_other_words_is_refused(work, tmp_path):
     model = Tempo.from_pretrained(work / "stage3", device="cpu")
     save_base(model, tmp_path / "reranker")
     file = tmp_path / "reranker" / "tokenizer.json"
@@ -113,27 +117,27 @@ def test_a_judge_of_other_words_is_refused(work, tmp_path):
     model.save_pretrained(tmp_path / "stage3")
     model = Tempo.from_pretrained(tmp_path / "stage3", device="cpu")
     with pytest.raises(CheckpointError, match=r"another tokenizer.*--from-scratch"):
-        load_scorer("reranker", model)
+        load_reranker(model)
 
 
-def test_a_missing_judge_names_the_command_that_makes_it(work, monkeypatch, tmp_path):
+def test_a_missing_scorer_names_the_command_that_makes_it(work, monkeypatch, tmp_path):
     model = Tempo.from_pretrained(work / "stage3", device="cpu")
     monkeypatch.setattr(checkpoint_folders, "project_root", lambda: tmp_path)
     monkeypatch.setattr(
         checkpoint_folders, "resources", SimpleNamespace(files=lambda name: tmp_path)
     )
     with pytest.raises(CheckpointError, match=r"no checkpoint reranker.*tempo train --preset tiny"):
-        scorer_folder("reranker", model)
+        check_scorer("reranker", model)
 
 
-def test_other_judges_score_but_tempo_answers(brief_tempo, one_video, session, scorers):
+def test_other_scorers_score_but_tempo_answers(brief_tempo, one_video, session, scorers):
     for name, source, prompt in (
         ("prior-base-std", "base", "standard"),
         ("prior-base-route", "base", "routing"),
         ("prior-reranker", "reranker", "routing"),
     ):
         record = run(brief_tempo, one_video, [name], scorers=scorers)[0]
-        expected_N = scorers[source].scores(session, record.question, prompt)
+        expected_N = scorers[source].open(session).logits(record.question, prompt).sigmoid()
         torch.testing.assert_close(torch.tensor(record.scores), expected_N)
         answer = brief_tempo.decode(
             session.compress(record.question), record.question, counts=torch.tensor(record.counts)
@@ -141,8 +145,8 @@ def test_other_judges_score_but_tempo_answers(brief_tempo, one_video, session, s
         assert record.prediction == answer.text
 
 
-def test_another_judge_makes_other_records(brief_tempo, one_video, scorers, tmp_path):
-    for judge in scorers.values():
-        options = {"cache": True, "root": tmp_path, "scorers": {"base": judge}}
+def test_another_scorer_makes_other_records(brief_tempo, one_video, scorers, tmp_path):
+    for scorer in scorers.values():
+        options = {"cache": True, "root": tmp_path, "scorers": {"base": scorer}}
         run(brief_tempo, one_video, ["prior-base-route"], **options)
     assert len(list(tmp_path.rglob("prior-base-route-*.jsonl"))) == 2

@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from tempo_lib.allocation.ata import allocate
-from tempo_lib.evaluation.spending import (
-    Limits,
+from tempo_lib.allocation.policies import Limits, token_counts
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.jobs import (
     effective_limits,
-    fill_evenly,
-    fill_in_order,
     frames_read,
-    token_counts,
-    top_up,
+    learned_k_min,
+    policy_options,
 )
 from tempo_lib.evaluation.variants import (
     ALREADY_MATCHED,
@@ -24,14 +23,16 @@ from tempo_lib.evaluation.variants import (
 
 SCORES = torch.tensor([0.1, 0.9, 0.5, 0.7])
 LIMITS = Limits(budget=32, k_min=2, k_max=16)
-TWINS = sorted(name for name, row in VARIANTS.items() if row.match is not None)
+CONTROLS = sorted(name for name, row in VARIANTS.items() if row.match is not None)
 
 
 def counts(name, scores=SCORES, limits=LIMITS, seed=0):
     variant = get_variant(name)
     bounds = effective_limits(variant, limits, max_segments=128, learned_k_min=3)
     generator = torch.Generator().manual_seed(seed)
-    return token_counts(variant, torch.logit(scores), bounds, generator).tolist()
+    options = policy_options(variant)
+    logits_N = torch.logit(scores)
+    return token_counts(variant.allocation, logits_N, bounds, options, generator).tolist()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def counts(name, scores=SCORES, limits=LIMITS, seed=0):
         ("adversarial", [16, 0, 16, 0]),
     ],
 )
-def test_each_row_shares_out_as_the_paper_says(name, expected):
+def test_each_row_allocates_as_the_paper_says(name, expected):
     assert counts(name) == expected
 
 
@@ -74,7 +75,7 @@ def test_random_drop_keeps_half_of_the_segments_and_depends_on_the_seed_alone():
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 @pytest.mark.parametrize("num_segments", [1, 5, 64, 200])
-def test_no_row_spends_more_than_its_budget(name, num_segments):
+def test_no_row_uses_more_than_its_budget(name, num_segments):
     scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(num_segments))
     limits = Limits(budget=100, k_min=2, k_max=16)
     allowed = effective_limits(get_variant(name), limits, max_segments=256, learned_k_min=3).budget
@@ -96,22 +97,22 @@ def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
     assert set(counts("head-fixed", torch.rand(128), limits)) == {64}
 
 
-# -- token-matched twins -----------------------------------------------------------------------
+# -- token-matched controls -----------------------------------------------------------------------
 
 
-def test_every_row_but_those_with_the_counts_of_ata_has_a_twin():
+def test_every_row_but_those_with_the_counts_of_ata_has_a_control():
     for name in VARIANTS:
-        twin = VARIANTS[matched_name(name)] if not name.endswith("-matched") else VARIANTS[name]
-        assert (twin.match == "ata") == (name not in ALREADY_MATCHED)
-        assert twin.paper_row is None or name in ALREADY_MATCHED
+        control = VARIANTS[matched_name(name)] if not name.endswith("-matched") else VARIANTS[name]
+        assert (control.match == "ata") == (name not in ALREADY_MATCHED)
+        assert control.paper_row is None or name in ALREADY_MATCHED
     for name in ALREADY_MATCHED:
         row = VARIANTS[name]
         assert (row.allocation, row.score_source, row.score_prompt) == ("ata", "tempo", "routing")
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", CONTROLS)
 @pytest.mark.parametrize("budget", [1, 37, 100, 163])
-def test_a_twin_spends_all_it_is_given(name, budget):
+def test_a_control_uses_all_it_is_given(name, budget):
     scores = torch.rand(12, generator=torch.Generator().manual_seed(7))
     given = Limits(budget=budget, k_min=2, k_max=16)
     assert sum(counts(name, scores, given)) == budget
@@ -126,33 +127,12 @@ def test_a_twin_spends_all_it_is_given(name, budget):
         ("adversarial-matched", [16, 0, 13, 0]),
     ],
 )
-def test_a_twin_keeps_the_rule_of_its_row(name, expected):
+def test_a_control_keeps_the_rule_of_its_row(name, expected):
     assert counts(name, limits=Limits(budget=29, k_min=2, k_max=16)) == expected
 
 
-def test_a_pruning_twin_still_drops_the_least_relevant_segment():
+def test_a_pruning_control_still_drops_the_least_relevant_segment():
     assert counts("prune-matched", limits=Limits(40, 2, 16))[0] == 0
-
-
-def test_even_filling_spreads_what_does_not_divide():
-    assert fill_evenly(4, 10, 16).tolist() == [2, 3, 2, 3]
-    assert fill_evenly(3, 100, 16).tolist() == [16, 16, 16]
-    assert fill_evenly(5, 2, 16).tolist() == [0, 1, 0, 1, 0]
-
-
-def test_filling_in_order_gives_the_rest_to_the_next_segment():
-    assert fill_in_order(torch.tensor([2, 0, 1]), 20, 16).tolist() == [4, 0, 16]
-    assert fill_in_order(torch.tensor([1, 0]), 100, 16).tolist() == [16, 16]
-
-
-def test_topping_up_follows_eq_4_and_leaves_only_the_least_relevant_behind():
-    counts_N = torch.tensor([2, 2, 2])
-    # 9 left, weights 0 1/3 2/3 of a sum of 1: 0 3 6
-    values_N = torch.tensor([0.0, 0.5, 1.0])
-    assert top_up(counts_N, values_N, 15, 16).tolist() == [2, 5, 8]
-    assert top_up(counts_N, values_N, 99, 16).tolist() == [2, 16, 16]
-    assert top_up(counts_N, torch.ones(3), 8, 16).tolist() == [3, 3, 2]
-    assert counts_N.tolist() == [2, 2, 2]
 
 
 # -- frames, sweeps, learned numbers -----------------------------------------------------------
@@ -177,8 +157,10 @@ def test_a_sweep_names_its_points_and_each_name_is_a_variant():
 def test_a_learned_k_min_comes_from_the_preset_or_is_refused():
     row = VARIANTS["ata-k-min"]
     assert effective_limits(row, LIMITS, 128, learned_k_min=5).k_min == 5
-    with pytest.raises(ValueError, match=r"ata-k-min needs the preset's number.*learn_k_min"):
+    with pytest.raises(ValueError, match=r"ata-k-min needs the preset's number.*learned_k_min"):
         effective_limits(row, LIMITS, 128)
+    assert learned_k_min(load_preset("tiny")) == 8
+    assert learned_k_min(load_preset("tiny", ["allocation.learned_k_min=null"])) is None
 
 
 def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):

@@ -109,7 +109,7 @@ def test_allocation_shows_dollar_signs_as_they_are(tmp_path):
 def test_allocation_survives_control_characters_in_an_answer(tmp_path):
     fig = figures.allocation(answer_of([2], text="one\x03\ntwo\x00"), question="a\tb")
     fig.savefig(tmp_path / "x.svg")
-    assert "Answer: one two" in fig.alt_text and "Question: a b" in fig.alt_text
+    assert "Prediction: one two" in fig.alt_text and "Question: a b" in fig.alt_text
     assert "\x03" not in (tmp_path / "x.svg").read_text(encoding="utf-8")
 
 

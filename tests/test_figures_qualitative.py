@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from allocation_samples import K_MAX, K_MIN, peaked, planted
-
 from tempo_lib.analysis.qualitative import pick_kinds
-from tempo_lib.figures.qualitative import qualitative_examples
+
+from tempo_lib.figures.pages import qualitative_examples
 from tempo_lib.figures.style import GREEN, GREY, VERMILLION
 from tempo_lib.miniature import benchmark
 from tempo_lib.miniature.world.questions import Question
@@ -75,13 +75,13 @@ def test_words_say_question_options_prediction_verdict_and_truth(fig):
         text.startswith("Prediction: The red star 47.") and "right" in text for text in words
     )
     wrong = next(text for text in words if text.startswith("Prediction: The snow B."))
-    assert "wrong" in wrong and "(right: The beach A.)" in wrong
+    assert "wrong" in wrong and "(answer: The beach A.)" in wrong
     cost = overall().tokens_used
     assert f"global: {cost} of 150 tokens on {NUM_SEGMENTS} segments" in words
     assert "(wrong)" in fig.alt_text and "(right)" in fig.alt_text
 
 
-def test_asked_segments_are_marked_where_the_question_names_an_actor(fig):
+def test_relevant_segments_are_marked_where_the_question_names_an_actor(fig):
     marks = [
         line.get_xdata().tolist()
         for ax in fig.axes
@@ -95,7 +95,7 @@ def test_the_legend_names_each_thing_once(fig):
     (legend,) = fig.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert sorted(labels) == sorted(set(labels))
-    assert {"many tokens", "few tokens", "shows an asked actor"} <= set(labels)
+    assert {"many tokens", "few tokens", "relevant segment"} <= set(labels)
 
 
 def test_the_figure_keeps_to_the_width_of_slides(fig):
@@ -106,7 +106,7 @@ def test_the_figure_keeps_to_the_width_of_slides(fig):
 
 def test_a_missing_film_or_no_record_is_refused():
     for records, films in (([], []), ([needle()], [])):
-        with pytest.raises(ValueError, match="a film a record"):
+        with pytest.raises(ValueError, match="one film per record"):
             qualitative_examples(records, films, k_min=K_MIN, k_max=K_MAX)
 
 

@@ -45,7 +45,7 @@ def by_frames():
     return scaling.accuracy_by_frames(points, published, lengths=lengths, preset="tiny")
 
 
-def test_figure_1c_has_a_mark_a_budget_at_the_tokens_really_used(by_tokens):
+def test_figure_1c_has_one_mark_per_budget_at_the_tokens_really_used(by_tokens):
     ours = by_tokens.axes[0]
     marks = {line.get_label(): line for line in ours.lines if "tokens" in line.get_label()}
     assert list(marks) == [
@@ -53,7 +53,7 @@ def test_figure_1c_has_a_mark_a_budget_at_the_tokens_really_used(by_tokens):
         for budget, paper in zip(BUDGETS, (2, 4, 8, 12), strict=True)
     ]
     for budget, line in zip(BUDGETS, marks.values(), strict=True):
-        assert line.get_xdata() == [budget / 1400]
+        assert list(line.get_xdata()) == [budget / 1400]
         assert line.get_ydata() == pytest.approx([50 + budget / 100])
 
 
@@ -67,7 +67,7 @@ def test_figure_1c_shows_published_numbers_in_a_panel_of_their_own(by_tokens):
     assert len([line for line in theirs.lines if line.get_linestyle() == "--"]) == 2
 
 
-def test_figure_3_has_a_line_a_budget_in_every_panel(by_frames):
+def test_figure_3_has_one_line_per_budget_in_every_panel(by_frames):
     for ax, suite in zip(by_frames.axes[:2], ("mini-videomme", "mini-lvbench"), strict=True):
         assert ax.get_title(loc="left") == f"{suite} (preset tiny)"
         lines = [line for line in ax.lines if "tokens" in line.get_label()]
@@ -76,14 +76,14 @@ def test_figure_3_has_a_line_a_budget_in_every_panel(by_frames):
     assert any("mean video: 190 frames" in text for text in texts_of(by_frames))
 
 
-def test_figure_3_gives_published_points_the_look_of_their_stand_in(by_frames):
+def test_figure_3_gives_published_points_the_style_of_their_stand_in(by_frames):
     lines = [line for line in by_frames.axes[1].lines if "tokens" in line.get_label()]
-    look_of_12k = lines[-1]
+    stand_in = lines[-1]
     words = [text.get_text().strip() for text in by_frames.axes[3].texts]
     assert words == ["4K: 52.7", "8K: 52.3", "12K: 53.7"]
     highest = by_frames.axes[3].lines[-1]
-    assert highest.get_color() == look_of_12k.get_color()
-    assert highest.get_marker() == look_of_12k.get_marker()
+    assert highest.get_markeredgecolor() == stand_in.get_color()
+    assert highest.get_marker() == stand_in.get_marker()
     assert by_frames.axes[2].get_title(loc="left") == "Published, Video-MME Long"
 
 

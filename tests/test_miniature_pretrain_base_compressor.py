@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import torch
 from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
@@ -87,10 +86,10 @@ def test_content_questions_are_about_what_the_segment_shows():
 
 def test_a_block_sees_its_context_and_itself_only():
     row = BlockRow(context=[1, 2], blocks=[([3], [4]), ([5], [6])])
-    batch = collate_blocks([row, BlockRow([1], [([3], [4])])])
+    batch = collate_blocks([row, BlockRow(context=[1], blocks=[([3], [4])])])
     assert batch.labels[0].tolist() == [IGNORE, IGNORE, IGNORE, 4, IGNORE, 6]
-    assert batch.steps[0].tolist() == [-1, -1, 0, 1, 0, 1]
-    seen = block_mask(batch.block, torch.float32)[0, 0] == 0
+    assert batch.positions[0].tolist() == [0, 1, 2, 3, 2, 3]
+    seen = block_mask(batch.block)[0, 0] == 0
     assert seen.int().tolist() == [
         [1, 0, 0, 0, 0, 0],
         [1, 1, 0, 0, 0, 0],

@@ -10,17 +10,16 @@ from PIL import Image
 
 from tempo_lib import prompts
 from tempo_lib.miniature.world import corpora
-from tempo_lib.miniature.world.choices import right_option
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
 from tempo_lib.miniature.world.corpora import build_corpus, build_suite
 from tempo_lib.miniature.world.corpus_specs import (
     CorpusSpec,
     SourceSpec,
     SuiteSpec,
+    story_of,
 )
-from tempo_lib.miniature.world.draws import story_of
-from tempo_lib.miniature.world.language import CAPTION_QUESTION, caption
-from tempo_lib.miniature.world.mixes import QuestionMix
-from tempo_lib.miniature.world.questions import ask_all, is_correct
+from tempo_lib.miniature.world.question_sets import QuestionMix, right_option
+from tempo_lib.miniature.world.questions import all_questions, is_correct
 from tempo_lib.miniature.world.rendering import INKS
 from tempo_lib.miniature.world.scenes import Scene, Story
 
@@ -130,7 +129,7 @@ def test_a_clip_holds_its_story_and_its_answers_are_true(corpus):
         with av.open(str(folder / path)) as container:
             assert sum(1 for _ in container.decode(video=0)) == story.num_frames
         num_frames += story.num_frames
-        known = {(q.text, q.answer) for q in ask_all(story, CLIPS.window)}
+        known = {(q.text, q.answer) for q in all_questions(story, CLIPS.window)}
         turns = [record["conversations"] for record in records if record["video"] == path]
         assert turns
         for human, answer in turns:
@@ -244,7 +243,8 @@ def test_a_suite_gives_an_evaluator_all_it_needs(suite):
         story = stories[record["video"]]
         human, answer = (turn["value"] for turn in record["conversations"])
         text, *lines = human.removeprefix("<video>\n").split("\n")
-        known = {(q.kind, q.text, q.actors, q.interval): q for q in ask_all(story, SUITE.window)}
+        every = all_questions(story, SUITE.window)
+        known = {(q.kind, q.text, q.actors, q.interval): q for q in every}
         key = (record["kind"], text, tuple(record["actors"]), tuple(record["interval"]))
         assert record["options"] == [line[1:].strip() for line in lines]
         if lines:

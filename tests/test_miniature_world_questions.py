@@ -6,7 +6,7 @@ import pytest
 from tempo_lib.miniature.world.questions import (
     KINDS,
     Question,
-    ask_all,
+    all_questions,
     first_segment,
     is_correct,
     is_relevant,
@@ -27,7 +27,7 @@ STORY = Story(
 
 
 def answers(window: int) -> dict[tuple[str, ...], str]:
-    return {(q.kind, *q.actors): q.answer for q in ask_all(STORY, window)}
+    return {(q.kind, *q.actors): q.answer for q in all_questions(STORY, window)}
 
 
 def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
@@ -49,7 +49,7 @@ def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
 
 
 def test_an_interval_bounds_every_appearance_of_the_asked_actors():
-    intervals = {(q.kind, *q.actors): q.interval for q in ask_all(STORY, 8)}
+    intervals = {(q.kind, *q.actors): q.interval for q in all_questions(STORY, 8)}
     assert intervals["needle", "green square"] == (10.0, 14.0)
     assert intervals["counting", "blue circle"] == (5.0, 16.0)
     assert intervals["comparison", "green square", "red star"] == (0.0, 14.0)
@@ -61,7 +61,7 @@ def test_a_comparison_does_not_give_its_order_away():
     comparisons = [
         question
         for seed in range(60)
-        for question in ask_all(make_story(np.random.default_rng(seed), 120), 8)
+        for question in all_questions(make_story(np.random.default_rng(seed), 120), 8)
         if question.kind == "comparison"
     ]
     for question in comparisons:
@@ -86,11 +86,11 @@ def test_time_tags_follow_the_window():
 
 def test_a_tie_of_places_asks_no_global_question():
     tied = Story((Scene("red star", 11, "beach", 6), Scene(None, None, "snow", 6)))
-    assert "global" not in {q.kind for q in ask_all(tied, 4)}
+    assert "global" not in {q.kind for q in all_questions(tied, 4)}
 
 
 def test_an_offset_shifts_tags_and_intervals_alike():
-    shifted = {(q.kind, *q.actors): q for q in ask_all(STORY, 8, offset_seconds=100.0)}
+    shifted = {(q.kind, *q.actors): q for q in all_questions(STORY, 8, offset_seconds=100.0)}
     question = shifted["grounding", "green square"]
     assert question.answer == "The green square<110.0 seconds>."
     assert question.interval == (110.0, 114.0)
@@ -100,7 +100,7 @@ def test_an_offset_shifts_tags_and_intervals_alike():
 def test_every_true_answer_is_judged_right(window):
     for seed in range(30):
         story = make_story(np.random.default_rng(seed), 8 + 10 * seed)
-        for question in ask_all(story, window):
+        for question in all_questions(story, window):
             assert is_correct(question, question.answer), question
 
 
@@ -139,24 +139,24 @@ def test_slots_are_read_from_short_and_long_answers():
 
 
 def test_a_swapped_neighbour_is_wrong():
-    question = next(q for q in ask_all(STORY, 8) if q.kind == "before")
+    question = next(q for q in all_questions(STORY, 8) if q.kind == "before")
     assert not is_correct(question, "Before the green square red star.")
 
 
 def test_relevance_needs_the_actor_for_two_frames_of_the_segment():
-    question = next(q for q in ask_all(STORY, 4) if q.actors == ("red star",))
+    question = next(q for q in all_questions(STORY, 4) if q.actors == ("red star",))
     relevant = [is_relevant(question, STORY, i * 4, i * 4 + 4) for i in range(8)]
     assert relevant == [True, True, False, False, False, False, False, False]
 
 
 def test_a_comparison_is_relevant_where_either_actor_is_seen():
-    question = next(q for q in ask_all(STORY, 4) if q.kind == "comparison")
+    question = next(q for q in all_questions(STORY, 4) if q.kind == "comparison")
     relevant = [is_relevant(question, STORY, i * 4, i * 4 + 4) for i in range(8)]
     assert relevant == [True, True, False, False, False, True, True, False]
 
 
 def test_global_questions_are_relevant_everywhere():
-    question = next(q for q in ask_all(STORY, 4) if q.kind == "global")
+    question = next(q for q in all_questions(STORY, 4) if q.kind == "global")
     assert all(is_relevant(question, STORY, i * 4, i * 4 + 4) for i in range(8))
 
 

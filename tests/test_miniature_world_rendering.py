@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tempo_lib.miniature.world.language import ACTORS, PLACES
 from tempo_lib.miniature.world.places import NUM_VARIANTS, UNITS, background
 from tempo_lib.miniature.world.rendering import (
     ACTOR_SIDE,
@@ -18,7 +17,7 @@ from tempo_lib.miniature.world.rendering import (
     _plate,
     render,
 )
-from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, PLACES, Scene, Story, make_story
 
 
 def shrink(frame_HWC):

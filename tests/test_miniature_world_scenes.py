@@ -5,15 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tempo_lib.miniature.world.language import (
-    ACTORS,
-    ALL_NAMES,
-    PLACES,
-    caption,
-    time_tag,
-    transcript,
-)
-from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+from tempo_lib.miniature.world.captions import caption, transcript
+from tempo_lib.miniature.world.scenes import ACTORS, ALL_NAMES, PLACES, Scene, Story, make_story
+from tempo_lib.prompts import timestamp
 
 LENGTHS = [4, 6, 8, 10, 22, 64, 192, 768]
 
@@ -114,7 +108,7 @@ def test_captions_and_transcripts_read_as_specified():
         "<6.0 seconds> empty forest, blue circle 12 snow"
     )
     assert transcript(STORY, 4, offset_seconds=100.2).startswith("<101.2 seconds> red star")
-    assert time_tag(14) == "<14.0 seconds>"
+    assert timestamp(14) == "<14.0 seconds>"
 
 
 def test_every_place_leads_some_story():

@@ -1,17 +1,13 @@
 """Names, time tags and words are one token each; any other text survives a round trip."""
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, Qwen3Config
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.language import ALL_NAMES, PLACES, transcript
-from tempo_lib.miniature.world.questions import ask_all
-from tempo_lib.miniature.world.scenes import make_story
+from tempo_lib.miniature.world.scenes import ALL_NAMES, PLACES
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
-from tempo_lib.miniature.world.transcripts import Encoder
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +78,3 @@ def test_it_loads_again_beside_a_qwen3_config(tokenizer, tmp_path):
     text = "<|im_start|>user\n<2.0 seconds> red star 47 beach\nYes?<|im_end|>\n"
     assert loaded(text).input_ids == tokenizer(text).input_ids
     assert loaded.eos_token_id == tokenizer.eos_token_id
-
-
-def test_phrase_by_phrase_encoding_equals_encoding_the_whole(tokenizer):
-    encoder = Encoder(tokenizer)
-    for seed in range(20):
-        story = make_story(np.random.default_rng(seed), 40, actors=ALL_NAMES)
-        segments = encoder.segments(story, 8, 10.2)
-        whole = tokenizer(transcript(story, 8, 10.2), add_special_tokens=False).input_ids
-        assert [i for segment in segments for i in segment] == whole
-        question = ask_all(story, 8)[0]
-        block = encoder.block(question.kind, question.text, question.answer)
-        parts = [*prompts.question_parts(question.text), ("text", question.answer)]
-        text = "".join(part for _, part in parts) + prompts.IM_END
-        assert list(block.ids) == tokenizer(text, add_special_tokens=False).input_ids

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tempo_lib.provenance import git_state, project_root, sha256_of_file, start_run
+from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.provenance import git_state, project_root, start_run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from batch_samples import write_notebook
 from tempo_lib.checkpoints.folders import part_names
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
-from tempo_lib.provenance import PACKAGE
+from tempo_lib.fingerprint import PACKAGE
 from tempo_lib.reproduce.notebook_facts import find_notebooks, read_notebook
 from tempo_lib.reproduce.workflow import TIMES_MANIFEST, Workflow
 

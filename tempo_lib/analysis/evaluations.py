@@ -12,12 +12,11 @@ import numpy as np
 from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
-from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT, find_models
-from tempo_lib.evaluation.learned import learned_k_min
+from tempo_lib.evaluation.jobs import find_models, learned_k_min
 from tempo_lib.evaluation.records import Record, compression_digest
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
-from tempo_lib.evaluation.scorers import scorer_folder
-from tempo_lib.evaluation.variants import MATCHED, Variant, get_variant, matched_name
+from tempo_lib.evaluation.scorers import check_scorer
+from tempo_lib.evaluation.variants import MATCHED, TEMPO, Variant, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.statistics.claims import variants_of_claims
@@ -94,15 +93,16 @@ def split_by_parts(
 def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
     """What a variant lacks beside one of the models; None when it can run."""
     for model in models:
-        folder = Path(model.name_or_path).parent / row.checkpoint
-        if row.checkpoint != MAIN_CHECKPOINT and not (folder / "config.json").is_file():
-            return f"checkpoint {row.checkpoint}"
+        if row.checkpoint is not None:
+            folder = Path(model.name_or_path).parent / row.checkpoint
+            if not (folder / "config.json").is_file():
+                return f"checkpoint {row.checkpoint}"
         if row.learned_k_min and learned_k_min(load_preset(model.config.preset)) is None:
             return "a learned k_min in the preset"
-        if row.score_source == "tempo":
+        if row.score_source == TEMPO:
             continue
         try:
-            scorer_folder(row.score_source, model)
+            check_scorer(row.score_source, model)
         except CheckpointError:
             return f"scores of the {row.score_source}"
     return None

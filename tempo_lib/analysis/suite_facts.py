@@ -7,11 +7,9 @@ from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation import benchmark
 from tempo_lib.miniature.benchmark import SUITES, suite_numbers, suite_spec
 from tempo_lib.miniature.manifests import load_manifest
-from tempo_lib.miniature.world.corpus_specs import suite_corpus
-from tempo_lib.miniature.world.draws import questions_of, story_of
-from tempo_lib.miniature.world.language import FPS
+from tempo_lib.miniature.world.corpus_specs import questions_of, story_of, suite_corpus
 from tempo_lib.miniature.world.questions import KINDS, Question, is_correct
-from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.miniature.world.scenes import FPS, Story
 from tempo_lib.statistics.summaries import ALL as ALL_KINDS
 from tempo_lib.statistics.summaries import constant_answers
 

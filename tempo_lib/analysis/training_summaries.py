@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint, part_names
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.provenance import manifest_path, sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.provenance import manifest_path
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempo_lib.allocation.ata import allocate
+from tempo_lib.allocation.policies import Limits
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_source
 from tempo_lib.evaluation.records import Record
-from tempo_lib.evaluation.spending import Limits
 from tempo_lib.evaluation.variants import get_variant
 from tempo_lib.provenance import project_root
 

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.miniature.world.choices import as_choice, right_option
-from tempo_lib.miniature.world.language import ACTORS, FPS, PLACES
+from tempo_lib.miniature.world.question_sets import as_choice, right_option
 from tempo_lib.miniature.world.questions import (
     KINDS,
     LETTERS,
     Question,
-    ask_all,
+    all_questions,
     is_correct,
     parse_letter,
 )
-from tempo_lib.miniature.world.scenes import CODES, Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, CODES, FPS, PLACES, Scene, Story, make_story
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +62,7 @@ def complete_story(num_frames: int, seed: int, attempts: int = 1000) -> Story:
     """
     for index in range(attempts):
         story = make_story(np.random.default_rng([seed, num_frames, index]), num_frames)
-        asked = {question.kind for question in ask_all(story, SHOWCASE_SCENE_FRAMES)}
+        asked = {question.kind for question in all_questions(story, SHOWCASE_SCENE_FRAMES)}
         if asked == set(KINDS):
             return story
     raise ValueError(f"no story of {num_frames} frames answers all kinds; ask for a longer one")
@@ -76,7 +75,7 @@ def question_forms(story: Story, window: int, seed: int) -> "pd.DataFrame":
     rng = np.random.default_rng(seed)
     rows = []
     for kind in KINDS:
-        same = [question for question in ask_all(story, window) if question.kind == kind]
+        same = [question for question in all_questions(story, window) if question.kind == kind]
         if not same:
             continue
         asked = same[int(rng.integers(len(same)))]
@@ -114,7 +113,7 @@ def askable(stories_by_frames: Mapping[int, Sequence[Story]], window: int) -> "p
 
     rows = []
     for frames, stories in stories_by_frames.items():
-        counts = [Counter(q.kind for q in ask_all(story, window)) for story in stories]
+        counts = [Counter(q.kind for q in all_questions(story, window)) for story in stories]
         for kind in KINDS:
             numbers = np.array([count[kind] for count in counts])
             row = {"frames": frames, "kind": kind, "mean": float(numbers.mean())}
@@ -135,7 +134,7 @@ def guessing(stories: Sequence[Story], window: int, seed: int) -> "pd.DataFrame"
     opens: dict[str, list[Question]] = {kind: [] for kind in KINDS}
     letters: dict[str, Counter[str | None]] = {kind: Counter() for kind in KINDS}
     for story in stories:
-        pool = ask_all(story, window)
+        pool = all_questions(story, window)
         for kind in KINDS:
             same = [question for question in pool if question.kind == kind]
             if same:

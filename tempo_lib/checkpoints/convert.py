@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 
 import torch
@@ -30,6 +29,7 @@ from tempo_lib.checkpoints.loading import (
     PICKLES,
     RELEASED_TYPE,
     CheckpointError,
+    PathOrId,
     Stored,
     check_complete,
     check_layout,
@@ -37,6 +37,7 @@ from tempo_lib.checkpoints.loading import (
     extra_tensors,
     local_folder,
     read_json,
+    relevance_rows,
     stored_tensors,
 )
 from tempo_lib.checkpoints.released import (
@@ -48,7 +49,6 @@ from tempo_lib.checkpoints.released import (
     our_names,
     released_fields,
     released_name,
-    relevance_rows,
 )
 
 MAX_SHARD_SIZE = "4GB"
@@ -79,8 +79,8 @@ class Conversion:
 
 
 def convert(
-    source: str | PathLike[str],
-    target: str | PathLike[str],
+    source: PathOrId,
+    target: PathOrId,
     model_class: type[PreTrainedModel],
     max_shard_size: str = MAX_SHARD_SIZE,
     base_compressor: str | None = None,
@@ -127,7 +127,7 @@ def _plan_ours(
     stored = stored_tensors(folder)
     config, rows = config_and_rows(folder, base_compressor)
     tensors: dict[str, Tensor] = {
-        name: stored[theirs] for name, theirs in our_names(list(stored)).items()
+        name: stored[theirs] for name, theirs in our_names(stored).items()
     }
     tensors[ROWS] = rows
     _check_shapes(folder, expected_shapes(model_class, config), tensors, config)

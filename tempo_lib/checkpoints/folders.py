@@ -1,23 +1,38 @@
-"""Where checkpoints are on disk, and what tells one from another; nothing here opens one.
+"""Where checkpoints are on disk, and what distinguishes them; nothing here opens one.
 
-Without torch, so that a workflow which only needs their places starts at once.
+Without torch, so that a workflow which only needs their paths starts at once.
 """
 
 import hashlib
+import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.provenance import project_root, sha256_of_file
+from tempo_lib.fingerprint import sha256_of_file, write_atomic
+from tempo_lib.provenance import project_root
 
 BASE_MODELS = ("base_decoder", "base_compressor")  # what training starts from
 RERANKER = "reranker"  # a scorer of Table 2 D; no stage needs it
-PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
+SUMMARY = "card.json"  # a training summary, written last: it marks a finished checkpoint
+PART_FILES = (SUMMARY, "config.json", "model.safetensors", "tokenizer.json")
 
 
 def stage_names(preset: Preset) -> tuple[str, ...]:
     """Folder names of the trained stages, in order: as many as the preset has blocks for."""
     return tuple(f"stage{number}" for number in preset.stages)
+
+
+def main_stage(preset: Preset) -> str:
+    """Folder name of the last trained stage, whose model everything but stage comparisons runs on.
+
+    ValueError for a preset without stages.
+    """
+    if not preset.stages:
+        raise ValueError(f"preset {preset.name} trains no stages")
+    return stage_names(preset)[-1]
 
 
 def part_names(preset: Preset) -> tuple[str, ...]:
@@ -26,27 +41,38 @@ def part_names(preset: Preset) -> tuple[str, ...]:
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says why and what to do."""
+    """A checkpoint that cannot be used; the message names the reason and the way out."""
 
 
-def find_checkpoint(preset: Preset | str, name: str = "stage3") -> Path | str:
+def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str:
     """Where a preset's weights are: your own run's, else the shipped ones; a hub id for ``6b``.
 
-    ``name``: stage0..stage3, base_compressor or base_decoder. CheckpointError when neither
-    exists, with the command that makes it.
+    ``name``: of ``part_names``; None takes the last stage. CheckpointError when neither exists,
+    with the command that makes it.
     """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     if numbers.miniature is None:
         return numbers.weights.checkpoint
+    name = main_stage(numbers) if name is None else name
     own = project_root() / "runs" / numbers.name / "train" / name
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):
-        if (folder / "card.json").is_file():
+        if is_finished(folder):
             return folder
     raise CheckpointError(
         f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
-        "one; make it with `tempo train --preset tiny --from-scratch`"
+        f"one; make it with `tempo train --preset {numbers.name} --from-scratch`"
     )
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write a checkpoint's training summary; from now on the checkpoint counts as finished."""
+    write_atomic(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint whose training has ended."""
+    return (folder / SUMMARY).is_file()
 
 
 def checkpoint_digest(folder: Path | str) -> str:

@@ -17,13 +17,21 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen3Config
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+    Qwen3VLConfig,
+)
 
+from tempo_lib import prompts
 from tempo_lib.checkpoints.config import TempoConfig
 from tempo_lib.checkpoints.folders import CheckpointError as CheckpointError
 from tempo_lib.checkpoints.folders import checkpoint_digest as checkpoint_digest
 from tempo_lib.checkpoints.folders import find_checkpoint as find_checkpoint
 
+PathOrId = str | PathLike[str]  # a folder, or the id of a model on the Hugging Face hub
 RELEASED_TYPE = "tempo_qwen"  # the model type of the released layout
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # tensors that a layout has no place for; beside the weights, where no loader of that layout looks
@@ -58,7 +66,7 @@ class Stored:
             return tensors.get_slice(self.name)[start:stop]
 
 
-def local_folder(path_or_hub_id: str | PathLike[str]) -> Path:
+def local_folder(path_or_hub_id: PathOrId) -> Path:
     """A folder as it is; a hub id (one slash, nothing of that name on disk) is downloaded.
 
     CheckpointError, one line, when the hub and its cache do not give it.
@@ -135,7 +143,7 @@ def extra_tensors(folder: Path) -> dict[str, Stored]:
     return {one.name: one for one in _headers(file)} if file.is_file() else {}
 
 
-def check_layout(folder: str | PathLike[str]) -> str:
+def check_layout(folder: PathOrId) -> str:
     """The model type of a local checkpoint folder; CheckpointError when it cannot be one.
 
     Its weights' headers are read too: a shard that is absent or cut short is named here.
@@ -182,6 +190,32 @@ def config_errors(folder: Path) -> Iterator[None]:
     except (OSError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"cannot read the checkpoint {folder}: {reason}") from error
+
+
+def base_config(base: Path) -> Qwen3VLConfig:
+    """A base compressor's config; CheckpointError when the folder holds another kind of model."""
+    kind = model_type(base)
+    if kind != Qwen3VLConfig.model_type:
+        raise CheckpointError(f"{base} is of model type {kind!r}, not {Qwen3VLConfig.model_type}")
+    config = AutoConfig.from_pretrained(base)
+    config.name_or_path = ""  # the path of one machine has no place in a checkpoint
+    return config
+
+
+def relevance_rows(base: Path) -> torch.Tensor:
+    """Rows Yes and No (2, D) of a base model's head; only these rows are read from disk."""
+    stored, tokenizer = stored_tensors(base), load_tokenizer(base)
+    vocabulary = tokenizer.get_vocab()
+    missing = [word for word in (prompts.YES, prompts.NO) if word not in vocabulary]
+    if missing:
+        raise CheckpointError(f"its tokenizer has no single token for {' and '.join(missing)}")
+    tied = base_config(base).tie_word_embeddings
+    heads = ("lm_head.weight", "model.language_model.embed_tokens.weight")
+    head = next((name for name in heads if name in stored and (tied or name == heads[0])), None)
+    if head is None:
+        raise CheckpointError(f"it holds no {heads[0]}" + (f" and no {heads[1]}" if tied else ""))
+    ids = [vocabulary[word] for word in (prompts.YES, prompts.NO)]
+    return torch.cat([stored[head].read_rows(i, i + 1) for i in ids])
 
 
 def _from_index(folder: Path, index: Path) -> dict[str, Stored]:

@@ -7,26 +7,26 @@ wrote carries them, and our config, in two files that the release does not read.
 
 import json
 import warnings
-from os import PathLike
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoConfig, PretrainedConfig, Qwen3Config, Qwen3VLConfig
+from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
 
-from tempo_lib import prompts
 from tempo_lib.checkpoints.config import TempoConfig
 from tempo_lib.checkpoints.loading import (
     RELEASED_TYPE,
     CheckpointError,
+    PathOrId,
     Stored,
+    base_config,
     check_layout,
     config_errors,
     extra_tensors,
-    load_tokenizer,
     local_folder,
-    model_type,
     read_json,
+    relevance_rows,
     stored_tensors,
 )
 from tempo_lib.config import load_preset
@@ -52,7 +52,6 @@ DEFAULTS = {
     "mm_use_im_start_end": False,
     "tokenizer_padding_side": "right",
 }
-UNNAMED_BASE = "base_compressor"
 
 
 def our_name(released_name: str) -> str:
@@ -71,20 +70,14 @@ def released_name(our: str) -> str:
     raise ValueError(f"the released layout has no place for {our}")
 
 
-def our_names(names: list[str]) -> dict[str, str]:
+def our_names(names: Iterable[str]) -> dict[str, str]:
     """Ours -> theirs for every tensor but the Yes-No difference; ValueError lists all odd ones."""
-    known, odd = {}, []
-    for name in names:
-        if name == DIFFERENCE:
-            continue
-        try:
-            known[our_name(name)] = name
-        except ValueError:
-            odd.append(name)
+    names = [name for name in names if name != DIFFERENCE]
+    odd = [name for name in names if not name.startswith(tuple(theirs for theirs, _ in RENAMES))]
     if odd:
         what = "is no tensor" if len(odd) == 1 else "are no tensors"
         raise ValueError(f"{', '.join(sorted(odd))} {what} of a released Tempo checkpoint")
-    return known
+    return {our_name(name): name for name in names}
 
 
 # -- config --------------------------------------------------------------------------------------
@@ -94,7 +87,7 @@ def released_config(raw: dict[str, Any], compressor: Qwen3VLConfig) -> TempoConf
     """Our config from a released ``config.json`` and the base compressor's config.
 
     ``raw`` is kept whole in ``config.released``, so that nothing is lost on the way back.
-    KeyError for a field that is missing, ValueError for a projector that is not linear.
+    KeyError for a missing field, ValueError for a projector that is not linear.
     """
     projector = raw.get("mm_projector_type", "linear")
     if projector != "linear":
@@ -151,7 +144,7 @@ def released_fields(config: TempoConfig, base_name: str | None = None) -> dict[s
             fields["dtype"] = str(config.dtype).removeprefix("torch.")
         numbers = load_preset(config.preset)
         named = numbers.weights.base_compressor if numbers.miniature is None else None
-        fields["mm_vision_tower_aux_list"] = [named or UNNAMED_BASE]
+        fields["mm_vision_tower_aux_list"] = [named or "base_compressor"]
     else:
         fields |= {key: value for key, value in values.items() if key in raw}
     if base_name is not None:
@@ -174,9 +167,7 @@ def _rope_fields(rope: dict[str, Any]) -> dict[str, Any]:
 # -- reading -------------------------------------------------------------------------------------
 
 
-def find_base(
-    folder: Path, raw: dict[str, Any], base_compressor: str | PathLike[str] | None
-) -> str:
+def find_base(folder: Path, raw: dict[str, Any], base_compressor: PathOrId | None) -> str:
     """The base compressor: the argument, a folder beside the checkpoint, or the hub id it names."""
     if base_compressor is not None:
         return str(base_compressor)
@@ -196,7 +187,7 @@ class Checkpoint(NamedTuple):
 
 
 def open_checkpoint(
-    path_or_hub_id: str | PathLike[str], base_compressor: str | PathLike[str] | None = None
+    path_or_hub_id: PathOrId, base_compressor: PathOrId | None = None
 ) -> Checkpoint:
     """A checkpoint's folder, downloaded if it is a hub id; CheckpointError when it is unusable."""
     folder = local_folder(path_or_hub_id)
@@ -211,7 +202,7 @@ def open_checkpoint(
 
 
 def read_released(
-    folder: Path, base_compressor: str | PathLike[str] | None
+    folder: Path, base_compressor: PathOrId | None
 ) -> tuple[TempoConfig, dict[str, torch.Tensor]]:
     """Config and state dict, under our names, of a released checkpoint in ``folder``.
 
@@ -219,7 +210,7 @@ def read_released(
     beside the checkpoint nor on the hub.
     """
     stored = stored_tensors(folder)
-    names = our_names(list(stored))
+    names = our_names(stored)
     config, rows = config_and_rows(folder, base_compressor)
     _check_difference(stored.get(DIFFERENCE), rows)
     state = {ours: stored[theirs].read() for ours, theirs in names.items()}
@@ -235,7 +226,7 @@ def read_released(
 
 
 def config_and_rows(
-    folder: Path, base_compressor: str | PathLike[str] | None
+    folder: Path, base_compressor: PathOrId | None
 ) -> tuple[TempoConfig, torch.Tensor]:
     """Our config of a released checkpoint, and rows Yes and No (2, D) of its base model's head.
 
@@ -266,32 +257,6 @@ def config_and_rows(
 def carries_ours(folder: Path) -> bool:
     """Whether ``tempo convert`` left our config and the two head rows beside a released one."""
     return (folder / OUR_CONFIG).is_file() and ROWS in extra_tensors(folder)
-
-
-def base_config(base: Path) -> Qwen3VLConfig:
-    """A base compressor's config; CheckpointError when the folder holds another kind of model."""
-    kind = model_type(base)
-    if kind != Qwen3VLConfig.model_type:
-        raise CheckpointError(f"{base} is of model type {kind!r}, not {Qwen3VLConfig.model_type}")
-    config = AutoConfig.from_pretrained(base)
-    config.name_or_path = ""  # the path of one machine has no place in a checkpoint
-    return config
-
-
-def relevance_rows(base: Path) -> torch.Tensor:
-    """Rows Yes and No (2, D) of a base model's head; only these rows are read from disk."""
-    stored, tokenizer = stored_tensors(base), load_tokenizer(base)
-    vocabulary = tokenizer.get_vocab()
-    missing = [word for word in (prompts.YES, prompts.NO) if word not in vocabulary]
-    if missing:
-        raise CheckpointError(f"its tokenizer has no single token for {' and '.join(missing)}")
-    tied = base_config(base).tie_word_embeddings
-    heads = ("lm_head.weight", "model.language_model.embed_tokens.weight")
-    head = next((name for name in heads if name in stored and (tied or name == heads[0])), None)
-    if head is None:
-        raise CheckpointError(f"it holds no {heads[0]}" + (f" and no {heads[1]}" if tied else ""))
-    ids = [vocabulary[word] for word in (prompts.YES, prompts.NO)]
-    return torch.cat([stored[head].read_rows(i, i + 1) for i in ids])
 
 
 def _check_difference(difference: Stored | None, rows: torch.Tensor) -> None:

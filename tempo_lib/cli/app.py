@@ -141,6 +141,7 @@ def evaluate(
     num_questions: o.NumQuestionsOption = 0,
     checkpoint: o.CheckpointOption = None,
     out: o.OutJsonOption = None,
+    plugin: o.PluginOption = None,
 ) -> int:
     """Measure variants of Table 2 on a suite; all of them answer the same questions.
 
@@ -152,6 +153,7 @@ def evaluate(
     * tempo evaluate --suite mini-videomme --variant ata --num-questions 40
     * tempo evaluate --suite mini-lvbench --variant ata --variant top-k --out result.json
     * tempo evaluate --suite mini-lvbench --variant all --checkpoint runs/tiny/train-seed1
+    * tempo evaluate --plugin my_policy.py --suite mini-mlvu --variant my-policy
     """
     with needs_extra("notebooks"):
         from tempo_lib.cli.evaluate import EvaluateOptions, run
@@ -166,6 +168,7 @@ def evaluate(
             num_questions=num_questions,
             checkpoint=checkpoint,
             out=out,
+            plugins=tuple(plugin or ()),
         )
     )
 

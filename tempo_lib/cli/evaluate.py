@@ -10,19 +10,20 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from tempo_lib.allocation.policies import Limits
+from tempo_lib.checkpoints.folders import main_stage
 from tempo_lib.checkpoints.loading import CheckpointError, check_layout, checkpoint_digest
 from tempo_lib.cli.errors import InputError, bad_input
 from tempo_lib.cli.loading import Loaded, load_model
 from tempo_lib.cli.show import screen
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, benchmark_source, load_benchmark
-from tempo_lib.evaluation.jobs import MAIN_CHECKPOINT
-from tempo_lib.evaluation.learned import learned_k_min
+from tempo_lib.evaluation.jobs import effective_limits, learned_k_min
 from tempo_lib.evaluation.runner import evaluate
-from tempo_lib.evaluation.scorers import scorer_folder
-from tempo_lib.evaluation.spending import Limits, effective_limits
-from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
+from tempo_lib.evaluation.scorers import check_scorer
+from tempo_lib.evaluation.variants import TEMPO, VARIANTS, Variant, get_variant
 from tempo_lib.provenance import library_versions
+from tempo_lib.registry import load_plugins
 from tempo_lib.statistics.summaries import summary
 
 ALL = "all"  # every registered variant
@@ -40,13 +41,14 @@ class EvaluateOptions:
     num_questions: int = 0
     checkpoint: str | None = None
     out: Path | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def run(options: EvaluateOptions) -> int:
     """Evaluate every variant on the same questions, print a table, write ``--out``."""
     variants = check(options)
     with redirect_stdout(sys.stderr):
-        loaded = load_model(options.preset, stage_folder(options.checkpoint))
+        loaded = load_model(options.preset, stage_folder(options))
         variants = usable(variants, loaded, options)
         suite = load_benchmark(
             options.preset,
@@ -72,6 +74,7 @@ def check(options: EvaluateOptions) -> list[Variant]:
     """The variants asked for; InputError for whatever would stop the run later."""
     names = VARIANTS if ALL in options.variants else dict.fromkeys(options.variants)
     with bad_input():
+        load_plugins(options.plugins)
         benchmark_source(options.preset, options.suite)
         variants = [get_variant(name) for name in names]
     if options.out is not None and not options.out.absolute().parent.is_dir():
@@ -79,11 +82,12 @@ def check(options: EvaluateOptions) -> list[Variant]:
     return variants
 
 
-def stage_folder(checkpoint: str | None) -> str | None:
-    """``checkpoint``, or the last stage in it where it is the work folder of a training."""
-    if checkpoint is None or (Path(checkpoint) / "config.json").is_file():
+def stage_folder(options: EvaluateOptions) -> str | None:
+    """``--checkpoint``, or the last stage in it where it is the work folder of a training."""
+    checkpoint, preset = options.checkpoint, load_preset(options.preset)
+    if checkpoint is None or (Path(checkpoint) / "config.json").is_file() or not preset.stages:
         return checkpoint
-    last = Path(checkpoint) / MAIN_CHECKPOINT
+    last = Path(checkpoint) / main_stage(preset)
     return str(last) if (last / "config.json").is_file() else checkpoint
 
 
@@ -106,14 +110,14 @@ def usable(variants: list[Variant], loaded: Loaded, options: EvaluateOptions) ->
 
 
 def check_parts(variant: Variant, loaded: Loaded, options: EvaluateOptions) -> None:
-    """ValueError for a missing checkpoint, judge or learned number, and for too small a budget.
+    """ValueError for a missing checkpoint, scorer or learned number, and for too small a budget.
 
     A variant that keeps whole segments of fewer frames needs a budget of one segment.
     """
-    if variant.checkpoint != MAIN_CHECKPOINT:
+    if variant.checkpoint is not None:
         check_layout(checkpoint_folder(variant, loaded).absolute())
-    if variant.score_source != "tempo":
-        scorer_folder(variant.score_source, loaded.model)
+    if variant.score_source != TEMPO:
+        check_scorer(variant.score_source, loaded.model)
     config, budget = loaded.model.config, options.budget
     learned = learned_k_min(load_preset(options.preset))
     effective_limits(variant, Limits(config.budget, config.k_min, config.k_max), 1, learned)
@@ -125,7 +129,7 @@ def check_parts(variant: Variant, loaded: Loaded, options: EvaluateOptions) -> N
 def checkpoint_folder(variant: Variant, loaded: Loaded) -> Path:
     """The checkpoint of a variant: the loaded one, or the other stage's folder beside it."""
     folder = Path(loaded.checkpoint)
-    return folder if variant.checkpoint == MAIN_CHECKPOINT else folder.parent / variant.checkpoint
+    return folder if variant.checkpoint is None else folder.parent / variant.checkpoint
 
 
 def result(

@@ -241,3 +241,11 @@ ParityMarkdownOption = Annotated[
     Path | None,
     typer.Option("--markdown", metavar="FILE", help="Write it there as a page (PARITY.md)."),
 ]
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="A file or module that registers a policy, scorer or benchmark; may be repeated.",
+        show_default="those of TEMPO_PLUGINS",
+    ),
+]

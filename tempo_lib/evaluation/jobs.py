@@ -40,13 +40,6 @@ class Job:
     kept: RecordFile
     reference: "Job | None" = None
 
-    @property
-    def options(self) -> PolicyOptions:
-        row = self.variant
-        return PolicyOptions(
-            drop_ratio=row.drop_ratio, fixed_share=row.fixed_share, use_all=row.match is not None
-        )
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -62,7 +55,8 @@ class Setting:
 
 def find_models(model: Tempo, rows: Sequence[Variant], models: Mapping[str, Tempo]) -> Models:
     """A model for every checkpoint that the variants name."""
-    found: dict[str | None, Tempo] = {**models, None: model}
+    found: dict[str | None, Tempo] = {None: model}
+    found.update(models)
     for row in rows:
         if row.checkpoint is None or row.checkpoint in found:
             continue
@@ -115,6 +109,13 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
     ]
 
 
+def policy_options(row: Variant) -> PolicyOptions:
+    """What the variant changes of its policy; a matched one leaves no token over."""
+    return PolicyOptions(
+        drop_ratio=row.drop_ratio, fixed_share=row.fixed_share, use_all=row.match is not None
+    )
+
+
 def effective_limits(
     variant: Variant, limits: Limits, max_segments: int, learned_k_min: int | None = None
 ) -> Limits:
@@ -128,8 +129,8 @@ def effective_limits(
     if variant.learned_k_min:
         if learned_k_min is None:
             raise ValueError(
-                f"variant {variant.name} needs the preset's number `learned_k_min: {{k_min, "
-                "record}`; choose it on a world seed that nothing else is measured on"
+                f"variant {variant.name} needs the preset's number `allocation: learned_k_min: "
+                "{k_min, record}`; choose it on a world seed that nothing else is measured on"
             )
         k_min = learned_k_min
     budget = limits.budget if variant.budget is None else variant.budget
@@ -139,15 +140,9 @@ def effective_limits(
 
 
 def learned_k_min(preset: Preset) -> int | None:
-    """The preset's learned k_min, None where none was chosen yet. ValueError for a broken one."""
-    given = (preset.miniature or {}).get("learned_k_min")
-    if given is None:
-        return None
-    if set(given) != {"k_min", "record"} or not isinstance(given["k_min"], int):
-        raise ValueError(
-            f"preset {preset.name}: learned_k_min must be {{k_min: number, record: text}}"
-        )
-    return given["k_min"]
+    """The preset's learned k_min, None where none was chosen yet."""
+    given = preset.allocation.learned_k_min
+    return None if given is None else given.k_min
 
 
 def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) -> int:

@@ -24,6 +24,7 @@ from tempo_lib.evaluation.jobs import (
     find_scorers,
     frames_read,
     make_jobs,
+    policy_options,
 )
 from tempo_lib.evaluation.records import COLUMNS, Record
 from tempo_lib.evaluation.relevance import auc
@@ -168,7 +169,7 @@ def _allocate(job: Job, clips: Mapping[str, SharedClip], question: Question) -> 
     num_frames = frames_read(row, limits, clip.num_frames, window)
     logits_N = clip.logits(row.score_source, question.text, row.score_prompt, num_frames)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{job.seed} {question.id}".encode()))
-    counts_N = token_counts(row.allocation, logits_N, limits, job.options, generator)
+    counts_N = token_counts(row.allocation, logits_N, limits, policy_options(row), generator)
     return _Allocation(num_frames, logits_N, counts_N, limits, matched_tokens)
 
 

@@ -1,10 +1,14 @@
-"""One function a figure; each returns a ``DescribedFigure`` with its alt text."""
+"""One function per figure; each returns a ``DescribedFigure`` with its alt text."""
 
 from tempo_lib.figures.groups import head_against_tail
+from tempo_lib.figures.pages import (
+    allocation,
+    qualitative_examples,
+    video_page,
+    videos_at_a_glance,
+)
 from tempo_lib.figures.style import DescribedFigure
 from tempo_lib.figures.tables import claims_forest
-from tempo_lib.figures.ten_videos import video_page, videos_at_a_glance
-from tempo_lib.figures.timeline import allocation
 from tempo_lib.figures.training import (
     accuracy_by_length,
     accuracy_by_stage,
@@ -26,6 +30,7 @@ __all__ = [
     "decoder_learning",
     "head_against_tail",
     "loss_curves",
+    "qualitative_examples",
     "story_strip",
     "suite_mixes",
     "video_page",

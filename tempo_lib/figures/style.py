@@ -46,6 +46,7 @@ RULES: Any = {  # matplotlib types every key as a literal
     "ytick.major.size": 4,
     "legend.fontsize": 12,
     "legend.frameon": False,
+    "lines.solid_capstyle": "butt",  # an interval ends where it ends
     "patch.force_edgecolor": False,
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,  # text stays text

@@ -1,75 +1,53 @@
-"""Where the memory tokens of one answer went: key frames above, tokens and scores below.
+"""Segments of one video on the axis of time: tokens as bars, scores as a line, key frames on top.
 
-Shape suffixes: N segments, G key frames.
+Shape suffixes: N segments.
 """
 
-import textwrap
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import ConnectionPatch
 from matplotlib.ticker import MaxNLocator
 
-from tempo_lib.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    PALE,
-    TITLE_POINTS,
-    VERMILLION,
-    DescribedFigure,
-    made_by,
-    new_figure,
-    printable,
-)
+from tempo_lib.figures.style import BLACK, BLUE, DASHES, GREEN, GREY, PALE, VERMILLION
 from tempo_lib.video.clip import Video, VideoStream
-
-if TYPE_CHECKING:
-    from tempo_lib.model.tempo import Answer  # torch is not needed to redraw
 
 SEGMENTS_PER_KEY_FRAME = 8
 MIN_KEY_FRAMES, MAX_KEY_FRAMES = 7, 10  # ten leave room for their times at 12 pt
 HEADROOM = 1.18  # above k_max on the left axis and above 1 on the right one, so that they meet
-DASHES = (0, (5, 3))
-WORDS_MANY, WORDS_FEW = "many tokens", "few tokens"
+FEW = "#A6A6A6"
 
 
-def allocation(
-    answer: "Answer",
-    video: Video | VideoStream | None = None,
-    question: str | None = None,
-    *,
-    k_min: int | None = None,
-    k_max: int | None = None,
-    preset: str | None = None,
-) -> DescribedFigure:
-    """Tokens per segment over time, the scores behind them, and key frames on top.
+@dataclass(frozen=True)
+class Segments:
+    """What a model decided about the segments of one video, each (N,), and the bounds it kept."""
 
-    Red marks segments that kept more than halfway from ``k_min`` to ``k_max`` (from 0 to the
-    largest count where these are not given); grey the others. Key frames show the segment with
-    most tokens of each stretch of about eight. ValueError for an answer without segments.
-    """
-    counts_N, seconds_N = answer.counts.cpu().numpy(), answer.seconds.cpu().numpy()
-    if not len(counts_N):
-        raise ValueError("the answer has no segments, so there is no allocation to draw")
-    scores_N = answer.scores.float().cpu().numpy()
-    edges = segment_edges(seconds_N)
-    many_N = counts_N > halfway(counts_N, k_min, k_max)
-    with new_figure(6.0 if video is not None else 4.2) as fig:
-        if video is None:
-            strip, ax = None, fig.subplots()
-        else:
-            strip, ax = fig.subplots(2, 1, height_ratios=(1, 1.9))
-        bars(ax, edges, counts_N, many_N, k_min, k_max)
-        score_line(ax, seconds_N, scores_N)
-        if strip is not None and video is not None:
-            chosen = key_segments(counts_N, scores_N)
-            key_frame_strip(strip, ax, video, chosen, seconds_N, edges, many_N)
-        _heading(fig, ax if strip is None else strip, answer, question, preset)
-        fig.alt_text = _describe(answer, question, seconds_N, many_N)
-    return fig
+    counts_N: np.ndarray
+    scores_N: np.ndarray
+    seconds_N: np.ndarray
+    relevant_N: np.ndarray  # bool: the segment shows what the question is about
+    k_min: int | None = None
+    k_max: int | None = None
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Borders (N + 1,) in seconds."""
+        return segment_edges(self.seconds_N)
+
+    @property
+    def many_N(self) -> np.ndarray:
+        """Where more is kept than halfway between the bounds (0 and the most where unknown)."""
+        low = 0 if self.k_min is None else self.k_min
+        high = self.counts_N.max() if self.k_max is None else self.k_max
+        return self.counts_N > (float(low) + float(high)) / 2
+
+    def key_frames(self) -> list[int]:
+        """Segments whose frames are shown: those with most tokens, and one relevant at least."""
+        chosen = key_segments(self.counts_N, self.scores_N)
+        return with_relevant(chosen, self.counts_N, self.relevant_N)
 
 
 def segment_edges(seconds_N: np.ndarray) -> np.ndarray:
@@ -97,6 +75,16 @@ def key_segments(counts_N: np.ndarray, scores_N: np.ndarray) -> list[int]:
     ]
 
 
+def with_relevant(chosen: list[int], counts_N: np.ndarray, relevant_N: np.ndarray) -> list[int]:
+    """Key segments, the nearest of them replaced by the fullest relevant one if they lack any."""
+    places = np.flatnonzero(relevant_N)
+    if not len(places) or set(places.tolist()) & set(chosen):
+        return chosen
+    best = int(max(places, key=lambda place: counts_N[place]))
+    nearest = min(chosen, key=lambda place: abs(place - best))
+    return sorted(best if place == nearest else place for place in chosen)
+
+
 def pick_frames(video: Video | VideoStream, wanted_seconds: list[float]) -> list[np.ndarray]:
     """The frames (H, W, 3) nearest to increasing times; a stream is decoded once."""
     assert video.seconds is not None  # both kinds of video fill it in
@@ -108,119 +96,81 @@ def pick_frames(video: Video | VideoStream, wanted_seconds: list[float]) -> list
     return [found[place] for place in places]
 
 
-def halfway(counts_N: np.ndarray, k_min: int | None, k_max: int | None) -> float:
-    """Tokens above which a segment kept many: the middle of the bounds (else 0 and the most)."""
-    low = 0 if k_min is None else k_min
-    high = counts_N.max() if k_max is None else k_max
-    return (float(low) + float(high)) / 2
-
-
-def bars(
-    ax: Axes,
-    edges: np.ndarray,
-    counts_N: np.ndarray,
-    many_N: np.ndarray,
-    k_min: int | None,
-    k_max: int | None,
-) -> None:
-    """Tokens of every segment as bars between its borders, ``edges`` (N + 1,) in seconds."""
+def draw_tokens(ax: Axes, segments: Segments) -> None:
+    """Tokens of every segment as bars between its borders; relevant segments stand on green."""
+    edges, counts_N, many_N = segments.edges, segments.counts_N, segments.many_N
     widths = np.diff(edges)
     gap = 0.12 if 1 < len(counts_N) <= 150 else 0.0  # thin bars would drown in white
     for mask_N, colour, label in (
-        (many_N, VERMILLION, WORDS_MANY),
-        (~many_N, "#A6A6A6", WORDS_FEW),
+        (many_N, VERMILLION, "many tokens"),
+        (~many_N, FEW, "few tokens"),
     ):
         left = (edges[:-1] + widths * gap / 2)[mask_N]
         ax.bar(left, counts_N[mask_N], widths[mask_N] * (1 - gap), align="edge", color=colour)
         ax.plot([], [], color=colour, linewidth=8, label=label)
-    limits = {"k_min": k_min, "k_max": k_max}
+    limits = {"k_min": segments.k_min, "k_max": segments.k_max}
     given = {name: value for name, value in limits.items() if value is not None}
     for value in given.values():
         ax.axhline(value, color=BLACK, linewidth=1, linestyle=DASHES)
     if given:  # named in the legend: a label on the line would hide bars
         label = ", ".join(f"{name} = {value}" for name, value in given.items())
         ax.plot([], [], color=BLACK, linewidth=1, linestyle=DASHES, label=label)
-    top = max(counts_N.max(), k_max or 0)
+    top = max(counts_N.max(), segments.k_max or 0)
     ax.set(xlim=(edges[0], edges[-1]), ylim=(0, top * HEADROOM))
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.set_xlabel("time in the video (seconds)")
     ax.set_ylabel("memory tokens\nper segment")
+    mark_relevant(ax, segments)
 
 
-def score_line(ax: Axes, seconds_N: np.ndarray, scores_N: np.ndarray) -> None:
-    """Relevance scores on a right axis of their own; then the legend of all that ``ax`` holds."""
-    twin = ax.twinx()
-    marker = "o" if len(seconds_N) <= 64 else None
+def mark_relevant(ax: Axes, segments: Segments) -> None:
+    """A green band behind every relevant segment, and a triangle on top that survives printing."""
+    edges, relevant_N = segments.edges, segments.relevant_N
+    for place in np.flatnonzero(relevant_N):
+        ax.axvspan(edges[place], edges[place + 1], color=GREEN, alpha=0.25, linewidth=0, zorder=0)
+    centres = ((edges[:-1] + edges[1:]) / 2)[relevant_N]
+    if len(centres):
+        top = np.full(len(centres), 0.965 * ax.get_ylim()[1])
+        style: dict[str, Any] = {"color": GREEN, "markersize": 9, "linestyle": "none"}
+        ax.plot(centres, top, marker="v", label="relevant segment", clip_on=False, **style)
+
+
+def draw_scores(ax: Axes, segments: Segments) -> None:
+    """Relevance scores on a right axis of their own, named in the legend of ``ax``."""
+    right = ax.twinx()
+    marker = "o" if len(segments.seconds_N) <= 64 else None
     style: dict[str, Any] = {"color": BLUE, "linewidth": 1.5, "marker": marker, "markersize": 4}
-    twin.plot(seconds_N, scores_N, **style)
+    right.plot(segments.seconds_N, segments.scores_N, **style)
     ax.plot([], [], label="relevance score (right axis)", **style)
-    twin.set(
-        ylim=(0, HEADROOM), yticks=(0, 0.25, 0.5, 0.75, 1), yticklabels=["0", "", "0.5", "", "1"]
-    )
-    twin.set_ylabel("relevance score\n(0 to 1)", color=BLUE)
-    twin.tick_params(axis="y", colors=BLUE)
-    twin.spines["right"].set(visible=True, color=BLUE)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=4, columnspacing=1.5)
+    right.set(ylim=(0, HEADROOM), yticks=(0, 0.25, 0.5, 0.75, 1))
+    right.set_yticklabels(["0", "", "0.5", "", "1"])
+    right.set_ylabel("relevance score\n(0 to 1)", color=BLUE)
+    right.tick_params(axis="y", colors=BLUE)
+    right.spines["right"].set(visible=True, color=BLUE)
 
 
-def key_frame_strip(
-    strip: Axes,
-    ax: Axes,
-    video: Video | VideoStream,
-    chosen: list[int],
-    seconds_N: np.ndarray,
-    edges: np.ndarray,
-    many_N: np.ndarray,
-) -> None:
-    """Frames of the segments ``chosen`` on ``strip``, each joined to its place in ``ax``."""
+def draw_key_frames(strip: Axes, ax: Axes, video: Video | VideoStream, segments: Segments) -> None:
+    """Frames of the key segments on ``strip``, each joined to its place in ``ax``.
+
+    A red border marks a segment with many tokens, a grey one the others.
+    """
+    chosen = segments.key_frames()
     strip.set_axis_off()
     strip.set_xlim(0, 1)
-    frames = pick_frames(video, [float(seconds_N[i]) for i in chosen])
+    frames = pick_frames(video, [float(segments.seconds_N[i]) for i in chosen])
     cell = 1 / len(chosen)
     for place, (index, frame_HW3) in enumerate(zip(chosen, frames, strict=True)):
+        is_many, second = segments.many_N[index], float(segments.seconds_N[index])
         box = strip.inset_axes((place * cell + 0.04 * cell, 0.16, 0.92 * cell, 0.68))
         box.imshow(frame_HW3)
         box.set(xticks=[], yticks=[], anchor="S")
-        box.set_title(f"{seconds_N[index]:.0f} s", fontsize=12, loc="center", pad=4)
-        colour = VERMILLION if many_N[index] else GREY
-        box.spines[:].set(visible=True, color=colour, linewidth=4 if many_N[index] else 2.5)
-        line = ConnectionPatch(
-            xyA=(0.5, 0.0),
-            coordsA=box.transAxes,
-            xyB=(float(seconds_N[index]), 1.0),
-            coordsB=ax.get_xaxis_transform(),
-            color=colour if many_N[index] else PALE,
-            linewidth=1.2,
-        )
-        strip.figure.add_artist(line)
+        box.set_title(f"{second:.0f} s", fontsize=12, loc="center", pad=4)
+        colour = VERMILLION if is_many else GREY
+        box.spines[:].set(visible=True, color=colour, linewidth=4 if is_many else 2.5)
+        join(box, ax, second, VERMILLION if is_many else PALE)
 
 
-def _heading(
-    fig: DescribedFigure, top: Axes, answer: "Answer", question: str | None, preset: str | None
-) -> None:
-    """The question in bold, below it the answer and what it cost."""
-    words = (
-        f"Memory tokens of one answer{made_by(preset)}" if question is None else printable(question)
-    )
-    bold = textwrap.fill(words, 72, max_lines=2, placeholder=" ...")
-    fig.suptitle(bold, x=0.01, ha="left", fontsize=TITLE_POINTS, fontweight="bold")
-    given = textwrap.shorten(printable(answer.text), 80, placeholder=" ...") or "(nothing)"
-    segments = "1 segment" if len(answer.counts) == 1 else f"{len(answer.counts)} segments"
-    used = f"{answer.tokens_used} of {answer.budget} memory tokens on {segments}{made_by(preset)}"
-    top.set_title(f"Answer: {given}\n{used}", fontsize=12, pad=10)
-
-
-def _describe(
-    answer: "Answer", question: str | None, seconds_N: np.ndarray, many_N: np.ndarray
-) -> str:
-    """The description: what was asked and answered, the cost, and where most tokens went."""
-    counts_N = answer.counts.cpu().numpy()
-    top = np.argsort(-counts_N, kind="stable")[:3]
-    places = ", ".join(f"{counts_N[i]} at {seconds_N[i]:.1f} s" for i in top)
-    asked = "" if question is None else f"Question: {printable(question)} "
-    given = printable(answer.text) or "(nothing)"
-    return (
-        f"Memory tokens per segment over time. {asked}Answer: {given} "
-        f"The answer used {answer.tokens_used} of {answer.budget} tokens on {len(counts_N)} "
-        f"segments; {int(many_N.sum())} kept many. Most tokens: {places}."
-    )
+def join(box: Axes, ax: Axes, second: float, colour: str) -> None:
+    """A line from the foot of a picture to its time on the axis below."""
+    ends: dict[str, Any] = {"xyA": (0.5, 0.0), "coordsA": box.transAxes}
+    ends |= {"xyB": (second, 1.0), "coordsB": ax.get_xaxis_transform()}
+    box.figure.add_artist(ConnectionPatch(color=colour, linewidth=1.2, **ends))

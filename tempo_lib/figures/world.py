@@ -23,8 +23,8 @@ from tempo_lib.figures.style import (
     DescribedFigure,
     new_figure,
 )
-from tempo_lib.miniature.world.language import FPS, describe
-from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.miniature.world.captions import describe
+from tempo_lib.miniature.world.scenes import FPS, Story
 
 COLUMNS = 6
 MOST_SCENES = 12  # of a strip: more have no room for their names at 12 pt

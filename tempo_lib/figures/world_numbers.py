@@ -16,8 +16,8 @@ from tempo_lib.figures.style import (
     light_grid,
     new_figure,
 )
-from tempo_lib.miniature.world.language import FPS
 from tempo_lib.miniature.world.questions import KINDS, LETTERS
+from tempo_lib.miniature.world.scenes import FPS
 
 CHANCE = 1 / len(LETTERS)
 MOST_SHARES = 12  # parts of a bar: later answers are drawn as one

@@ -20,6 +20,7 @@ from tempo_lib.evaluation.benchmark import (
     BenchmarkVideo,
     Question,
 )
+from tempo_lib.fingerprint import digest, sha256_of_file
 from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
 from tempo_lib.miniature.world import questions as world
@@ -27,12 +28,13 @@ from tempo_lib.miniature.world.corpora import FORMAT, build_suite
 from tempo_lib.miniature.world.corpus_specs import (
     SUITE_SECONDS,
     SuiteSpec,
+    questions_of,
+    story_of,
     suite_corpus,
     suite_frames,
 )
-from tempo_lib.miniature.world.draws import questions_of, story_of
 from tempo_lib.miniature.world.scenes import Scene, Story
-from tempo_lib.provenance import digest, project_root, sha256_of_file
+from tempo_lib.provenance import project_root
 
 SUITES = tuple(SUITE_SECONDS)
 

@@ -14,17 +14,12 @@ import torch
 
 from tempo_lib.config import Preset
 from tempo_lib.miniature.pretrain.build import Miniature, make_corpus
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, DESCRIPTION_QUESTION
 from tempo_lib.miniature.world.corpora import build_corpus
 from tempo_lib.miniature.world.corpus_specs import CorpusSpec, SourceSpec
-from tempo_lib.miniature.world.language import (
-    ACTORS,
-    CAPTION_QUESTION,
-    DESCRIPTION_QUESTION,
-    FPS,
-)
 from tempo_lib.miniature.world.questions import QUESTION_TEXT
 from tempo_lib.miniature.world.rendering import render
-from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, FPS, Scene, Story, make_story
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path
 from tempo_lib.training.data import (

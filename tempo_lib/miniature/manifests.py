@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.miniature.world.mixes import QuestionMix
+from tempo_lib.miniature.world.question_sets import QuestionMix
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.provenance import manifest_path
 

@@ -1,13 +1,14 @@
 """Attention back-ends: which one to use, and two for the CPU.
 
 Without flash-attn, transformers' vision tower calls attention once per frame pair. The miniature
-has hundreds of equally small frame pairs a step, so that loop costs more than the arithmetic.
+has hundreds of equally small frame pairs per step, so that loop costs more than the arithmetic.
 One back-end registered here (a public extension point of transformers) does equal lengths in one
 batched call and computes the same numbers. The other trains language models on a CPU: fused, in
 float32, whose backward pass is faster there than that in bfloat16.
 """
 
 import importlib.util
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -17,7 +18,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 CPU_TRAINING = "sdpa_float32_backward"
-VISION_BATCHED = "equal_length_flash"  # "flash" in the name asks for packed inputs (cu_seq_lens)
+VISION_BATCHED = (
+    "equal_length_flash"  # "flash" in the name makes transformers pack inputs (cu_seq_lens)
+)
 
 
 def resolve_attention(requested: str) -> str:
@@ -82,37 +85,28 @@ def equal_length_attention(
 ) -> tuple[torch.Tensor, None]:
     """Packed self-attention (1, heads, tokens, dim) -> (1, tokens, heads, dim).
 
-    ``cu_seq_lens_q`` (chunks + 1,) marks the chunks that may see each other. Runs of equally long
-    chunks become one batched call.
+    ``cu_seq_lens_q`` (groups + 1,) bounds the groups of tokens that attend to each other. Runs of
+    equally long groups become one batched call.
     """
-    lengths = torch.diff(cu_seq_lens_q).tolist()
-    outputs, start, first = [], 0, 0
-    while first < len(lengths):
-        last = first
-        while last < len(lengths) and lengths[last] == lengths[first]:
-            last += 1
-        length, count = lengths[first], last - first
+    outputs, start = [], 0
+    for length, run in groupby(torch.diff(cu_seq_lens_q).tolist()):
+        count = len(list(run))
         stop = start + length * count
-        query, key, value = (
-            _split(tensor[:, :, start:stop], count, length)
-            for tensor in (query_1HTD, key_1HTD, value_1HTD)
+        query_GHTD, key_GHTD, value_GHTD = (
+            packed[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1)
+            for packed in (query_1HTD, key_1HTD, value_1HTD)
         )
-        attended = _attend(query, key, value, scaling)
-        outputs.append(attended.transpose(1, 2).reshape(1, length * count, -1, attended.shape[-1]))
-        start, first = stop, last
-    return torch.cat(outputs, dim=1), None
-
-
-def _split(packed_1HTD: torch.Tensor, count: int, length: int) -> torch.Tensor:
-    heads, dim = packed_1HTD.shape[1], packed_1HTD.shape[3]
-    return packed_1HTD.reshape(heads, count, length, dim).transpose(0, 1)
+        attended_GHTD = _attend(query_GHTD, key_GHTD, value_GHTD, scaling)
+        outputs.append(attended_GHTD.transpose(1, 2).flatten(0, 1))
+        start = stop
+    return torch.cat(outputs)[None], None
 
 
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
 ) -> torch.Tensor:
     if query.device.type == "cpu" and query.requires_grad:
-        # SDPA's CPU backward is many times slower than plain products on short chunks
+        # SDPA's CPU backward is many times slower than plain products on short groups
         weights = (query @ key.transpose(-1, -2) * scaling).softmax(-1, dtype=torch.float32)
         return weights.to(value.dtype) @ value
     return scaled_dot_product_attention(query, key, value, scale=scaling)

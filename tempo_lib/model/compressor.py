@@ -2,7 +2,7 @@
 
 One sequence per segment (paper section 3.2): system prompt, video, query, memory tokens last.
 System prompt and video come before the query under causal attention, so their keys and values
-(the *prefix*) serve every question of a video; only the *suffix* (query, memory) is new.
+(the *prefix*) serve every question about a video; only the *suffix* (query, memory) is new.
 
 Shape suffixes: N segments, L tokens, K memory tokens, D width, P patches, V visual tokens.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 from transformers import AutoModel, Cache, DynamicCache, Qwen3VLConfig, Qwen3VLModel
 
 from tempo_lib.allocation.reduction import reduce_memories
@@ -137,24 +138,23 @@ class Compressor(nn.Module):
 
         Returns memories (N, K, D) and the hidden state before them, h_rel (N, D).
         """
+        count, tokens = len(ids_NL), self.num_memory_tokens
         positions_3NL = mrope_positions(self.vlm, ids_NL, mask_NL, grid_thw_N3)
-        last_N = mask_NL.sum(1) - 1
-        # padding lies between a short row's last token and its memory tokens, behind the mask
-        next_N = next_positions(positions_3NL, mask_NL)
         embeds_NLD, visual_NL, deepstack = self._embed(ids_NL, vision)
-        embeds_NLD, mask_NL, positions_3NL, visual_NL = self._append_memory(
-            embeds_NLD, mask_NL, positions_3NL, visual_NL, next_N
-        )
+        memory_NKD = self.memory_tokens.to(embeds_NLD.dtype).expand(count, -1, -1)
+        # padding lies between a short row's last token and its memory tokens, behind the mask
+        steps_K = torch.arange(tokens, device=ids_NL.device)
+        steps_NK = next_positions(positions_3NL, mask_NL)[:, None] + steps_K
         hidden_NLD = self.vlm.language_model(
-            inputs_embeds=embeds_NLD,
-            attention_mask=mask_NL,
-            position_ids=positions_3NL,
-            visual_pos_masks=visual_NL,
+            inputs_embeds=torch.cat([embeds_NLD, memory_NKD], dim=1),
+            attention_mask=pad(mask_NL, (0, tokens), value=1),
+            position_ids=torch.cat([positions_3NL, steps_NK.expand(3, -1, -1)], dim=2),
+            visual_pos_masks=pad(visual_NL, (0, tokens), value=False),
             deepstack_visual_embeds=deepstack,
             use_cache=False,
         ).last_hidden_state
-        row = torch.arange(len(ids_NL), device=hidden_NLD.device)
-        return hidden_NLD[:, -self.num_memory_tokens :], hidden_NLD[row, last_N]
+        row_N, last_N = torch.arange(count, device=ids_NL.device), mask_NL.sum(1) - 1
+        return hidden_NLD[:, -tokens:], hidden_NLD[row_N, last_N]
 
     def prefix(
         self, vision: VisionFeatures, prefix_ids: list[list[int]], grid_thw_N3: torch.Tensor
@@ -177,22 +177,21 @@ class Compressor(nn.Module):
 
     def suffix(self, prefix: Prefix, suffix_ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """The query's half, on a prefix: the same pair as ``forward``. The prefix stays usable."""
-        count, length, device = len(prefix.mask_NL), len(suffix_ids), self.device
-        ids_NL = torch.tensor(suffix_ids, device=device).expand(count, -1)
-        embeds_NLD = self.vlm.language_model.embed_tokens(ids_NL)
-        embeds_NLD = torch.cat([embeds_NLD, self.memory_tokens.expand(count, -1, -1)], dim=1)
-        steps = torch.arange(embeds_NLD.shape[1], device=device)
-        positions_NL = prefix.next_position_N[:, None] + steps
-        mask_NL = torch.cat([prefix.mask_NL, torch.ones_like(positions_NL)], dim=1)
+        count, length = len(prefix.mask_NL), len(suffix_ids)
+        ids_NL = torch.tensor(suffix_ids, device=self.device).expand(count, -1)
+        query_NLD = self.vlm.language_model.embed_tokens(ids_NL)
+        memory_NKD = self.memory_tokens.expand(count, -1, -1)
+        added = length + self.num_memory_tokens
+        steps_L = torch.arange(added, device=self.device)
         hidden_NLD = self.vlm.language_model(
-            inputs_embeds=embeds_NLD,
-            attention_mask=mask_NL,
-            position_ids=positions_NL.expand(3, -1, -1),
+            inputs_embeds=torch.cat([query_NLD, memory_NKD], dim=1),
+            attention_mask=pad(prefix.mask_NL, (0, added), value=1),
+            position_ids=(prefix.next_position_N[:, None] + steps_L).expand(3, -1, -1),
             past_key_values=prefix.cache,
             use_cache=True,
         ).last_hidden_state
         # the suffix's keys leave again, so that the next question finds the video alone
-        prefix.cache.crop(-embeds_NLD.shape[1])
+        prefix.cache.crop(-added)
         return hidden_NLD[:, length:], hidden_NLD[:, length - 1]
 
     def relevance_logits(self, h_rel_ND: torch.Tensor) -> torch.Tensor:
@@ -215,25 +214,6 @@ class Compressor(nn.Module):
         mask_NLD = visual_NL.unsqueeze(-1).expand_as(embeds_NLD)
         embeds_NLD = embeds_NLD.masked_scatter(mask_NLD, features_VD.to(embeds_NLD.dtype))
         return embeds_NLD, visual_NL, [torch.cat(level) for level in vision.deepstack]
-
-    def _append_memory(
-        self,
-        embeds_NLD: torch.Tensor,
-        mask_NL: torch.Tensor,
-        positions_3NL: torch.Tensor,
-        visual_NL: torch.Tensor,
-        next_N: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        count, tokens = len(embeds_NLD), self.num_memory_tokens
-        memory = self.memory_tokens.to(embeds_NLD.dtype).expand(count, -1, -1)
-        steps_NK = next_N[:, None] + torch.arange(tokens, device=next_N.device)
-        ones = torch.ones_like(steps_NK)
-        return (
-            torch.cat([embeds_NLD, memory], dim=1),
-            torch.cat([mask_NL, ones], dim=1),
-            torch.cat([positions_3NL, steps_NK.expand(3, -1, -1)], dim=2),
-            torch.cat([visual_NL, torch.zeros_like(steps_NK, dtype=torch.bool)], dim=1),
-        )
 
 
 def mrope_positions(

@@ -1,7 +1,6 @@
 """An untrained Tempo from two base models: where stage 0 starts."""
 
 from collections.abc import Iterable
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints.config import config_from_preset
 from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.loading import (
+    PathOrId,
     check_complete,
     load_tokenizer,
     local_folder,
@@ -30,8 +30,8 @@ from tempo_lib.model.tempo import Tempo
 
 
 def tempo_from_base_models(
-    base_compressor: str | PathLike[str],
-    base_decoder: str | PathLike[str],
+    base_compressor: PathOrId,
+    base_decoder: PathOrId,
     preset: Preset,
     seed: int,
     attn_implementation: str = "auto",
@@ -119,7 +119,7 @@ def _few(tokens: Iterable[str]) -> str:
     return ", ".join(repr(token) for token in sorted(tokens)[:5])
 
 
-def _folder(base: str | PathLike[str], kind: str) -> Path:
+def _folder(base: PathOrId, kind: str) -> Path:
     """A base model's folder, known to be of ``kind`` and to have its weights' files whole."""
     folder = local_folder(base)
     found = model_type(folder)

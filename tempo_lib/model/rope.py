@@ -1,8 +1,8 @@
 """Where a model runs, in which precision, and why rotary frequencies are an exception.
 
 A bf16 frequency is off by up to 1/256 of itself, and the phase is position times frequency: at
-position 5000 the error reaches radians, so far words and frames lose their places. The release
-casts them with the model; here they stay float32 unless ``release_numerics`` asks for its numbers.
+position 5000 the error reaches radians, so distant tokens and frames lose their positions. The
+release casts them with the model; here they stay float32 unless ``release_numerics`` is set.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,6 @@ Shape suffixes: S samples, N segments of all samples together, K memory tokens p
 M = N * K, L decoder tokens, A answer tokens, D width, V vocabulary.
 """
 
-from os import PathLike
 from typing import Any, ClassVar, Self
 
 import torch
@@ -19,7 +18,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from tempo_lib import prompts
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.checkpoints.config import TempoConfig
-from tempo_lib.checkpoints.loading import check_complete, load_tokenizer
+from tempo_lib.checkpoints.loading import PathOrId, check_complete, load_tokenizer
 from tempo_lib.checkpoints.released import open_checkpoint
 from tempo_lib.model.attention import mask_if_needed, resolve_attention
 from tempo_lib.model.compressor import Compressor, Cut, SegmentMemories
@@ -254,9 +253,9 @@ class Tempo(PreTrainedModel):
     @classmethod
     def from_pretrained(
         cls,
-        path_or_hub_id: str | PathLike[str],
+        path_or_hub_id: PathOrId,
         *args: Any,
-        base_compressor: str | PathLike[str] | None = None,
+        base_compressor: PathOrId | None = None,
         dtype: Any = "auto",
         device: str = "auto",
         release_numerics: bool | None = None,
@@ -290,7 +289,7 @@ class Tempo(PreTrainedModel):
         set_release_numerics(model, release_numerics)
         return model.to(device).eval()
 
-    def save_pretrained(self, save_directory: str | PathLike[str], **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: PathOrId, **kwargs: Any) -> None:
         """Write safetensors, config and, where one is attached, the tokenizer."""
         super().save_pretrained(save_directory, **kwargs)
         if self.text is not None:

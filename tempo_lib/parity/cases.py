@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import nn
 
 from tempo_lib import prompts
+from tempo_lib.analysis.hooks import Call, recorded
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoder_prompt import Answer, Turn, decoder_ids
 from tempo_lib.model.tempo import Tempo
@@ -36,29 +36,6 @@ BF16_SCORES = 0.03
 BF16_COUNTS = 1.0  # a score that moves by less crosses at most one integer of Eq. 3 here
 
 
-class Call(NamedTuple):
-    """One forward call of a module."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    output: Any
-
-
-@contextmanager
-def recorded_calls(module: nn.Module) -> Iterator[list[Call]]:
-    """Collect every forward call of ``module``."""
-    calls: list[Call] = []
-
-    def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        calls.append(Call(args, kwargs, output))
-
-    handle = module.register_forward_hook(keep, with_kwargs=True)
-    try:
-        yield calls
-    finally:
-        handle.remove()
-
-
 @contextmanager
 def segments_per_pass(model: Tempo, number: int) -> Iterator[None]:
     """Let ``model`` compress ``number`` segments at a time."""
@@ -75,7 +52,7 @@ def case_rows(model: Tempo, case: Case) -> list[Row]:
     """Every recorded quantity of a case; ``model`` is the recorded checkpoint in float32."""
     language = model.compressor.vlm.language_model
     batch = segments_per_pass(model, len(case.tensors["H"]))  # as the release: all in one
-    with recorded_calls(model.compressor) as passes, recorded_calls(language) as calls, batch:
+    with recorded(model.compressor) as passes, recorded(language) as calls, batch:
         memories = model.compress(case.video, case.facts["query"])
     rows = [*_inputs(model, case), *_compressor(case, passes[0], calls[0])]
     rows += _memories(model, case, memories, h_rel_ND=passes[0].output[1])
@@ -100,8 +77,8 @@ def _inputs(model: Tempo, case: Case) -> Iterator[Row]:
     yield compare("grid", segments.grid_thw_N3, tensors["video_grid_thw"])
     texts = [prompts.timestamp(seconds) for seconds in segments.seconds_N.tolist()]
     ours = [*texts, *map(model.encoder.encode, texts)]
-    recorded = [*facts["seg_timestamp_text"], *facts["seg_timestamp_ids"]]
-    unequal = sum(one != other for one, other in zip(ours, recorded, strict=True))
+    theirs = [*facts["seg_timestamp_text"], *facts["seg_timestamp_ids"]]
+    unequal = sum(one != other for one, other in zip(ours, theirs, strict=True))
     yield Row("", "timestamps, text and ids", float(unequal), 0.0, len(ours))
 
 
@@ -122,14 +99,14 @@ def _compressor(case: Case, whole: Call, language: Call) -> Iterator[Row]:
         ("deepstack 0", "deepstack0", vision.deepstack[0]),
         ("deepstack 1", "deepstack1", vision.deepstack[1]),
     ):
-        recorded = tensors[f"vis_{key}_sample"]
-        yield compare(f"{label}, every 13th", torch.cat(level)[picked], recorded, CLOSE)
+        theirs = tensors[f"vis_{key}_sample"]
+        yield compare(f"{label}, every 13th", torch.cat(level)[picked], theirs, CLOSE)
     ours_NL = language.kwargs["attention_mask"].bool()
     theirs_NL = tensors["svlm_attention_mask"].bool()
     yield compare("real tokens per segment", ours_NL.sum(1), theirs_NL.sum(1))
     positions = language.kwargs["position_ids"][:, ours_NL]
-    recorded = tensors["svlm_position_ids"][:, theirs_NL]
-    yield compare("position ids of real tokens", positions, recorded)
+    theirs = tensors["svlm_position_ids"][:, theirs_NL]
+    yield compare("position ids of real tokens", positions, theirs)
     place_R2, sample_R2 = _sampled_places(ours_NL, theirs_NL, tensors["svlm_sample_pos"].long())
     for label, value_NLD, key in (
         ("embeddings", language.kwargs["inputs_embeds"], "svlm_inputs_embeds_sample"),
@@ -189,7 +166,7 @@ def _run(model: Tempo, case: Case, memories: SegmentMemories, name: str) -> Iter
         options = {"counts": recorded_N}
     else:
         yield compare("allocation", ours.counts, recorded_N)
-    with recorded_calls(model.decoder) as calls:
+    with recorded(model.decoder) as calls:
         if max_len is None:
             ids = model.decode(memories, question, max_new_tokens=NUM_STEPS, **options).token_ids
         else:
@@ -226,14 +203,14 @@ def decode_cut(
 
 def bf16_rows(data: Path) -> Iterator[Row]:
     """Scores, counts and greedy ids with the release's casts, then with float32 frequencies."""
-    recorded = json.loads((data / "cases" / "official_dtypes_bf16.json").read_text())["cases"]
+    theirs = json.loads((data / "cases" / "official_dtypes_bf16.json").read_text())["cases"]
     for release_numerics in (True, False):
         model = load_as_released(data, release_numerics)
         casts = "cast frequencies" if release_numerics else "float32 frequencies"
-        for name in sorted(recorded):
+        for name in sorted(theirs):
             case = load_case(data, name)
             answer = model.answer(case.video, case.facts["query"], max_new_tokens=NUM_STEPS)
-            for row in _answer(answer, recorded[name], release_numerics):
+            for row in _answer(answer, theirs[name], release_numerics):
                 yield replace(row, case=f"{name}, bf16, {casts}")
 
 
@@ -248,14 +225,14 @@ def load_as_released(data: Path, release_numerics: bool) -> Tempo:
     return model.to(torch.bfloat16)
 
 
-def _answer(answer: Answer, recorded: dict[str, Any], is_bounded: bool) -> Iterator[Row]:
+def _answer(answer: Answer, theirs: dict[str, Any], is_bounded: bool) -> Iterator[Row]:
     for label, ours, key, most in (
         ("scores", answer.scores, "scores", BF16_SCORES),
         ("allocation", answer.counts, "alloc", BF16_COUNTS),
     ):
         bound, note = (most, "") if is_bounded else (None, STATED)
-        yield compare(label, ours, torch.tensor(recorded[key]), bound, note)
-    wanted = recorded["output_ids"][0]
+        yield compare(label, ours, torch.tensor(theirs[key]), bound, note)
+    wanted = theirs["output_ids"][0]
     pairs = zip(answer.token_ids, wanted, strict=True)
     first = next((i for i, (one, other) in enumerate(pairs) if one != other), len(wanted))
     late = float(len(wanted) - first)

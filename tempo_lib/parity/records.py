@@ -29,7 +29,7 @@ NEEDED = (
 
 
 class MissingDataError(ValueError):
-    """Recorded data that is not there; the message says where to get it."""
+    """Recorded data that is absent; the message names where to get it."""
 
 
 @dataclass(frozen=True)

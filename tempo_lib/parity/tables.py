@@ -16,7 +16,8 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RotaryEmbedding
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionRotaryEmbedding
 
 from tempo_lib import prompts
-from tempo_lib.allocation.ata import allocate, allocate_adversarial, allocate_top_k
+from tempo_lib.allocation.ata import allocate
+from tempo_lib.allocation.baselines import allocate_adversarial, allocate_top_k
 from tempo_lib.allocation.reduction import merge_tokens, reduce_memories
 from tempo_lib.config import load_preset
 from tempo_lib.model.processing import PatchShape, cut_windows, patchify, resize_frames

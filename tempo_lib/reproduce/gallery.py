@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.provenance import start_run, write_atomic
+from tempo_lib.fingerprint import write_atomic
+from tempo_lib.provenance import start_run
 from tempo_lib.reproduce.workflow import Workflow
 
 if TYPE_CHECKING:

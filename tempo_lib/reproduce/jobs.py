@@ -15,7 +15,7 @@ import typer
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
-from tempo_lib.provenance import write_atomic
+from tempo_lib.fingerprint import write_atomic
 
 MODEL_SEED = 0  # whose records all tables share; other training seeds are evaluated by notebooks
 NUM_PREDICTIONS = 9

@@ -20,7 +20,8 @@ from tempo_lib.checkpoints.folders import (
 )
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
-from tempo_lib.provenance import PACKAGE, code_files, manifest_path, project_root
+from tempo_lib.fingerprint import PACKAGE, code_files
+from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.reproduce.notebook_facts import Notebook, find_notebooks
 
 JOBS, PREDICTIONS = "tempo_lib.reproduce.jobs", "predictions"

@@ -20,10 +20,10 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from tempo_lib.config import StageNumbers
-from tempo_lib.miniature.pretrain.fast_norm import speed_up_norms
+from tempo_lib.fingerprint import sha256_of_file
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import sha256_of_file
 from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
+from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, parameter_groups, set_trainable
 
 

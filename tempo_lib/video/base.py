@@ -27,7 +27,7 @@ class StreamFacts:
     """What is known of a stream before decoding.
 
     ``seconds_T`` float64: presentation times in order, the first frame at 0.
-    ``average_fps``: the container's average rate, 0.0 where nothing tells it.
+    ``average_fps``: the container's average rate, 0.0 where it is unknown.
     """
 
     average_fps: float

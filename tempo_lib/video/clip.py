@@ -1,4 +1,4 @@
-"""Turn a file, a folder of frames or an array into a ``Video`` at about 2 frames a second.
+"""Turn a file, a folder of frames or an array into a ``Video`` at about 2 frames per second.
 
 Frames shrink to ``max_edge`` while they stream, so 1024 frames of 1080p never lie in memory at
 native size (whole-clip decoding was measured at 7 GB for 10 minutes of 720p).

@@ -66,7 +66,7 @@ class DecordReader:
             yield rgb_HW3
 
     def _opened(self) -> Any:
-        """Return a fresh decord reader of native-size frames."""
+        """Return a new decord reader of native-size frames."""
         self._decord.logging.set_level(self._decord.logging.QUIET)
         try:
             with _stderr_closed():
@@ -74,14 +74,14 @@ class DecordReader:
         except (self._decord.DECORDError, RuntimeError) as error:
             raise self._explained(str(error)) from error
 
-    def _explained(self, said: str) -> VideoError:
-        if "cannot find video stream" in said and _mentions_av1(self._path):
+    def _explained(self, message: str) -> VideoError:
+        if "cannot find video stream" in message and _mentions_av1(self._path):
             return CannotOpenError("decord cannot decode AV1; use reader='pyav'")
-        if "cannot find video stream" in said:
+        if "cannot find video stream" in message:
             return CannotOpenError(NO_VIDEO_STREAM)
-        if "av_read_frame failed" in said:
+        if "av_read_frame failed" in message:
             return CannotOpenError("truncated: decord cannot read it to its end")
-        if said.startswith("Error reading"):
+        if message.startswith("Error reading"):
             return CannotOpenError(NOT_A_VIDEO)
         return CannotOpenError("decord cannot open it; reader='pyav' may")
 

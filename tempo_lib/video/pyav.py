@@ -40,7 +40,7 @@ class PyavReader:
             ticks = self._read_packets(container, stream)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             time_base = float(stream.time_base or 0)
-        # some AVI and raw streams carry no presentation times: there a frame's place is its time
+        # some AVI and raw streams carry no presentation times: there a frame's index is its time
         self._by_place = None in ticks or time_base == 0
         if self._by_place and rate == 0:
             raise video_error(path, "it carries neither frame times nor a frame rate")
@@ -80,7 +80,7 @@ class PyavReader:
         # local data only: a playlist in disguise must not make a reader open network addresses
         options = {"protocol_whitelist": "file,crypto,data"}
         try:
-            # tags in Latin-1 are common in old files and must not cost the video
+            # metadata in Latin-1 is common in old files and must not make them unreadable
             container = self._av.open(
                 str(self._path.absolute()), options=options, metadata_errors="replace"
             )

@@ -26,8 +26,8 @@ def sample_indices(
 
     The number is round(duration * target_fps) within min_frames..max_frames (max_frames wins);
     an unknown rate (0 or not a number) takes every frame up to max_frames. A short clip repeats
-    places. The golden table fixes two corners: one frame is taken once whatever min_frames
-    says, and a single sample of a longer clip is its last frame.
+    places. The golden table fixes two corners: a file of one frame gives it once whatever
+    min_frames is, and a single sample of a longer clip is its last frame.
     """
     check_sampling(target_fps, min_frames, max_frames)
     if total_frames < 1:

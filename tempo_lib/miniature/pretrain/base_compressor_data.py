@@ -1,4 +1,4 @@
-"""What the base compressor reads: rendered segments and the questions asked of them.
+"""What the base compressor reads: rendered segments and questions about them.
 
 A pool of stories is rendered once; batches are drawn from it. Shape suffixes: N segments.
 """
@@ -13,12 +13,13 @@ from tqdm.auto import tqdm
 from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.miniature.config import BaseCompressorConfig
+from tempo_lib.miniature.pretrain.blocks import Block, make_block
 from tempo_lib.miniature.world import wordings
-from tempo_lib.miniature.world.choices import any_options, option_lines
-from tempo_lib.miniature.world.language import ACTORS, CAPTION_QUESTION, FPS, caption
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
+from tempo_lib.miniature.world.question_sets import any_options, option_lines
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, QUESTION_TEXT
 from tempo_lib.miniature.world.rendering import render
-from tempo_lib.miniature.world.scenes import Story, make_story
+from tempo_lib.miniature.world.scenes import ACTORS, FPS, Story, make_story
 from tempo_lib.model.processing import (
     PatchShape,
     SegmentPixels,
@@ -65,7 +66,7 @@ class SegmentBatch:
     frames: list[np.ndarray]
     offsets: list[float]
     systems: list[str]
-    blocks: list[list[tuple[list[int], list[int]]]]
+    blocks: list[list[Block]]
 
 
 def draw_batch(
@@ -80,18 +81,18 @@ def draw_batch(
     batch = SegmentBatch([], [], [], [])
     for _ in range(config.batch):
         story, start, frames = pool.draw(rng, window)
-        judge = rng.random() < relevance_share
-        pairs = (
-            list(relevance_pairs(rng, story, start, window, config))
-            if judge
-            else list(content_pairs(story, start, window))
-        )
+        if rng.random() < relevance_share:
+            pairs = list(relevance_pairs(rng, story, start, window, config))
+            draw_system = wordings.relevance_prompt
+        else:
+            pairs = list(content_pairs(story, start, window))
+            draw_system = wordings.plain_prompt
         batch.frames.append(frames)
         batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
-        batch.systems.append(
-            wordings.relevance_prompt(rng) if judge else wordings.plain_prompt(rng)
+        batch.systems.append(draw_system(rng))
+        batch.blocks.append(
+            [make_block(text, prompts.query_parts(query), answer) for query, answer in pairs]
         )
-        batch.blocks.append([block_ids(text, query, answer) for query, answer in pairs])
     return batch
 
 
@@ -104,10 +105,10 @@ def relevance_pairs(
 ) -> Iterator[tuple[str, str]]:
     """(query, Yes or No), about half of them about an actor in sight when there is one.
 
-    ``told_share`` of the verdicts, Yes and No alike, are followed by what the segment shows; its
-    caption is then asked for as well.
+    ``told_share`` of the verdicts, Yes and No alike, are followed by the segment's caption, which
+    is then a pair of its own as well.
     """
-    told = caption(story, start, start + window)
+    shown = caption(story, start, start + window)
     seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
     for _ in range(config.questions):
         kind = "global" if rng.random() < 0.05 else str(rng.choice(LOCALISED))
@@ -118,15 +119,15 @@ def relevance_pairs(
         if kind == "comparison" and rng.random() < 0.5:
             names.reverse()
         query = QUESTION_TEXT[kind].format(actor=names[0], other=names[1])
-        asked = names if kind == "comparison" else names[:1]
+        subjects = names if kind == "comparison" else names[:1]
         if rng.random() < config.choice_share:
             query += option_lines(any_options(rng, kind))
-        relevant = kind == "global" or any(name in seen for name in asked)
+        relevant = kind == "global" or any(name in seen for name in subjects)
         verdict = prompts.YES if relevant else prompts.NO
-        is_told = config.told_share > 0 and rng.random() < config.told_share
-        yield query, f"{verdict} {told}." if is_told else verdict
+        captioned = config.told_share > 0 and rng.random() < config.told_share
+        yield query, f"{verdict} {shown}." if captioned else verdict
     if config.told_share > 0:
-        yield CAPTION_QUESTION, f"{told}."
+        yield CAPTION_QUESTION, f"{shown}."
 
 
 def content_pairs(story: Story, start: int, window: int) -> Iterator[tuple[str, str]]:
@@ -137,11 +138,6 @@ def content_pairs(story: Story, start: int, window: int) -> Iterator[tuple[str, 
             for kind, slot in (("needle", scene.code), ("attribute", scene.place)):
                 query = QUESTION_TEXT[kind].format(actor=scene.actor)
                 yield query, ANSWER_TEXT[kind].format(actor=scene.actor, slot=f" {slot}")
-
-
-def block_ids(text: TextEncoder, query: str, answer: str) -> tuple[list[int], list[int]]:
-    question = text.ids(prompts.query_parts(query))
-    return question, [*text.encode(answer), text.special(prompts.IM_END)]
 
 
 def stack_segments(

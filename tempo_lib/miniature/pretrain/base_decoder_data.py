@@ -1,34 +1,82 @@
-"""What one step of the base decoder's pre-training reads: one kind of sample, about one length."""
+"""What one step of the base decoder's pre-training reads, and the curriculum that decides it.
+
+A step reads one kind of sample of about one length; the curriculum lets transcripts grow.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from tempo_lib.miniature.pretrain.base_decoder_config import (
-    BaseDecoderConfig,
-    Curriculum,
-    is_robust,
-)
-from tempo_lib.miniature.world.language import ACTORS, ALL_NAMES
-from tempo_lib.miniature.world.scenes import Story, make_story
-from tempo_lib.miniature.world.transcripts import (
-    Batch,
-    Encoder,
-    Sample,
+from tempo_lib.miniature.config import BaseDecoderConfig
+from tempo_lib.miniature.pretrain.blocks import BlockBatch, BlockRow, collate_blocks
+from tempo_lib.miniature.pretrain.transcripts import (
     caption_sample,
-    collate,
     question_sample,
     recall_sample,
 )
+from tempo_lib.miniature.world.scenes import ACTORS, ALL_NAMES, Story, make_story
+from tempo_lib.model.processing import TextEncoder
+
+
+@dataclass
+class Curriculum:
+    """Where a run stands: the longest transcript now, and running accuracies at that length.
+
+    Transcripts grow only while every gated kind is answered: under a schedule by steps alone,
+    lengths can run ahead of what is learned, and looking up then never begins.
+    """
+
+    longest: float
+    accuracy: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)  # the learning curve
+
+    def grown(self, config: BaseDecoderConfig) -> float:
+        """0 at the first length, 1 at the last, in between by the logarithm."""
+        return math.log(self.longest / config.first_segments) / math.log(
+            config.last_segments / config.first_segments
+        )
+
+    def learn(self, hits: Mapping[str, float], rate: float = 0.08) -> None:
+        """Take in the accuracies of a batch at about the longest length."""
+        for kind, hit in hits.items():
+            self.accuracy[kind] = self.accuracy.get(kind, 0.0) * (1 - rate) + hit * rate
+
+    def passes(self, config: BaseDecoderConfig) -> bool:
+        """Whether every gated kind is answered well enough."""
+        return all(self.accuracy.get(kind, 0.0) >= least for kind, least in config.gate.items())
+
+    def has_begun(self, config: BaseDecoderConfig) -> bool:
+        """Whether transcripts have grown, so that looking up by name is known."""
+        return self.longest > config.first_segments
+
+    def recall_share(self, config: BaseDecoderConfig) -> float:
+        """Share of recall batches now."""
+        return config.recall_floor if self.has_begun(config) else config.recall_share
+
+    def weights(self, config: BaseDecoderConfig) -> dict[str, float]:
+        """How often a question is of each kind now: less often where few errors are left."""
+        return {
+            kind: weight * (config.error_floor + 1 - self.accuracy.get(kind, 0.0))
+            for kind, weight in config.kind_weights.items()
+        }
+
+    def advance(self, config: BaseDecoderConfig) -> None:
+        if self.passes(config):
+            self.longest = min(float(config.last_segments), self.longest * (1 + config.growth))
+
+
+def is_robust(config: BaseDecoderConfig, step: int) -> bool:
+    """Whether positions stretch and noise is added at this step."""
+    return step >= config.steps * (1 - config.robust_share)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A batch; ``at_front``: its accuracies tell whether the longest length is learned."""
+    """A batch; ``at_front``: its accuracies show whether the longest length is learned."""
 
-    batch: Batch
+    batch: BlockBatch
     noise: float  # on the context's embeddings, in units of their standard deviation
     at_front: bool
 
@@ -45,7 +93,7 @@ class _Kind:
 
 def draw_batch(
     rng: np.random.Generator,
-    encoder: Encoder,
+    text: TextEncoder,
     config: BaseDecoderConfig,
     curriculum: Curriculum,
     step: int,
@@ -65,14 +113,14 @@ def draw_batch(
     noise = robust and rng.random() < config.noise_share
     more = (config.last_tokens - config.first_tokens) * curriculum.grown(config)
     room = config.first_tokens + more
-    samples: list[Sample] = []
+    rows: list[BlockRow] = []
     used = 0
-    while not samples or used + _size(samples[-1]) <= room:
-        samples.append(_sample(rng, encoder, config, kind))
-        used += _size(samples[-1])
+    while not rows or used + len(rows[-1]) <= room:
+        rows.append(_sample(rng, text, config, kind))
+        used += len(rows[-1])
     level = float(rng.random() * config.noise) if noise else 0.0
     at_front = is_long and name == "open"
-    return Draw(collate(samples, encoder.pad), level, at_front)
+    return Draw(collate_blocks(rows), level, at_front)
 
 
 def draw_num_segments(
@@ -96,15 +144,15 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
 
 
 def _sample(
-    rng: np.random.Generator, encoder: Encoder, config: BaseDecoderConfig, kind: _Kind
-) -> Sample:
+    rng: np.random.Generator, text: TextEncoder, config: BaseDecoderConfig, kind: _Kind
+) -> BlockRow:
     story, window = _story(rng, config, kind)
     if kind.name == "caption":
-        return caption_sample(encoder, story, window)
+        return caption_sample(text, story, window)
     if kind.name == "recall":
         return recall_sample(
             rng,
-            encoder,
+            text,
             story,
             window,
             config.offset_share,
@@ -113,7 +161,7 @@ def _sample(
         )
     return question_sample(
         rng,
-        encoder,
+        text,
         story,
         window,
         config.num_questions,
@@ -125,13 +173,9 @@ def _sample(
 
 
 def _story(rng: np.random.Generator, config: BaseDecoderConfig, kind: _Kind) -> tuple[Story, int]:
-    """A story of the wanted number of segments, and the window they are made for."""
+    """A story of the kind's number of segments, and the window they are made for."""
     window = int(rng.choice([4, 8]))
     frames = kind.num_segments * window - int(rng.choice([0, 0, 0, 2] if window == 8 else [0]))
     unique = 4 if kind.visual else int(rng.integers(4, config.most_unique + 1))
     actors = ACTORS if kind.visual else ALL_NAMES
     return make_story(rng, max(frames, 4), actors=actors, max_unique=unique), window
-
-
-def _size(sample: Sample) -> int:
-    return len(sample.context) + sum(len(block.ids) for block in sample.blocks)

@@ -5,7 +5,6 @@ ordinary prompts and generates.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.language import CAPTION_QUESTION, caption, transcript
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption, transcript
 from tempo_lib.miniature.world.questions import KINDS, Question, is_correct, sample_questions
 from tempo_lib.miniature.world.scenes import Story, make_story
 
@@ -22,18 +21,6 @@ MAX_CAPTION_TOKENS = 64
 # Training draws from (seed, step). Numpy pads short seeds with zeros, so a fourth entry that
 # is not 0 keeps these stories apart from all training.
 SEED_SPACE = 7
-
-
-@dataclass(frozen=True)
-class Score:
-    """Right answers and answers of one cell."""
-
-    num_right: int
-    n: int
-
-    @property
-    def accuracy(self) -> float:
-        return self.num_right / self.n
 
 
 def prompt_text(context: str, question: str) -> str:
@@ -82,40 +69,32 @@ def evaluate_base_decoder(
     seed: int,
     window: int = 8,
     questions_per_story: int = len(KINDS),
-) -> dict[int, dict[str, Score]]:
-    """Scores per length and kind on stories of the 12 drawn actors; kinds take turns.
+) -> dict[int, dict[str, dict[str, float]]]:
+    """``accuracy`` and ``n`` per length and kind, on stories of the 12 drawn actors.
 
-    ``caption`` is scored by exact match, on the first two segments of every story.
+    Kinds take turns. ``caption`` is scored by exact match, on the first two segments of a story.
     """
     model.eval()
     lengths = list(num_segments)
-    scores: dict[int, dict[str, Score]] = {}
+    scores: dict[int, dict[str, dict[str, float]]] = {}
     with tqdm(total=len(lengths) * num_stories, desc="evaluation", mininterval=5) as bar:
         for length in lengths:
             right: dict[str, list[bool]] = {}
             for index in range(num_stories):
                 rng = np.random.default_rng([seed, length, index, SEED_SPACE])
                 story = make_story(rng, length * window)
-                asked = sample_questions(rng, story, questions_per_story, window=window)
-                for kind, hit in _judge(model, tokenizer, story, asked, window):
+                questions = sample_questions(rng, story, questions_per_story, window=window)
+                for kind, hit in _score(model, tokenizer, story, questions, window):
                     right.setdefault(kind, []).append(hit)
                 bar.update()
-            scores[length] = {kind: Score(sum(hits), len(hits)) for kind, hits in right.items()}
+            scores[length] = {
+                kind: {"accuracy": round(sum(hits) / len(hits), 3), "n": len(hits)}
+                for kind, hits in sorted(right.items())
+            }
     return scores
 
 
-def as_table(scores: dict[int, dict[str, Score]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Plain data for JSON: length -> kind -> accuracy and n."""
-    return {
-        str(length): {
-            kind: {"accuracy": round(score.accuracy, 3), "n": score.n}
-            for kind, score in sorted(cells.items())
-        }
-        for length, cells in scores.items()
-    }
-
-
-def _judge(
+def _score(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     story: Story,
@@ -127,5 +106,5 @@ def _judge(
     hits = [(q.kind, is_correct(q, a)) for q, a in zip(questions, answers, strict=True)]
     expected = caption(story, 0, 2 * window)
     short = "".join(f"<{part}" for part in context.split("<")[1:3])
-    told = answer_texts(model, tokenizer, short, [CAPTION_QUESTION], MAX_CAPTION_TOKENS)
-    return [*hits, ("caption", told[0].strip() == expected)]
+    (given,) = answer_texts(model, tokenizer, short, [CAPTION_QUESTION], MAX_CAPTION_TOKENS)
+    return [*hits, ("caption", given.strip() == expected)]

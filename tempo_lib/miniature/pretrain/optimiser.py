@@ -1,10 +1,13 @@
-"""Optimisers and initial values that suit models of a few million parameters.
+"""Optimiser, schedule and initial values that suit models of a few million parameters.
 
-Stages 0-3 use AdamW as the paper does; only the base models' pre-training uses Muon.
+The four stages use AdamW as the paper does; only the base models' pre-training uses Muon.
 """
+
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel
 
 
@@ -18,33 +21,60 @@ def miniature_init(
     nn.init.normal_(model.get_input_embeddings().weight, std=embedding_std)
 
 
-def muon_and_adamw(
-    model: nn.Module,
-    matrix_rate: float,
-    rate: float,
-    momentum: float = 0.95,
-    matrix_decay: float = 0.0,
-    beta2: float = 0.98,
-) -> list[torch.optim.Optimizer]:
+def rate_factor(step: int, steps: int, decay_share: float, warmup_steps: int = 20) -> float:
+    """Linear warm-up, constant, then linear decay to 0 over the last share of the steps."""
+    warm = min(1.0, (step + 1) / warmup_steps)
+    return warm * min(1.0, (steps - step) / max(1.0, steps * decay_share))
+
+
+class PretrainingOptimiser:
     """Muon on the matrices of the layers, AdamW on embeddings, norms and all the rest."""
-    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    matrices = [p for p in model.parameters() if p.ndim == 2 and id(p) not in embeddings]
-    chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in chosen]
-    return [
-        torch.optim.Muon(matrices, lr=matrix_rate, momentum=momentum, weight_decay=matrix_decay),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, beta2), weight_decay=0.0),
-    ]
 
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        matrix_rate: float,
+        rate: float,
+        steps: int,
+        decay_share: float,
+        warmup_steps: int = 20,
+        clip_norm: float | None = None,
+        momentum: float = 0.95,
+        matrix_decay: float = 0.0,
+        beta2: float = 0.98,
+    ) -> None:
+        self.parameters, self.clip_norm = list(model.parameters()), clip_norm
+        embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        matrices = [p for p in self.parameters if p.ndim == 2 and id(p) not in embeddings]
+        chosen = {id(p) for p in matrices}
+        others = [p for p in self.parameters if id(p) not in chosen]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(
+                matrices, lr=matrix_rate, momentum=momentum, weight_decay=matrix_decay
+            ),
+            torch.optim.AdamW(others, lr=rate, betas=(0.9, beta2), weight_decay=0.0),
+        ]
+        self.schedules = [
+            LambdaLR(o, lambda step: rate_factor(step, steps, decay_share, warmup_steps))
+            for o in self.optimisers
+        ]
 
-def make_optimiser(
-    model: nn.Module, matrix_rate: float, rate: float, steps: int, decay_share: float
-) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LambdaLR]]:
-    """``muon_and_adamw`` with a short warmup and a linear decay over the last share."""
-    optimisers = muon_and_adamw(model, matrix_rate, rate)
+    def update(self, loss: torch.Tensor) -> float:
+        """One step down the gradient of ``loss``; returns its value."""
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        loss.backward()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        for optimiser, schedule in zip(self.optimisers, self.schedules, strict=True):
+            optimiser.step()
+            schedule.step()
+        return loss.item()
 
-    def factor(step: int) -> float:
-        warm = min(1.0, (step + 1) / 20)
-        return warm * min(1.0, (steps - step) / max(1.0, steps * decay_share))
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [part.state_dict() for part in (*self.optimisers, *self.schedules)]
 
-    return optimisers, [torch.optim.lr_scheduler.LambdaLR(o, factor) for o in optimisers]
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        for part, saved in zip((*self.optimisers, *self.schedules), state, strict=True):
+            part.load_state_dict(saved)

@@ -20,20 +20,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tempo_lib.miniature.world.clips import write_clip, write_image
-from tempo_lib.miniature.world.corpus_specs import CorpusSpec, SourceSpec, SuiteSpec, suite_corpus
-from tempo_lib.miniature.world.draws import generator, questions_of, story_of
-from tempo_lib.miniature.world.language import (
+from tempo_lib.miniature.world.captions import (
     CAPTION_QUESTION,
     DESCRIPTION_QUESTION,
-    FPS,
     caption,
     describe_actor,
     transcript,
 )
+from tempo_lib.miniature.world.clips import write_clip, write_image
+from tempo_lib.miniature.world.corpus_specs import (
+    CorpusSpec,
+    SourceSpec,
+    SuiteSpec,
+    generator,
+    questions_of,
+    story_of,
+    suite_corpus,
+)
 from tempo_lib.miniature.world.questions import Question
 from tempo_lib.miniature.world.rendering import render
-from tempo_lib.miniature.world.scenes import Story
+from tempo_lib.miniature.world.scenes import FPS, Story
 
 FORMAT = 2  # raise when stories, pictures or files change for an unchanged spec
 

@@ -1,11 +1,19 @@
-"""Specs of the corpora that the world writes: what a source, a corpus and a suite are.
+"""What a suite holds, and each story of a corpus from seeds alone.
 
-Frames are counted at the world's two frames per second.
+Everything depends on (corpus, source, seed, index): not on how many stories there are, nor on
+what another source holds. Corpora of different names draw from different seeds, so that no
+long story of a suite is trained on. Frames are counted at the world's two frames per second.
 """
 
+import zlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from tempo_lib.miniature.config import CorpusSpec, QuestionMix, SourceSpec
+from tempo_lib.miniature.world.question_sets import sample_mix, with_choices
+from tempo_lib.miniature.world.questions import Question, sample_questions
+from tempo_lib.miniature.world.scenes import ALL_NAMES, Story, make_story
 
 # Mean durations of the four benchmarks in seconds (the paper's Table 1); suites keep the ratio.
 SUITE_SECONDS = {
@@ -14,6 +22,8 @@ SUITE_SECONDS = {
     "mini-videomme": 1010,
     "mini-lvbench": 4101,
 }
+IMAGE_STORY_FRAMES = 24  # an image is one frame of such a story, so that empty places occur
+_STREAMS = {"story": 0, "questions": 1, "pictures": 2, "choices": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +70,47 @@ def suite_corpus(spec: SuiteSpec) -> CorpusSpec:
         mix=spec.mix,
     )
     return CorpusSpec(name=spec.name, size=spec.size, crf=spec.crf, sources=(source,))
+
+
+def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
+    """Return story ``index`` of a source; for an image, the story its one frame is taken from."""
+    rng = generator(corpus, source.name, seed, index, "story")
+    if source.modality == "image":
+        return make_story(rng, IMAGE_STORY_FRAMES)
+    choices = (source.max_frames - source.min_frames) // source.frame_step + 1
+    num_frames = source.min_frames + source.frame_step * int(rng.integers(choices))
+    if source.modality == "text":  # the text-only world has more names than can be drawn
+        return make_story(rng, num_frames, actors=ALL_NAMES)
+    return make_story(rng, num_frames)
+
+
+def questions_of(
+    corpus: str, source: SourceSpec, seed: int, index: int, story: Story
+) -> list[Question]:
+    """Return the questions about story ``index``; its timestamps count from its first frame.
+
+    Options are drawn from a stream of their own: ``choice_share`` changes nothing but the form.
+    """
+    rng = generator(corpus, source.name, seed, index, "questions")
+    if source.mix is not None:
+        questions = sample_mix(rng, story, source.mix, source.window)
+    elif source.questions_per_story:
+        number = source.questions_per_story
+        questions = sample_questions(rng, story, number, source.kinds, source.window)
+    else:  # an image is shorter than a segment: no question about time fits
+        return []
+    rng = generator(corpus, source.name, seed, index, "choices")
+    return with_choices(rng, questions, story, source.window, source.choice_share)
+
+
+def namespace(corpus: str, source: str) -> int:
+    """Return the number that keeps the seeds of one source apart from all others."""
+    return zlib.crc32(f"{corpus}/{source}".encode())
+
+
+def generator(corpus: str, source: str, seed: int, index: int, stream: str) -> np.random.Generator:
+    """Return the generator that one story uses for one purpose."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"a seed must lie in 0..2**32 - 1, got {seed}")
+    key = [namespace(corpus, source), seed, index, _STREAMS[stream]]
+    return np.random.default_rng(np.random.SeedSequence(key))

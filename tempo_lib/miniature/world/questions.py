@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo_lib.miniature.config import KINDS
-from tempo_lib.miniature.world.language import FPS, num_segments, segment_seconds, time_tag
-from tempo_lib.miniature.world.scenes import MAX_COUNTED, Story
+from tempo_lib.miniature.world.scenes import FPS, MAX_COUNTED, Story, num_segments, segment_seconds
+from tempo_lib.prompts import timestamp
 
 QUESTION_TEXT = {
     "needle": "Which number is shown with the {actor}?",
@@ -66,7 +66,7 @@ class Question:
         return self.start, self.stop
 
 
-def ask_all(story: Story, window: int, offset_seconds: float = 0.0) -> list[Question]:
+def all_questions(story: Story, window: int, offset_seconds: float = 0.0) -> list[Question]:
     """All questions this story can answer, with time tags for segments of ``window`` frames."""
     questions = [*_ask_about_unique(story, window, offset_seconds), *_ask_counts(story)]
     questions += _ask_comparisons(story)
@@ -96,7 +96,7 @@ def sample_questions(
     if unknown:
         raise ValueError(f"unknown question kinds {unknown}; known: {', '.join(KINDS)}")
     pools: dict[str, list[Question]] = {kind: [] for kind in wanted}
-    for question in ask_all(story, window):
+    for question in all_questions(story, window):
         if question.kind in pools:
             pools[question.kind].append(question)
     pools = {kind: spread(rng, pool) for kind, pool in pools.items()}
@@ -205,7 +205,7 @@ def _ask_about_unique(story: Story, window: int, offset_seconds: float) -> list[
             continue
         start, stop = story.starts[index] / FPS, story.starts[index + 1] / FPS
         first = first_segment(story, index, window)
-        seen_at = time_tag(segment_seconds(first, window) + offset_seconds)
+        seen_at = timestamp(segment_seconds(first, window) + offset_seconds)
         slots = {"needle": str(scene.code), "attribute": scene.place, "grounding": seen_at}
         # only where the neighbouring scene has an actor: "right after" means the next scene
         for kind, other in (("after", index + 1), ("before", index - 1)):

@@ -1,4 +1,4 @@
-"""Stories of the procedural world: lists of scenes at two frames per second.
+"""Stories of the procedural world: names, places, and lists of scenes at two frames per second.
 
 All starts, stops and lengths are frame numbers. A scene length is even, so that the pairs
 of frames that a video patch spans never straddle a cut.
@@ -13,7 +13,16 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from tempo_lib.miniature.world.language import ACTORS, PLACES
+FPS = 2.0
+VISUAL_COLOURS = ("red", "green", "blue", "yellow")
+COLOURS = (*VISUAL_COLOURS, "pink", "orange", "white", "purple")
+VISUAL_SHAPES = ("star", "circle", "square")
+SHAPES = (*VISUAL_SHAPES, "heart", "moon", "cross")
+PLACES = ("beach", "forest", "desert", "city", "snow", "night")
+# The twelve actors that are drawn; the text-only world has all 48 names, because a decoder
+# that meets only twelve learns a table instead of copying.
+ACTORS = tuple(f"{colour} {shape}" for colour in VISUAL_COLOURS for shape in VISUAL_SHAPES)
+ALL_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 
 MIN_SCENE_FRAMES = 4
 MAX_SCENE_FRAMES = 16
@@ -86,6 +95,16 @@ class Story:
 
     def _overlap(self, index: int, start: int, stop: int) -> int:
         return min(stop, self.starts[index + 1]) - max(start, self.starts[index])
+
+
+def num_segments(num_frames: int, window: int) -> int:
+    """Segments of ``window`` frames that cover ``num_frames``; the last may be short."""
+    return -(-num_frames // window)
+
+
+def segment_seconds(index: int, window: int) -> float:
+    """Centre of segment ``index`` in seconds, as its timestamp shows it."""
+    return (index * window + window / 2) / FPS
 
 
 def make_story(

@@ -12,16 +12,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import PreTrainedTokenizerFast
 
 from tempo_lib.miniature.world import wordings
-from tempo_lib.miniature.world.language import (
-    ALL_NAMES,
-    CAPTION_QUESTION,
-    COLOURS,
-    PLACES,
-    SHAPES,
-    time_tag,
-)
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
-from tempo_lib.prompts import END_OF_TEXT, IM_END, SPECIAL_TOKENS
+from tempo_lib.miniature.world.scenes import ALL_NAMES, COLOURS, PLACES, SHAPES
+from tempo_lib.prompts import END_OF_TEXT, IM_END, SPECIAL_TOKENS, timestamp
 
 LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
 # Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
@@ -83,7 +77,7 @@ def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
     yield from sentences
     yield from (f" {number}" for number in range(100))
     yield from (f"{before}{letter}" for before in ("", " ") for letter in LETTERS)
-    yield from (time_tag(second + part) for second in range(LAST_SECOND + 1) for part in (0, 0.2))
+    yield from (timestamp(second + part) for second in range(LAST_SECOND + 1) for part in (0, 0.2))
     yield from (text for name in ALL_NAMES for text in (name, f" {name}"))
     yield from ("<", " <", ">", ">,", "\n\n", "\n", ", ", ": ", ".")
     words = (*PLACES, *COLOURS, *SHAPES, "empty", "time", "times", "seconds", "Yes", "No")

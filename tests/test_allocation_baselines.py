@@ -1,16 +1,18 @@
-"""The rivals of Adaptive Token Allocation (paper Table 2B, 2C): budgets, choices, errors."""
+"""The baselines of Adaptive Token Allocation (Table 2B, 2C): budgets, choices, errors."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tempo_lib.allocation.ata import (
+from tempo_lib.allocation.baselines import (
     allocate_adversarial,
     allocate_fixed,
     allocate_random_drop,
     allocate_top_k,
     allocate_uniform,
+    fill_evenly,
+    fill_in_order,
     uniform_max_frames,
 )
 from tempo_lib.parity.records import load_table
@@ -22,10 +24,10 @@ any_budget = st.one_of(st.integers(0, 64), st.integers(0, 20_000))
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(any_scores, any_budget, st.integers(1, 200), st.sampled_from([0.0, 0.25, 0.5, 0.75]))
-def test_every_rival_stays_within_the_budget(scores, budget, k_max, drop_ratio):
+def test_every_baseline_stays_within_the_budget(scores, budget, k_max, drop_ratio):
     num_segments = len(scores)
     generator = torch.Generator().manual_seed(7)
-    rivals = [
+    baselines = [
         allocate_uniform(num_segments, budget, k_max),
         allocate_fixed(num_segments, k_max, budget),
         allocate_top_k(scores, budget, k_max, drop_ratio),
@@ -34,7 +36,7 @@ def test_every_rival_stays_within_the_budget(scores, budget, k_max, drop_ratio):
             num_segments, budget, k_max, generator=generator, drop_ratio=drop_ratio
         ),
     ]
-    for k_N in rivals:
+    for k_N in baselines:
         assert k_N.shape == (num_segments,)
         assert k_N.dtype == torch.int64
         assert 0 <= int(k_N.min()) <= int(k_N.max()) <= k_max
@@ -46,15 +48,15 @@ def test_top_k_and_adversarial_equal_the_release_at_its_drop_ratio(golden_dir):
     rows = load_table(golden_dir, "merge_strategies")["topk_compress"]
     assert len(rows) == 24
     for row in rows:
-        rival = {"topk": allocate_top_k, "lastk": allocate_adversarial}[row["strategy"]]
+        baseline = {"topk": allocate_top_k, "lastk": allocate_adversarial}[row["strategy"]]
         full = row["n_tokens"]
-        k_N = rival(row["scores"], 10**6, k_max=full, drop_ratio=row["drop_ratio"])
+        k_N = baseline(row["scores"], 10**6, k_max=full, drop_ratio=row["drop_ratio"])
         ours = sorted(s for s, k in zip(row["scores"], k_N.tolist(), strict=True) if k)
         kept = [s for s, k in zip(row["scores"], row["kept"], strict=True) if k == full]
         assert ours == sorted(kept), row  # the release breaks ties in no fixed order
 
 
-def test_routing_rivals_keep_whole_segments_while_the_budget_lasts():
+def test_routing_baselines_keep_whole_segments_while_the_budget_lasts():
     scores = [0.2, 0.9, 0.9, 0.1, 0.1]
     assert allocate_top_k(scores, 300).tolist() == [0, 128, 128, 0, 0]
     assert allocate_adversarial(scores, 300).tolist() == [0, 0, 0, 128, 128]
@@ -113,6 +115,17 @@ def test_random_drop_keeps_every_segment_equally_often():
     assert ((times_N / num_draws - 0.5).abs() < 0.05).all()
 
 
+def test_even_filling_spreads_what_does_not_divide():
+    assert fill_evenly(4, 10, 16).tolist() == [2, 3, 2, 3]
+    assert fill_evenly(3, 100, 16).tolist() == [16, 16, 16]
+    assert fill_evenly(5, 2, 16).tolist() == [0, 1, 0, 1, 0]
+
+
+def test_filling_in_order_gives_the_rest_to_the_next_segment():
+    assert fill_in_order(torch.tensor([2, 0, 1]), 20, 16).tolist() == [4, 0, 16]
+    assert fill_in_order(torch.tensor([1, 0]), 100, 16).tolist() == [16, 16]
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -123,6 +136,6 @@ def test_random_drop_keeps_every_segment_equally_often():
         (lambda: allocate_top_k([], 9), "at least 1 segment"),
     ],
 )
-def test_rivals_name_bad_arguments(call, match):
+def test_baselines_name_bad_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
