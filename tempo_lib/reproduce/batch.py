@@ -125,12 +125,17 @@ def check_executor(name: str) -> None:
 
 
 def plan(batch: Batch) -> list[Step]:
-    """The jobs that Snakemake would run, in its order. RuntimeError with its words if it fails."""
+    """The jobs that Snakemake would run: its order, then notebooks by name, which need the others.
+
+    RuntimeError with Snakemake's words where it cannot plan.
+    """
     command = [*snakemake_command(batch), "--dry-run"]
     done = subprocess.run(command, cwd=batch.flow.root, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"snakemake cannot plan this run:\n{done.stdout}{done.stderr}")
     flow, found = batch.flow, PLANNED.findall(done.stdout + done.stderr)
+    notebooks = {notebook.name for notebook in flow.notebooks}
+    found.sort(key=lambda pair: pair[0] if pair[0] in notebooks else "")
     return [Step(job, title, flow.seconds.get(job), flow.threads(job)) for job, title in found]
 
 

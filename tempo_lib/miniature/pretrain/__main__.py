@@ -6,7 +6,7 @@
 A finished part is kept. The stages themselves are trained by ``tempo train``.
 """
 
-import sys
+import typer
 
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, stage_names
 from tempo_lib.config import load_preset
@@ -24,8 +24,8 @@ def main(preset_name: str, part: str, seed: int = 0) -> None:
         make_corpus(miniature, int(part.removeprefix("stage")), workers=1)
     else:
         known = ", ".join((*BASE_MODELS, RERANKER, *stage_names(preset)))
-        sys.exit(f"error: no part {part!r} of {preset_name}; known: {known}")
+        raise typer.BadParameter(f"no part {part!r} of {preset_name}; known: {known}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    typer.run(main)
