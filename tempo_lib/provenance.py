@@ -91,9 +91,9 @@ class Run:
             "preset": self.preset,
             "parameters": dict(self.parameters),
             "seeds": self.seeds,
-            **provenance_facts(self.started),
             "commit": self.commit,  # of the start: what ran, whatever was committed since
             "dirty": self.dirty,
+            **_circumstances(self.started),
             "data_hash": None,
             **self.recorded,
         }
@@ -177,21 +177,9 @@ def provenance_facts(started: datetime, *sources: str | Path) -> dict[str, Any]:
     ``sources``: the modules behind it, as ``code_fingerprint`` takes them; its key ``code`` is
     left out without any. Training summaries and measurements hold these facts.
     """
-    finished = datetime.now(UTC)
     commit, dirty = git_state(project_root())
     code = {"code": code_fingerprint(*sources)} if sources else {}
-    return {
-        "commit": commit,
-        "dirty": dirty,
-        **code,
-        "started": started.isoformat(timespec="seconds"),
-        "finished": finished.isoformat(timespec="seconds"),
-        "duration_seconds": round((finished - started).total_seconds(), 1),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "versions": library_versions(),
-        **_compute_facts(),
-    }
+    return {"commit": commit, "dirty": dirty, **code, **_circumstances(started)}
 
 
 def project_root() -> Path:
@@ -258,6 +246,20 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _circumstances(started: datetime) -> dict[str, Any]:
+    """Time, machine and versions of what started then and ends now."""
+    finished = datetime.now(UTC)
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": finished.isoformat(timespec="seconds"),
+        "duration_seconds": round((finished - started).total_seconds(), 1),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": library_versions(),
+        **_compute_facts(),
+    }
 
 
 def _compute_facts() -> dict[str, Any]:

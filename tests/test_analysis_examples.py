@@ -1,4 +1,4 @@
-"""Videos picked by seed, and stages and time tags asked of an untrained model."""
+"""Videos picked by seed, and stages and timestamps of an untrained model."""
 
 import math
 from dataclasses import replace
@@ -12,10 +12,12 @@ import torch
 from tempo_lib.analysis.examples import example_table, pick_videos, segment_table
 from tempo_lib.analysis.stages import (
     TIMESTAMPS_ONLY,
+    named_by_stage,
     stage_variants,
     targets,
     timestamps_only,
 )
+from tempo_lib.checkpoints.folders import stage_names
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import load_benchmark
 from tempo_lib.evaluation.runner import evaluate_records
@@ -24,7 +26,6 @@ from tempo_lib.miniature.world.question_sets import as_choice
 from tempo_lib.miniature.world.questions import KINDS, all_questions
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.statistics.summaries import summarise
-from tempo_lib.training.stages import STAGES
 
 NUMBERS = replace(
     suite_numbers(load_preset("tiny")),
@@ -34,6 +35,7 @@ NUMBERS = replace(
     longest_mean_frames=400,
     size=32,
 )
+STAGES = ["stage0", "stage1", "stage2", "stage3"]
 
 
 def paper_suite(num_videos=12):
@@ -98,27 +100,34 @@ def test_example_and_segment_tables_agree_with_the_records(brief_tempo, built):
         assert inside == pytest.approx(marked["tokens"].mean(), nan_ok=True)
 
 
-def test_every_stage_is_asked_with_whole_memories(brief_tempo, built):
+def test_every_stage_is_evaluated_with_whole_memories(brief_tempo, built):
     rows = stage_variants()
-    assert [row.checkpoint for row in rows] == [f"stage{stage}" for stage in STAGES]
+    assert list(rows) == list(stage_names(load_preset("tiny")))
+    assert {name: row.checkpoint for name, row in rows.items()} == {
+        **{name: name for name in ("stage0", "stage1", "stage2")},
+        "stage3": None,  # the model itself
+    }
     one = replace(built, videos=built.videos[:1])
-    models = {row.checkpoint: brief_tempo for row in rows}
+    models = dict.fromkeys(rows, brief_tempo)
     options = {"models": models, "progress": False, "cache": False}
-    for record in evaluate_records(brief_tempo, one, rows, **options):
+    for record in evaluate_records(brief_tempo, one, list(rows.values()), **options):
         assert record.counts == [brief_tempo.config.k_max] * record.num_segments
 
 
-def test_stages_that_read_two_segments_are_asked_about_the_shortest_videos_alone():
-    assert [row.checkpoint for row in stage_variants("mini-longvideobench")] == [
-        f"stage{stage}" for stage in STAGES
-    ]
+def test_stages_that_read_two_segments_are_evaluated_on_the_shortest_videos_alone():
+    assert len(stage_variants("mini-longvideobench")) == 4
     for name in ("mini-mlvu", "mini-videomme", "mini-lvbench"):
-        assert [row.checkpoint for row in stage_variants(name)] == ["stage2", "stage3"]
+        assert list(stage_variants(name)) == ["stage2", "stage3"]
 
 
-def test_time_tags_alone_never_look_at_the_video(brief_tempo, built, monkeypatch):
+def test_answers_are_named_by_their_stage():
+    frame = pd.DataFrame({"variant": ["stage0", "without-stage3", "no-ata"]})
+    assert named_by_stage(frame)["variant"].tolist() == ["stage0", "stage2", "stage3"]
+
+
+def test_timestamps_alone_never_read_the_video(brief_tempo, built, monkeypatch):
     def refuse(*arguments, **options):
-        raise AssertionError("the compressor was asked")
+        raise AssertionError("the compressor was called")
 
     monkeypatch.setattr(brief_tempo.compressor, "forward", refuse)
     frame = timestamps_only(brief_tempo, built)
@@ -129,7 +138,7 @@ def test_time_tags_alone_never_look_at_the_video(brief_tempo, built, monkeypatch
     assert set(summarise(frame, ["variant"], ["form"])["form"]) <= {"all", "open", "choice"}
 
 
-def test_time_tags_are_all_that_the_decoder_reads(brief_tempo, built, monkeypatch):
+def test_timestamps_are_all_that_the_decoder_reads(brief_tempo, built, monkeypatch):
     read = []
     embed = brief_tempo.embed
     monkeypatch.setattr(

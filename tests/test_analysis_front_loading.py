@@ -12,7 +12,7 @@ from tempo_lib.analysis.front_loading import (
     findings,
     front_loading_index,
     front_loading_table,
-    index_by_checkpoint,
+    index_by,
     lead_by_step,
 )
 from tempo_lib.analysis.slices import slice_answers
@@ -166,7 +166,7 @@ def test_checkpoints_stand_in_the_order_of_training():
     answers = checkpoints_of(
         base=(never, never), stage0=(whole_only, whole_only), stage1=(always, never)
     )
-    table = index_by_checkpoint(answers, 0)
+    table = index_by(answers, "checkpoint", 0)
     assert table["checkpoint"].tolist() == ["base", "stage0", "stage1"]
     assert math.isnan(table["index"][0]) and table["index"].tolist()[1:] == [0.0, 1.0]
     steps = lead_by_step(answers, 0)

@@ -128,5 +128,5 @@ def test_missing_records_name_the_command_that_makes_them(records, root, variant
 
 
 def test_an_unknown_suite_lists_the_known_ones(root):
-    with pytest.raises(ValueError, match="unknown suite 'lvbench'; known suites: mini-"):
+    with pytest.raises(ValueError, match="unknown suite 'lvbench'; known: mini-"):
         what_if.load_scores("tiny", "lvbench", root=root)

@@ -175,3 +175,13 @@ def test_an_unreachable_hub_is_one_line(tmp_path, monkeypatch):
 def test_our_own_layout_takes_no_base_compressor(tiny_tempo, tmp_path):
     tiny_tempo.save_pretrained(tmp_path)
     refused(tmp_path, "holds its own compressor", base_compressor="x")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, torch.int8, torch.bool, torch.float8_e4m3fn]
+)
+def test_the_size_of_a_stored_tensor_is_known_from_its_header(tmp_path, dtype):
+    tensor = torch.zeros(3, 5).to(dtype)
+    save_file({"one": tensor}, tmp_path / "model.safetensors")
+    (stored,) = stored_tensors(tmp_path).values()
+    assert stored.nbytes == tensor.nbytes

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_cli import assert_one_error_line
 
 from tempo_lib.cli.app import run
 from tempo_lib.miniature.world.clips import write_image
+from tests.test_cli_app import assert_one_error_line
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,10 @@ def test_work_of_another_seed_is_not_mistaken_for_this_one(capsys, tmp_path):
     assert_one_error_line(capsys, "seed 3, not 0")
 
 
-def test_a_single_stage_is_called_again_whatever_seed_its_bases_have(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempo_lib.cli.train.make_corpus", lambda mini, stage: None)
+def test_a_single_stage_is_called_again_whatever_seed_its_base_models_have(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempo_lib.miniature.pretrain.build.make_corpus", lambda mini, stage: None)
     card = {"seed": 1, "final_loss": 1.0, "steps": 2, "seconds": 3.0}
     for name, content in (
         ("base_decoder", {"seed": 0}),

@@ -9,10 +9,9 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.checkpoints import folders as checkpoint_folders
-from tempo_lib.cli import evaluate as command
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation import runner
+from tempo_lib.evaluation import benchmark, jobs, runner
 from tempo_lib.evaluation.variants import VARIANTS
 from tempo_lib.miniature.pretrain.build import compressor_config
 
@@ -37,8 +36,8 @@ def work(make_tiny_tempo, tmp_path_factory):
 def small(tmp_path, tmp_path_factory, monkeypatch):
     """A suite of seconds, records in a folder of the test, and no checkpoints but those above."""
     suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
-    monkeypatch.setattr(command, "load_benchmark", lambda *_, **__: suite)
-    monkeypatch.setattr(command, "learned_k_min", lambda preset: None)
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: suite)
+    monkeypatch.setattr(jobs, "learned_k_min", lambda preset: None)
     for module in (runner, checkpoint_folders):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(

@@ -175,7 +175,7 @@ def test_loss_curves_says_where_a_stage_has_no_losses():
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, -1.0])
 def test_loss_curves_refuses_what_a_log_axis_cannot_hold(bad):
     losses = losses_of(5).replace(1.0, bad)
-    with pytest.raises(ValueError, match="stage 2 has a loss"):
+    with pytest.raises(ValueError, match="Stage 2 has a loss"):
         figures.loss_curves({2: losses}, load_preset("tiny"))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from allocation_samples import K_MAX, K_MIN, peaked, planted
-from tempo_lib.analysis.qualitative import pick_kinds
 
+from tempo_lib.analysis.examples import pick_groups
 from tempo_lib.figures.pages import qualitative_examples
 from tempo_lib.figures.style import GREEN, GREY, VERMILLION
 from tempo_lib.miniature import benchmark
@@ -125,7 +125,7 @@ def suite_of(*kinds_of_videos):
 @pytest.mark.parametrize("seed", range(5))
 def test_every_kind_gets_a_video_of_its_own_even_if_it_is_rare(seed):
     suite = suite_of(["needle", "global"], ["needle", "needle"], ["needle", "attribute"])
-    picked = pick_kinds(suite, ["needle", "attribute", "global"], seed)
+    picked = pick_groups(suite, ["needle", "attribute", "global"], seed)
     assert [video.id for video in picked.videos] == ["1", "2", "0"]
     asked = [video.questions[0].group for video in picked.videos]
     assert asked == ["needle", "attribute", "global"]
@@ -134,6 +134,6 @@ def test_every_kind_gets_a_video_of_its_own_even_if_it_is_rare(seed):
 
 def test_kinds_that_are_unknown_or_not_there_are_refused():
     with pytest.raises(ValueError, match="no global question is left among 1 videos"):
-        pick_kinds(suite_of(["needle"]), ["global"], 0)
-    with pytest.raises(ValueError, match=r"unknown kinds \['colour'\]; name some of needle"):
-        pick_kinds(suite_of(["needle"]), ["colour"], 0)
+        pick_groups(suite_of(["needle"]), ["global"], 0)
+    with pytest.raises(ValueError, match=r"no colour question .* or name some of needle"):
+        pick_groups(suite_of(["needle"]), ["colour"], 0)

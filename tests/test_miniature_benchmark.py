@@ -57,7 +57,7 @@ def test_a_suite_holds_what_its_numbers_say(suite):
 def test_every_question_is_one_its_story_can_answer(suite):
     for video in suite.videos:
         story = suite.story(video)
-        possible = {(q.text, q.actors, q.interval): q for q in all_questions(story, suite.window)}
+        possible = {(q.text, q.actors, q.interval): q for q in all_questions(story, NUMBERS.window)}
         for question in video.questions:
             asked = suite.world_questions[question.id]
             text = asked.text.split("\n")[0]

@@ -21,7 +21,7 @@ from tempo_lib.model.processing import TextEncoder
 
 PRESET = load_preset("tiny")
 FULL = PRESET.miniature.base_compressor
-MANY = replace(FULL, questions=300, choice_share=0.3, told_share=0.5)
+MANY = replace(FULL, questions=300, choice_share=0.3, caption_after_verdict_share=0.5)
 SHORT = replace(
     FULL,
     num_stories=20,
@@ -30,7 +30,7 @@ SHORT = replace(
     steps=6,
     caption_steps=3,
     batch=4,
-    telling=replace(FULL.telling, steps=2),
+    caption_after_verdict=replace(FULL.caption_after_verdict, steps=2),
 )
 
 
@@ -58,20 +58,20 @@ def test_a_pool_is_the_same_twice_and_differs_by_seed():
 def test_relevance_is_yes_exactly_for_actors_in_sight():
     story = Story((Scene("red star", 47, "beach", 4), Scene("blue circle", 12, "snow", 4)))
     rng = np.random.default_rng(0)
-    lists = tellings = 0
+    lists = captioned = 0
     *pairs, last = relevance_pairs(rng, story, 0, 4, MANY)
     assert last == ("Describe this content.", "red star 47 beach.")
     for query, answer in pairs:
-        asked, *options = query.split("\n")  # options may name anybody: they ask for nobody
-        seen = "red star" in asked or "place" in asked
-        verdict, *told = answer.split(" ", 1)
+        question, *options = query.split("\n")  # options may name anybody: they ask for nobody
+        seen = "red star" in question or "place" in question
+        verdict, *shown = answer.split(" ", 1)
         assert verdict == ("Yes" if seen else "No"), query
-        assert told in ([], ["red star 47 beach."])
+        assert shown in ([], ["red star 47 beach."])
         assert len(options) in (0, 4)
         lists += bool(options)
-        tellings += bool(told)
+        captioned += bool(shown)
     assert 0.2 < lists / MANY.questions < 0.4
-    assert 0.4 < tellings / MANY.questions < 0.6
+    assert 0.4 < captioned / MANY.questions < 0.6
 
 
 def test_content_questions_are_about_what_the_segment_shows():

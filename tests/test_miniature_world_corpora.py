@@ -11,12 +11,13 @@ from PIL import Image
 from tempo_lib import prompts
 from tempo_lib.miniature.world import corpora
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
-from tempo_lib.miniature.world.corpora import build_corpus, build_suite
+from tempo_lib.miniature.world.corpora import build_corpus
 from tempo_lib.miniature.world.corpus_specs import (
     CorpusSpec,
     SourceSpec,
     SuiteSpec,
     story_of,
+    suite_corpus,
 )
 from tempo_lib.miniature.world.question_sets import QuestionMix, right_option
 from tempo_lib.miniature.world.questions import all_questions, is_correct
@@ -72,7 +73,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suites") / SUITE.name
-    return folder, build_suite(folder, SUITE, seed=7)
+    return folder, build_corpus(folder, suite_corpus(SUITE), seed=7)
 
 
 def load(path):
@@ -200,7 +201,7 @@ def test_a_finished_corpus_that_lost_a_clip_is_completed(tmp_path):
 def test_a_finished_corpus_is_only_read(tmp_path, monkeypatch):
     """Jobs side by side read one corpus: two that write its marker would trip each other."""
     made = build_corpus(tmp_path, SPEC, seed=0)
-    monkeypatch.setattr(corpora, "_write_text", lambda path, _: pytest.fail(f"wrote {path}"))
+    monkeypatch.setattr(corpora, "write_atomic", lambda path, _: pytest.fail(f"wrote {path}"))
     assert build_corpus(tmp_path, SPEC, seed=0) == made
 
 

@@ -18,7 +18,7 @@ def readable(text, ids):
     return text.tokenizer.decode([i if i >= 0 else text.encode("@")[0] for i in ids])
 
 
-def test_memory_slots_follow_their_time_tags(text):
+def test_memory_placeholders_follow_their_timestamps(text):
     ids = decoder_ids(text, "Sys.", Turn([2.0, 6.0], [3, 1], "Who?"))
     assert readable(text, ids) == (
         "<|im_start|>system\nSys.<|im_end|>\n<|im_start|>user\n"
@@ -26,13 +26,13 @@ def test_memory_slots_follow_their_time_tags(text):
     )
 
 
-def test_a_pruned_segment_leaves_no_time_tag(text):
+def test_a_pruned_segment_leaves_no_timestamp(text):
     ids = decoder_ids(text, "", Turn([2.0, 6.0], [0, 2], "Who?"))
     assert "<2.0 seconds>" not in readable(text, ids)
     assert ids.count(MEMORY_PLACEHOLDER) == 2
 
 
-def test_an_image_has_no_time_tag(text):
+def test_an_image_has_no_timestamp(text):
     ids = decoder_ids(text, "", Turn([0.0], [2], "Who?", is_image=True))
     assert "seconds" not in readable(text, ids)
 
@@ -44,7 +44,7 @@ def test_labels_cover_the_answer_and_its_end_alone(text):
     assert set(labels[: -len(answer)]) == {IGNORE}
 
 
-def test_words_of_a_question_are_never_special_tokens(text):
+def test_text_of_a_question_never_becomes_special_tokens(text):
     ids = decoder_ids(text, "", Turn([], [], "Is <|im_end|> or <|video_pad|> here?"))
     assert ids.count(text.special("<|im_end|>")) == 2  # the layout's own
     assert text.special("<|video_pad|>") not in ids

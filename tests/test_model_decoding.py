@@ -20,7 +20,7 @@ def shipped():
 
 
 @pytest.fixture(scope="module")
-def asked(shipped):
+def compressed(shipped):
     """Three questions with their memories."""
     rng = np.random.default_rng(3)
     story = make_story(rng, SEGMENTS * 8)
@@ -36,10 +36,10 @@ def cuts_of(memories, rng):
     return [Cut(memories, torch.from_numpy(each), scheme) for each in counts for scheme in schemes]
 
 
-def test_answers_are_those_of_one_prompt_at_a_time(shipped, asked):
+def test_answers_are_those_of_one_prompt_at_a_time(shipped, compressed):
     rng = np.random.default_rng(0)
     distinct = set()
-    for question, memories in asked:
+    for question, memories in compressed:
         cuts = cuts_of(memories, rng)
         alone = [
             shipped.decode(memories, question, counts=cut.counts, scheme=cut.scheme).text
@@ -50,16 +50,16 @@ def test_answers_are_those_of_one_prompt_at_a_time(shipped, asked):
     assert len(distinct) > 5, "answers that hardly differ show nothing"
 
 
-def test_an_answer_that_does_not_end_stops_at_the_most_new_tokens(shipped, asked, monkeypatch):
-    question, memories = asked[0]
+def test_an_answer_that_does_not_end_stops_at_the_most_new_tokens(shipped, compressed, monkeypatch):
+    question, memories = compressed[0]
     monkeypatch.setattr(shipped.config, "max_new_tokens", 2)
     cuts = cuts_of(memories, np.random.default_rng(1))
     alone = [shipped.decode(memories, question, counts=c.counts, scheme=c.scheme) for c in cuts]
     assert decode_many(shipped, question, cuts) == [answer.text for answer in alone]
 
 
-def test_a_prompt_longer_than_the_context_is_refused(shipped, asked, monkeypatch):
-    question, memories = asked[0]
+def test_a_prompt_longer_than_the_context_is_refused(shipped, compressed, monkeypatch):
+    question, memories = compressed[0]
     monkeypatch.setattr(shipped.config, "max_context", 64)
     with pytest.raises(ValueError, match="exceeds the decoder's context of 64"):
         decode_many(shipped, question, [Cut(memories, torch.full((SEGMENTS,), 16))])

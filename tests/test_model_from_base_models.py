@@ -1,4 +1,4 @@
-"""A fresh Tempo: what is copied, what is drawn, and which pairs of bases are refused."""
+"""An untrained Tempo: what is copied, what is drawn, which pairs of base models are refused."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ def bases():
 
 
 @pytest.fixture(scope="module")
-def fresh(bases):
+def untrained(bases):
     return tempo_from_base_models(*bases, PRESET, seed=3)
 
 
@@ -41,9 +41,9 @@ def copies(bases, tmp_path):
 # -- weights -------------------------------------------------------------------------------------
 
 
-def test_both_bases_are_copied_bit_for_bit_and_so_are_the_head_rows(fresh, bases):
+def test_both_base_models_are_copied_bit_for_bit_and_so_are_the_head_rows(untrained, bases):
     compressor = load_file(bases[0] / "model.safetensors")
-    state = fresh.state_dict()
+    state = untrained.state_dict()
     for name, tensor in compressor.items():
         assert torch.equal(state["compressor.vlm." + name.removeprefix("model.")], tensor.float())
     for name, tensor in load_file(bases[1] / "model.safetensors").items():
@@ -54,28 +54,28 @@ def test_both_bases_are_copied_bit_for_bit_and_so_are_the_head_rows(fresh, bases
     assert torch.equal(state["compressor.relevance_rows"], table[ids])
 
 
-def test_a_saved_checkpoint_does_not_say_where_its_bases_lay(fresh, bases, tmp_path):
-    fresh.save_pretrained(tmp_path)
+def test_a_saved_checkpoint_holds_no_path_of_its_base_models(untrained, bases, tmp_path):
+    untrained.save_pretrained(tmp_path)
     text = (tmp_path / "config.json").read_text()
     assert not any(str(base.parent) in text for base in bases)
 
 
-def test_memory_tokens_are_drawn_from_the_distribution_of_the_embedding(fresh):
-    table_VD = fresh.compressor.vlm.language_model.embed_tokens.weight.detach()
-    tokens_KD = fresh.compressor.memory_tokens.detach()[0]
+def test_memory_tokens_are_drawn_from_the_distribution_of_the_embedding(untrained):
+    table_VD = untrained.compressor.vlm.language_model.embed_tokens.weight.detach()
+    tokens_KD = untrained.compressor.memory_tokens.detach()[0]
     # standard scores against each column's own mean and spread: 16 x 96 = 1536 draws of N(0, 1),
     # so mean and standard deviation have standard errors of 0.026 and 0.018; four of each
     scores_KD = (tokens_KD - table_VD.mean(0)) / table_VD.std(0)
     assert abs(scores_KD.mean().item()) < 0.11
     assert abs(scores_KD.std().item() - 1) < 0.08
     # and not of one spread for all columns: those of the table differ, and the draw follows them
-    wide = fresh_wide(fresh.compressor)
+    wide = untrained_wide(untrained.compressor)
     ratio_D = wide.std(1)[0] / table_VD.std(0)
     assert (ratio_D - 1).abs().max() < 0.12
     assert ((wide.mean(1)[0] - table_VD.mean(0)) / table_VD.std(0)).abs().max() < 0.1
 
 
-def fresh_wide(compressor):
+def untrained_wide(compressor):
     """The same draw with 4096 tokens, so that every column's own statistics can be checked."""
     wide = copy.deepcopy(compressor)
     wide.memory_tokens = torch.nn.Parameter(torch.zeros(1, 4096, wide.memory_tokens.shape[-1]))
@@ -83,14 +83,14 @@ def fresh_wide(compressor):
     return wide.memory_tokens.detach()
 
 
-def test_draws_follow_the_seed_and_leave_global_randomness_alone(fresh, bases):
+def test_draws_follow_the_seed_and_leave_global_randomness_alone(untrained, bases):
     before = torch.random.get_rng_state()
     again, other = (tempo_from_base_models(*bases, PRESET, seed=seed) for seed in (3, 4))
     assert torch.equal(before, torch.random.get_rng_state())
-    for name, value in fresh.state_dict().items():
+    for name, value in untrained.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     drawn = ("compressor.memory_tokens", "projector.weight")
-    assert not any(torch.equal(other.state_dict()[n], fresh.state_dict()[n]) for n in drawn)
+    assert not any(torch.equal(other.state_dict()[n], untrained.state_dict()[n]) for n in drawn)
 
 
 # -- bases that cannot be had, or are not what they should be ----------------------------------
@@ -125,7 +125,7 @@ def test_visual_ids_of_config_and_tokenizer_must_agree(copies):
     refused(r"<\|video_pad\|> is id 6 in the tokenizer, .* video_token_id 9", *copies)
 
 
-def test_bases_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path):
+def test_base_models_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path):
     shape = {**PRESET.model.decoder.as_config(), "num_hidden_layers": 1, "hidden_size": 64}
     config = Qwen3Config(**shape, vocab_size=640)
     Qwen3ForCausalLM(config).save_pretrained(tmp_path)
@@ -138,8 +138,8 @@ def test_bases_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path):
 
 
 @pytest.fixture
-def words(golden_dir):
-    """``words(edit)``: the recorded Qwen tokenizer, its JSON edited."""
+def make_tokenizer(golden_dir):
+    """``make_tokenizer(folder, edit)``: the recorded Qwen tokenizer, its JSON edited."""
 
     def make(tmp_path, edit):
         folder = tmp_path / edit.__name__
@@ -161,7 +161,7 @@ def same(facts, settings):
 
 
 def without_think(facts, settings):
-    """As a family's release without reasoning marks: the added words are fewer."""
+    """As a family's release without reasoning marks: it adds fewer tokens."""
     marks = {"<think>", "</think>", "<tool_response>", "</tool_response>"}
     facts["added_tokens"] = [t for t in facts["added_tokens"] if t["content"] not in marks]
 
@@ -190,8 +190,10 @@ def other_merges(facts, settings):
     facts["model"]["merges"] = []
 
 
-def test_tokenizers_that_differ_in_unused_special_words_go_together(words, tmp_path):
-    plain, fewer, more = (words(tmp_path, edit) for edit in (same, without_think, with_audio))
+def test_tokenizers_that_differ_in_unused_special_tokens_go_together(make_tokenizer, tmp_path):
+    plain, fewer, more = (
+        make_tokenizer(tmp_path, edit) for edit in (same, without_think, with_audio)
+    )
     for one, other in (
         (plain, plain),
         (plain, fewer),
@@ -211,8 +213,10 @@ def test_tokenizers_that_differ_in_unused_special_words_go_together(words, tmp_p
         (same, 610, r"ids beyond the 610 rows of the smaller embedding"),
     ],
 )
-def test_tokenizers_that_would_give_other_ids_are_refused(words, tmp_path, edit, num_rows, match):
-    other = words(tmp_path, edit)
-    plain = other if edit is same else words(tmp_path, same)
+def test_tokenizers_that_would_give_other_ids_are_refused(
+    make_tokenizer, tmp_path, edit, num_rows, match
+):
+    other = make_tokenizer(tmp_path, edit)
+    plain = other if edit is same else make_tokenizer(tmp_path, same)
     with pytest.raises(CheckpointError, match=match):
         check_tokenizers_match(plain, other, num_rows)

@@ -84,7 +84,7 @@ def reference_patches(first, second):
 
 
 def reference(frames, fps):
-    """Pixel rows, grid, time tags of pairs, and segment tags of a whole clip."""
+    """Pixel rows, grid, timestamps of pairs and of segments of a whole clip."""
     rows, grid, pair_tags, tags = [], [], [], []
     for start in range(0, len(frames), WINDOW):
         places = list(range(start, min(start + WINDOW, len(frames))))

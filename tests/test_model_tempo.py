@@ -5,7 +5,8 @@ from transformers import AutoConfig, AutoModel
 
 from tempo_lib import Tempo, TempoConfig, Video
 from tempo_lib.checkpoints.loading import CheckpointError
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, ContextError
+from tempo_lib.model.session import VideoSession
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,7 @@ def clip():
 
 
 @pytest.mark.parametrize("budget", [1, 3, 8, 20, 64, 512])
-def test_an_answer_never_spends_more_than_its_budget(tiny_tempo, clip, budget):
+def test_an_answer_never_exceeds_its_budget(tiny_tempo, clip, budget):
     answer = tiny_tempo.answer(clip, "Who?", budget=budget, max_new_tokens=2)
     assert answer.tokens_used == int(answer.counts.sum()) <= budget
     assert len(answer.counts) == len(answer.scores) == len(answer.seconds) == 4
@@ -31,6 +32,15 @@ def test_a_session_and_single_answers_agree(tiny_tempo, clip):
     for question in ("Who?", "Which place is seen most?"):
         one = tiny_tempo.answer(clip, question, budget=20, max_new_tokens=4)
         assert session.ask(question, budget=20, max_new_tokens=4).token_ids == one.token_ids
+
+
+def test_a_session_without_a_decoder_compresses_and_scores_alike(tiny_tempo, clip):
+    whole = tiny_tempo.open(clip)
+    alone = VideoSession(whole.compressor, whole.text, whole.config, whole.segments)
+    assert torch.equal(alone.compress("Who?").memories, whole.compress("Who?").memories)
+    assert torch.equal(alone.logits("Who?"), whole.compress("Who?").logits)
+    with pytest.raises(ValueError, match="no decoder"):
+        alone.ask("Who?")
 
 
 def test_generation_continues_the_training_forward(tiny_tempo, clip):
@@ -51,7 +61,7 @@ def test_generation_continues_the_training_forward(tiny_tempo, clip):
     assert answer.token_ids == [int(logits[0, -1].argmax())]
 
 
-def test_text_alone_and_images_can_be_asked_about(tiny_tempo):
+def test_text_alone_and_images_are_answered(tiny_tempo):
     assert len(tiny_tempo.answer(None, "Who?", max_new_tokens=3).token_ids) <= 3
     picture = Video(np.zeros((1, 40, 30, 3), np.uint8), is_image=True)
     assert len(tiny_tempo.answer(picture, "Who?", max_new_tokens=3).counts) == 1
@@ -78,8 +88,12 @@ def test_a_prompt_past_the_context_is_refused_with_its_length(tiny_tempo, clip):
     size = tiny_tempo.config.max_context
     try:
         tiny_tempo.config.max_context = 40
-        with pytest.raises(ValueError, match=r"prompt of \d+ tokens plus 8 new ones exceeds"):
+        with pytest.raises(
+            ContextError, match=r"prompt of \d+ tokens plus 8 new ones exceeds"
+        ) as caught:
             tiny_tempo.answer(clip, "Who?", max_new_tokens=8)
+        tiny_tempo.config.max_context += caught.value.excess
+        assert tiny_tempo.answer(clip, "Who?", max_new_tokens=8).tokens_used
     finally:
         tiny_tempo.config.max_context = size
 
@@ -97,7 +111,7 @@ def test_saving_and_loading_keeps_every_tensor_and_answer(tiny_tempo, clip, tmp_
     assert not list(tmp_path.glob("*.bin"))
 
 
-def test_loading_says_what_is_wrong_with_a_folder(tmp_path):
+def test_loading_names_what_is_wrong_with_a_folder(tmp_path):
     with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere"):
         Tempo.from_pretrained(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"holds no config\.json"):
@@ -120,8 +134,3 @@ def test_rotary_frequencies_stay_float32_in_a_bf16_model(tiny_tempo, tmp_path):
     assert len(frequencies) == 6
     assert set(frequencies.values()) == {torch.float32}
     assert model.projector.weight.dtype == torch.bfloat16
-
-
-def test_config_refuses_more_tokens_than_there_are():
-    with pytest.raises(ValueError, match="k_max 200 exceeds the 128 memory tokens"):
-        TempoConfig(k_max=200)

@@ -12,9 +12,17 @@ from tempo_lib import Tempo
 from tempo_lib.cli.app import run
 from tempo_lib.parity import tables
 from tempo_lib.parity.cases import case_rows
-from tempo_lib.parity.records import MissingDataError, find_data, load_case, load_table
+from tempo_lib.parity.records import (
+    RELEASE_RULE,
+    MissingDataError,
+    Row,
+    TableRow,
+    compare,
+    find_data,
+    load_case,
+    load_table,
+)
 from tempo_lib.parity.report import Report, as_json, as_markdown, make_report
-from tempo_lib.parity.rows import RELEASE_RULE, Row, TableRow, compare
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +92,7 @@ def test_a_record_that_differs_is_found(released, golden_dir, tensor, quantity):
     case.tensors[tensor] = case.tensors[tensor] + 1
     bad = {row.quantity for row in case_rows(released, case) if not row.ok}
     assert quantity in bad
-    assert len(bad) <= 3  # with its twins: memories in three ways, first step and all steps
+    assert len(bad) <= 3  # with its variants: memories in three ways, first step and all steps
 
 
 def test_a_table_row_that_differs_is_found(golden_dir):

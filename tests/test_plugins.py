@@ -1,20 +1,21 @@
 """One file adds an allocation policy, a scorer or a benchmark, and ``tempo evaluate`` runs it."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from evaluation_samples import brief, small_suite
+from evaluation_samples import run as evaluated
 
 from tempo_lib.allocation.policies import POLICIES
 from tempo_lib.checkpoints import folders
-from tempo_lib.cli import evaluate as command
 from tempo_lib.cli.app import run
-from tempo_lib.evaluation import runner
+from tempo_lib.evaluation import benchmark, runner
 from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.scorers import SCORERS
 from tempo_lib.miniature.world.clips import write_clip
+from tempo_lib.model.tempo import Tempo
 
 SUITE = "mini-longvideobench"
 
@@ -122,11 +123,9 @@ def evaluate(checkpoint, tmp_path, tmp_path_factory, monkeypatch, capsys):
 
     small = small_suite(tmp_path_factory.getbasetemp() / "suites")
     monkeypatch.setattr(
-        command,
+        benchmark,
         "load_benchmark",
-        lambda preset, name, **o: (
-            small if name == SUITE else BENCHMARKS.get(name).load(SimpleNamespace(name=preset))
-        ),
+        lambda preset, name, **o: small if name == SUITE else BENCHMARKS.get(name).load(preset),
     )
     return tempo
 
@@ -148,6 +147,22 @@ def test_a_policy_is_one_file_and_a_variant_by_its_name(evaluate, tmp_path):
         assert record["counts"][-len(kept) :] == kept
         assert record["tokens_used"] == record["budget"] == 60
         assert record["logits"] is not None
+
+
+def test_a_policy_that_draws_follows_the_seed(checkpoint, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(POLICIES, "_found", dict(POLICIES._found))
+
+    @POLICIES.register("one-drawn")
+    def one_drawn(logits_N, limits, options, generator):
+        place = torch.randint(len(logits_N), (1,), generator=generator)
+        return torch.zeros(len(logits_N), dtype=torch.int64).index_fill(0, place, limits.k_max)
+
+    suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
+    model = Tempo.from_pretrained(checkpoint, device="cpu")
+    counts = [
+        [r.counts for r in evaluated(model, suite, ["one-drawn"], seed=seed)] for seed in (0, 0, 1)
+    ]
+    assert counts[0] == counts[1] != counts[2]
 
 
 def test_a_policy_that_breaks_the_budget_is_refused(evaluate):

@@ -1,4 +1,8 @@
+import numpy as np
+
 from tempo_lib import prompts
+from tempo_lib.miniature.world.questions import QUESTION_TEXT
+from tempo_lib.miniature.world.tokenizer import build_tokenizer
 
 
 def joined(parts):
@@ -17,9 +21,30 @@ def test_a_blank_query_becomes_a_description_for_the_compressor_only():
     assert joined(prompts.question_parts("  ")).startswith("\n  <|im_end|>")
 
 
-def test_a_time_tag_has_one_decimal():
+def test_a_timestamp_has_one_decimal():
     assert [prompts.timestamp(s) for s in (2, 0.25, 1016.5)] == [
         "<2.0 seconds>",
         "<0.2 seconds>",
         "<1016.5 seconds>",
     ]
+
+
+def test_prompt_templates_of_training_never_hold_the_routing_prompt():
+    directive = prompts.ROUTING.removeprefix(prompts.STANDARD).strip()
+    rng = np.random.default_rng(0)
+    drawn = {prompts.relevance_prompt(rng) for _ in range(3000)}
+    assert len(drawn) == len(prompts.OPENINGS) * len(prompts.RELEVANCE_DIRECTIVES)
+    for text in drawn | {*prompts.OPENINGS, *prompts.RELEVANCE_DIRECTIVES}:
+        assert directive not in text
+        assert "is this segment relevant to the Query?" not in text
+        assert prompts.STANDARD not in text
+
+
+def test_every_token_of_the_routing_prompt_is_trained_elsewhere():
+    tokenizer = build_tokenizer(prompts.all_texts())
+    systems = [f"{o} {d}".strip() for o in prompts.OPENINGS for d in prompts.RELEVANCE_DIRECTIVES]
+    read = [*systems, *prompts.OPENINGS, *QUESTION_TEXT.values()]
+    known = {i for text in read for i in tokenizer(text)["input_ids"]}
+    wanted = set(tokenizer(prompts.ROUTING)["input_ids"])
+    missing = tokenizer.convert_ids_to_tokens(sorted(wanted - known))
+    assert missing == [], "the base compressor would meet these words for the first time"

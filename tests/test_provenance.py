@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tempo_lib.fingerprint import sha256_of_file
-from tempo_lib.provenance import git_state, project_root, start_run
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
+from tempo_lib.provenance import git_state, project_root, provenance_facts, start_run
 
 
 @pytest.fixture
@@ -187,3 +188,12 @@ def test_importing_runs_loads_no_plotting_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_facts_without_a_run_name_the_code_too(home):
+    facts = provenance_facts(datetime.now(UTC), "tempo_lib.registry")
+    assert facts["code"] == code_fingerprint("tempo_lib.registry")
+    assert {"commit", "dirty", "started", "finished", "python", "versions", "device"} <= set(facts)
+    assert "code" not in provenance_facts(datetime.now(UTC))
+    of_run = start_run("toy", preset="tiny").provenance()
+    assert set(provenance_facts(datetime.now(UTC))) <= set(of_run)

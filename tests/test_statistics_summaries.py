@@ -13,7 +13,6 @@ from tempo_lib.statistics.summaries import (
     difference_of,
     majority_baseline,
     pool_seeds,
-    same_questions,
     summarise,
     summary,
 )
@@ -201,13 +200,3 @@ def test_the_baseline_of_a_frame_is_that_of_its_questions():
     assert majority_baseline(frame, score) == 0.75
     with pytest.raises(ValueError, match="'nowhere'"):
         majority_baseline(frame.assign(suite="nowhere"))
-
-
-def test_unequal_questions_are_seen():
-    frame = pool_seeds(
-        {s: pd.concat([rows("ata", [True] * 4), rows("top-k", [True] * 4)]) for s in (0, 1)}
-    )
-    assert same_questions(frame)
-    assert not same_questions(frame.iloc[1:])
-    assert not same_questions(pd.concat([frame, frame.iloc[[0]]]))
-    assert not same_questions(frame[(frame["variant"] == "ata") | (frame["model_seed"] == 0)])

@@ -9,7 +9,8 @@ from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.clips import write_clip
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.processing import segment_pixels
-from tempo_lib.training.data import FrameStore, LengthBatches, load_manifest, load_samples
+from tempo_lib.training.data import FrameStore, load_manifest, load_samples
+from tempo_lib.training.sampler import LengthBatches
 from tempo_lib.video.clip import load_video
 from tests.training_samples import collator, world_samples, write_corpus
 
@@ -43,7 +44,7 @@ def test_only_the_standard_prompt_is_read_in_training(tiny_tempo, tmp_path):
     assert not any("'Yes' or 'No'" in row for row in text)
 
 
-def test_a_share_of_samples_is_read_under_other_wordings_and_never_under_the_routing_prompt(
+def test_a_share_of_samples_is_read_under_other_prompt_templates_and_never_under_the_routing_prompt(
     tiny_tempo, tmp_path
 ):
     def prompts_of(share, seed=0, order=1):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tempo_lib.config import load_preset
-from tempo_lib.training.stages import STAGES, parameter_groups, set_trainable, stage_numbers
+from tempo_lib.training.stages import parameter_groups, set_trainable, stage_numbers
 from tests.training_samples import collator, world_samples
 
 PREFIXES = {
@@ -13,7 +13,7 @@ PREFIXES = {
 }
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", load_preset("tiny").stages)
 def test_exactly_the_parameters_of_table_a_receive_gradients(fresh_tiny_tempo, stage, tmp_path):
     model = fresh_tiny_tempo
     numbers = stage_numbers(load_preset("tiny"), stage)

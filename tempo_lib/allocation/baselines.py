@@ -116,13 +116,12 @@ def fill_in_order(order_N: torch.Tensor, budget: int, k_max: int) -> torch.Tenso
 
 
 @POLICIES.register("full")
-def full(
+@POLICIES.register("uniform")
+def uniform(
     logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
 ) -> torch.Tensor:
-    """Every memory token; the variants of this policy have a budget that holds them all."""
-    if options.use_all:
-        return fill_evenly(len(logits_N), limits.budget, limits.k_max)
-    return allocate_fixed(len(logits_N), limits.k_max, limits.budget)
+    """``allocate_uniform``; ``full`` differs by the budget of its variants, which holds all."""
+    return _evenly(len(logits_N), limits.k_max, limits, options)
 
 
 @POLICIES.register("fixed")
@@ -130,20 +129,8 @@ def fixed(
     logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
 ) -> torch.Tensor:
     """``allocate_fixed`` with ``fixed_share`` of k_max."""
-    if options.use_all:
-        return fill_evenly(len(logits_N), limits.budget, limits.k_max)
     k = max(1, int(limits.k_max * options.fixed_share))
-    return allocate_fixed(len(logits_N), k, limits.budget)
-
-
-@POLICIES.register("uniform")
-def uniform(
-    logits_N: torch.Tensor, limits: Limits, options: PolicyOptions, _: torch.Generator
-) -> torch.Tensor:
-    """``allocate_uniform``."""
-    if options.use_all:
-        return fill_evenly(len(logits_N), limits.budget, limits.k_max)
-    return allocate_uniform(len(logits_N), limits.budget, limits.k_max)
+    return _evenly(len(logits_N), k, limits, options)
 
 
 @POLICIES.register("random-drop")
@@ -168,6 +155,12 @@ def top_k(
 ) -> torch.Tensor:
     """Whole segments, the most relevant first."""
     return _in_order(descending(logits_N.sigmoid()), limits, options)
+
+
+def _evenly(num_segments: int, k: int, limits: Limits, options: PolicyOptions) -> torch.Tensor:
+    if options.use_all:
+        return fill_evenly(num_segments, limits.budget, limits.k_max)
+    return allocate_fixed(num_segments, k, limits.budget)
 
 
 def _in_order(order_N: torch.Tensor, limits: Limits, options: PolicyOptions) -> torch.Tensor:

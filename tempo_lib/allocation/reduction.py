@@ -1,7 +1,7 @@
 """Keep k tokens of each segment's memory: head, tail or merged.
 
 Pure functions; no model is needed. Head truncation is the paper's method (sec. 3.4), tail
-truncation and token merging its rivals (Table 2C).
+truncation and token merging its baselines (Table 2C).
 
 Shape suffixes: N segments, K memory tokens per segment, d channels, A/B the two sides of a merge.
 """

@@ -45,7 +45,7 @@ def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     """One row per suite and budget: where tokens per segment lie and how skewed they are.
 
     ``at_k_min``, ``at_k_max``: share of segments with no more than k_min, and with k_max;
-    ``commonest``: the most frequent bin's first count, ``lowest`` whether no occupied bin lies
+    ``mode``: the most frequent bin's first count, ``lowest`` whether no occupied bin lies
     below it. ``skewness``: mean over questions, with its interval; ``seed`` draws its bootstrap.
     """
     import pandas as pd
@@ -67,7 +67,7 @@ def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
                 "median": float(tokens.median()),
                 "at_k_min": float((tokens <= part["k_min"]).mean()),
                 "at_k_max": float((tokens == part["k_max"]).mean()),
-                "commonest": mode,
+                "mode": mode,
                 "lowest": mode == int(occupied["low"].min()),
                 **_mean_of("skewness", _rows_of(questions, place), seed),
             }

@@ -12,7 +12,7 @@ import numpy as np
 from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
-from tempo_lib.evaluation.jobs import find_models, learned_k_min
+from tempo_lib.evaluation.jobs import find_models
 from tempo_lib.evaluation.records import Record, compression_digest
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import check_scorer
@@ -77,14 +77,14 @@ def choose_variants(
         if not names or {ALL_VARIANTS, SHORT_LIST} & set(names):
             raise ValueError(f"variants must be names, or ['all'] or ['short'] alone, got {names}")
         return [get_variant(name).name for name in dict.fromkeys(names)], {}
-    return split_by_parts(variants_of_claims(), models)
+    return split_by_parts(map(get_variant, variants_of_claims()), models)
 
 
 def split_by_parts(
-    names: Iterable[str], models: Mapping[int, Tempo]
+    variants: Iterable[Variant], models: Mapping[int, Tempo]
 ) -> tuple[list[str], dict[str, str]]:
-    """The variants that every model can run, and the others with the part that is missing."""
-    rows = [get_variant(name) for name in dict.fromkeys(names)]
+    """Names of the variants that every model can run, and of the others with what is missing."""
+    rows = list(dict.fromkeys(variants))
     missing = {row.name: missing_part(row, models.values()) for row in rows}
     lacking = {name: part for name, part in missing.items() if part is not None}
     return [row.name for row in rows if row.name not in lacking], lacking
@@ -93,16 +93,15 @@ def split_by_parts(
 def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
     """What a variant lacks beside one of the models; None when it can run."""
     for model in models:
-        if row.checkpoint is not None:
-            folder = Path(model.name_or_path).parent / row.checkpoint
-            if not (folder / "config.json").is_file():
-                return f"checkpoint {row.checkpoint}"
-        if row.learned_k_min and learned_k_min(load_preset(model.config.preset)) is None:
+        folder = Path(model.name_or_path).parent
+        if row.checkpoint and not (folder / row.checkpoint / "config.json").is_file():
+            return f"checkpoint {row.checkpoint}"
+        limits = load_preset(model.config.preset).allocation
+        if row.learned_k_min and limits.learned_k_min is None:
             return "a learned k_min in the preset"
-        if row.score_source == TEMPO:
-            continue
         try:
-            check_scorer(row.score_source, model)
+            if row.score_source != TEMPO:
+                check_scorer(row.score_source, model)
         except CheckpointError:
             return f"scores of the {row.score_source}"
     return None
@@ -204,4 +203,4 @@ def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _prompts(row: Variant) -> set[str]:
     """Prompts under which the variant's own compressor reads."""
-    return {row.prompt, row.score_prompt} if row.score_source == "tempo" else {row.prompt}
+    return {row.prompt, row.score_prompt} if row.score_source == TEMPO else {row.prompt}

@@ -98,15 +98,13 @@ def area_difference(
     return paired_difference(first_Q.tolist(), second_Q.tolist(), video_Q.tolist(), seed)
 
 
-def index_by_checkpoint(answers: "pd.DataFrame", seed: int) -> "pd.DataFrame":
-    """One row per checkpoint, in the order of the frame: checkpoint and ``FrontLoading``'s fields.
-
-    ``answers``: of ``slices.slice_answers`` with a column checkpoint.
-    """
+def index_by(answers: "pd.DataFrame", column: str, seed: int) -> "pd.DataFrame":
+    """One row per value of ``column`` (checkpoint, step), in the order of the frame: that column
+    and the fields of ``FrontLoading``. Each value has the same questions."""
     import pandas as pd
 
-    parts = answers.groupby("checkpoint", sort=False)
-    rows = [{"checkpoint": name, **vars(front_loading_index(part, seed))} for name, part in parts]
+    parts = answers.groupby(column, sort=False)
+    rows = [{column: value, **vars(front_loading_index(part, seed))} for value, part in parts]
     return pd.DataFrame(rows)
 
 

@@ -271,9 +271,9 @@ def interval_over_seeds(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean over seeds; NaN for fewer than two."""
     if len(values) < 2:
         return np.nan, np.nan
-    mean, error = np.mean(values), stats.sem(values)
-    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
-    return float(low), float(high)
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
+    return mean - half, mean + half
 
 
 def _effect(paired: "pd.DataFrame", baseline_whole: float) -> str:

@@ -10,7 +10,7 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints.folders import stage_names
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.variants import VARIANTS, Variant, get_variant
+from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.decoder_prompt import MEMORY_PLACEHOLDER, Turn, decoder_ids
 from tempo_lib.model.decoding import greedy_answers
 from tempo_lib.model.processing import cut_windows
@@ -22,32 +22,27 @@ if TYPE_CHECKING:
 
 TIMESTAMPS_ONLY = "timestamps only"
 SHORTEST_SUITE = "mini-longvideobench"
-# Stages with a row in Table 2 A, under whose name their records are kept.
-OF_TABLE_2A = {
-    row.checkpoint: row
-    for row in VARIANTS.values()
-    if row.allocation == "full" and row.match is None
-}
 
 
-def stage_variants(suite: str = SHORTEST_SUITE, preset: Preset | str = "tiny") -> list[Variant]:
-    """One variant per stage: its checkpoint with whole memories, so that no budget interferes.
+def stage_variants(
+    suite: str = SHORTEST_SUITE, preset: Preset | str = "tiny"
+) -> dict[str, Variant]:
+    """Stage -> its checkpoint with whole memories, so that no budget interferes.
 
     The first stages have read at most two segments, so they are evaluated on the suite of the
-    shortest videos alone. The last two are rows of Table 2 A.
+    shortest videos alone. The last two are rows of Table 2 A, under whose names their records
+    are kept.
     """
+    names = stage_names(load_preset(preset) if isinstance(preset, str) else preset)
     whole = get_variant("no-ata")
-    stages = stage_names(load_preset(preset) if isinstance(preset, str) else preset)
-    return [
-        OF_TABLE_2A.get(stage) or replace(whole, name=stage, paper_row=None, checkpoint=stage)
-        for stage in stages
-        if suite == SHORTEST_SUITE or stage in OF_TABLE_2A
-    ]
+    rows = {name: replace(whole, name=name, paper_row=None, checkpoint=name) for name in names[:-2]}
+    late = dict(zip(names[-2:], (get_variant("without-stage3"), whole), strict=True))
+    return rows | late if suite == SHORTEST_SUITE else late
 
 
-def named_by_stage(answers: "pd.DataFrame") -> "pd.DataFrame":
+def named_by_stage(answers: "pd.DataFrame", preset: Preset | str = "tiny") -> "pd.DataFrame":
     """Answers of ``stage_variants`` with the stage as the variant's name."""
-    stage_of = {row.name: stage for stage, row in OF_TABLE_2A.items()}
+    stage_of = {row.name: stage for stage, row in stage_variants(preset=preset).items()}
     return answers.assign(variant=answers["variant"].replace(stage_of))
 
 

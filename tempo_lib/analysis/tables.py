@@ -14,7 +14,7 @@ import numpy as np
 from tempo_lib.analysis.evaluations import split_by_parts
 from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.published import load_published, published_benchmark
-from tempo_lib.evaluation.variants import VARIANTS, matched_name
+from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.claims import (
     Scaling,
@@ -98,7 +98,7 @@ def block_variants(name: str, models: Mapping[int, Tempo]) -> tuple[list[str], d
     block = get_block(name)
     rows = [variant for _, variant in block.rows]
     controls = [control for control in map(control_name, rows) if control]
-    return split_by_parts([block.default, *rows, *controls], models)
+    return split_by_parts(map(get_variant, (block.default, *rows, *controls)), models)
 
 
 def control_name(variant: str) -> str:
@@ -112,9 +112,9 @@ def paper_table(
     """One row per row of the table and benchmark; columns as in ``COLUMNS``.
 
     ``answers``: as ``answers_of_seeds`` gives them. What was not evaluated is NaN, and ``reason``
-    says why; ``missing``: variant -> part that it lacks. ``twin`` is the same variant with the
-    tokens that ATA really used, and is compared with ATA. ``seed`` draws bootstraps and sign
-    flips. ValueError without answers of the default.
+    says why; ``missing``: variant -> part that it lacks. The columns of the token-matched control
+    compare the same variant with ATA at the tokens that ATA really used. ``seed`` draws bootstraps
+    and sign flips. ValueError without answers of the default.
     """
     import pandas as pd
 

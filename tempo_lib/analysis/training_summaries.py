@@ -136,7 +136,8 @@ def read_measurement(
 def _configured_steps(summary: Mapping[str, Any]) -> Any:
     """A base compressor's summary lists the steps of its phases apart."""
     config = summary.get("config", {})
-    last = (config.get("telling") or {}).get("steps", 0)
+    # the shipped model's summary has the last phase under its earlier name
+    last = (config.get("caption_after_verdict") or config.get("telling") or {}).get("steps", 0)
     return sum(config.get(key, 0) for key in ("vision_steps", "steps")) + last or ""
 
 

@@ -130,7 +130,7 @@ def _plan_ours(
         name: stored[theirs] for name, theirs in our_names(stored).items()
     }
     tensors[ROWS] = rows
-    _check_shapes(folder, expected_shapes(model_class, config), tensors, config)
+    _check_shapes(folder, model_class, config, tensors)
     if base_compressor is None and carries_ours(folder):
         text = (folder / OUR_CONFIG).read_text()
     else:
@@ -146,7 +146,7 @@ def _plan_released(
     """Ours -> released."""
     stored = stored_tensors(folder)
     config = TempoConfig.from_dict(read_json(folder / "config.json"))
-    _check_shapes(folder, expected_shapes(model_class, config), stored, config)
+    _check_shapes(folder, model_class, config, stored)
     name = None
     if base_compressor is not None:
         name = _name_of_base(base_compressor, stored[ROWS])
@@ -177,11 +177,12 @@ def _name_of_base(base_compressor: str, rows: Stored) -> str:
 
 def _check_shapes(
     folder: Path,
-    expected: dict[str, tuple[int, ...]],
-    found: Mapping[str, Tensor],
+    model_class: type[PreTrainedModel],
     config: TempoConfig,
+    found: Mapping[str, Tensor],
 ) -> None:
-    """CheckpointError unless the tensors are exactly those expected (a tied head may lack)."""
+    """CheckpointError unless the tensors are exactly the model's (a tied head may be absent)."""
+    expected = expected_shapes(model_class, config)
     shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
     optional = {HEAD} if config.decoder_config.tie_word_embeddings else set()
     both = expected.keys() & shapes.keys()

@@ -1,51 +1,172 @@
-"""``tempo ask`` from its options to its output."""
+"""``tempo ask``: its options, and what it prints and draws."""
 
 import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tempo_lib.cli.asking import Asked, AskOptions, ask_all, record
-from tempo_lib.cli.cases import Case, CasesError, case, read_cases
-from tempo_lib.cli.errors import InputError, bad_input
-from tempo_lib.cli.loading import Loaded, load_model
-from tempo_lib.cli.show import MINIATURE_NOTE, check_plot, drawer, print_asked, screen
+import typer
+
+from tempo_lib.cli.answering import (
+    Case,
+    CasesError,
+    Outcome,
+    answer_all,
+    as_record,
+    case,
+    check_reading,
+    read_cases,
+)
+from tempo_lib.cli.common import (
+    OF_CHECKPOINT,
+    BudgetOption,
+    CheckpointOption,
+    InputError,
+    Loaded,
+    SetOption,
+    bad_input,
+    check_parent,
+    load_model,
+    needs_extra,
+    screen,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tempo_lib.model.tempo import Answer
+    from tempo_lib.video.clip import Video
+
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+NUM_TOP_SEGMENTS = 5
+MINIATURE_NOTE = (
+    "Note: this is the miniature (preset tiny). It only knows the drawn world it was trained on, "
+    "so its answers on real footage mean nothing; sampling, token allocation and budget are real."
+)
 
 
-def run(
-    video: str | None,
-    questions: list[str],
-    cases_file: Path | None,
-    options: AskOptions,
-    *,
-    preset: str | None,
-    checkpoint: str | None,
-    base_compressor: str | None,
-    as_json: bool,
-    plot: Path | None,
+def ask(
+    video: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="VIDEO",
+            help="A video, an image or a folder of frames; the word none: no video.",
+            show_default=False,
+        ),
+    ] = None,
+    questions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="QUESTION", help="One question or several.", show_default=False),
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Questions about many videos: a list of {video_path, query}, paths as seen from "
+            "FILE.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: BudgetOption = None,
+    k_min: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Fewest tokens per segment.", show_default=OF_CHECKPOINT
+        ),
+    ] = None,
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive/--no-adaptive",
+            help="Share tokens out by score; off: every segment keeps all, whatever the budget.",
+        ),
+    ] = True,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P",
+            help="The scale: tiny (CPU) or 6b (GPU).",
+            show_default="the checkpoint's, without one tiny",
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = None,
+    base_compressor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Base model with the Yes/No rows, for a checkpoint that does not hold them.",
+            show_default="none",
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Longest answer in tokens.", show_default=OF_CHECKPOINT
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(metavar="F", help="Frames to take per second.", show_default=OF_CHECKPOINT),
+    ] = None,
+    max_frames: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Most frames to take of a video.", show_default=OF_CHECKPOINT
+        ),
+    ] = None,
+    reader: Annotated[str, typer.Option(metavar="R", help="auto, pyav or decord.")] = "auto",
+    timestamps: Annotated[
+        str,
+        typer.Option(
+            metavar="T", help="auto, release (place / fps) or pts (the file's own times)."
+        ),
+    ] = "auto",
+    overrides: SetOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, nothing else.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw the allocation as .png, .pdf or .svg; several questions: FILE-1, FILE-2.",
+            show_default="none",
+        ),
+    ] = None,
 ) -> int:
-    """Answer, print, and return the exit code: 2 when a case of a file had no answer.
+    """Ask questions about a video, which is decoded and encoded once.
 
-    InputError when the only video asked about cannot be read, before anything is printed.
+    With --json, one question gives an object; several, or --cases, give a list in their order. A
+    broken video among cases gives a record with "error", the others go on, the exit code is 2.
+
+    Examples:
+
+    * tempo ask clip.mp4 "When is the red star seen?" "Which place is seen most?"
+    * tempo ask --cases questions.json --budget 256 --json
     """
-    wanted = gather(video, questions, cases_file)
+    gathered = gather(video, questions or [], cases)
     if plot is not None:
-        check_plot(plot, any(one.path is not None for one in wanted))
+        check_plot(plot, any(one.path is not None for one in gathered))
+    check_reading(reader, timestamps)
+    numbers = {
+        "allocation.budget": budget,
+        "allocation.k_min": k_min,
+        "generation.max_new_tokens": max_new_tokens,
+        "video.fps": fps,
+        "video.max_frames": max_frames,
+    }
+    changed = [f"{path}={value}" for path, value in numbers.items() if value is not None]
+    outcomes: dict[int, Outcome] = {}
     with redirect_stdout(sys.stderr):  # libraries may print; only results go to standard output
-        loaded = load_model(preset, checkpoint, base_compressor)
-        config = loaded.model.config
-        k_min = config.k_min if options.k_min is None else options.k_min
-        draw = None
-        if plot is not None:
-            draw = drawer(plot, len(wanted), k_min, config.k_max, loaded.preset)
-        results = ask_all(loaded.model, wanted, options, draw)
-    errors = list(dict.fromkeys(asked.error for asked in results if asked.error is not None))
-    if cases_file is None and len(errors) == 1 and all(asked.answer is None for asked in results):
-        raise InputError(errors[0])
-    for error in errors:
-        print(f"error: {error}", file=sys.stderr)
-    print_results(results, loaded, options, as_json, as_list=cases_file is not None)
-    return 2 if errors else 0
+        loaded = load_model(preset, checkpoint, base_compressor, [*(overrides or []), *changed])
+        answers = answer_all(loaded.model, gathered, adaptive, reader, timestamps)
+        for index, outcome, frames in answers:
+            outcomes[index] = outcome
+            if plot is not None and outcome.answer is not None and frames is not None:
+                draw(outcome.answer, frames, outcome.case, loaded, plot_path(plot, index, gathered))
+    in_order = [outcomes[index] for index in range(len(gathered))]
+    return report(in_order, loaded, adaptive, as_json, from_file=cases is not None)
 
 
 def gather(video: str | None, questions: list[str], cases_file: Path | None) -> list[Case]:
@@ -62,16 +183,98 @@ def gather(video: str | None, questions: list[str], cases_file: Path | None) -> 
     return [case(video, question) for question in questions]
 
 
-def print_results(
-    results: list[Asked], loaded: Loaded, options: AskOptions, as_json: bool, as_list: bool
-) -> None:
-    """One JSON document (a list of several questions or of a file), or text for people."""
+def report(
+    outcomes: list[Outcome], loaded: Loaded, adaptive: bool, as_json: bool, from_file: bool
+) -> int:
+    """Print every outcome, errors on stderr; returns 2 when a case of a file had no answer.
+
+    InputError when the only video cannot be read, before anything is printed.
+    """
+    errors = list(dict.fromkeys(one.error for one in outcomes if one.error is not None))
+    if not from_file and len(errors) == 1 and all(one.answer is None for one in outcomes):
+        raise InputError(errors[0])
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
     if as_json:
-        records = [record(asked, loaded, options) for asked in results]
-        print(json.dumps(records if as_list or len(records) > 1 else records[0], indent=1))
+        records = [as_record(one, loaded, adaptive) for one in outcomes]
+        print(json.dumps(records if from_file or len(records) > 1 else records[0], indent=1))
+    else:
+        for one in outcomes:
+            print_outcome(one)
+        if loaded.preset == "tiny":
+            screen().print(MINIATURE_NOTE, style="dim")
+    return 2 if errors else 0
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """Question, answer, cost and the highest-scoring segments of one case."""
+    from rich.text import Text
+
+    console, answer = screen(), outcome.answer
+    console.print(Text(f"{outcome.case.video}: {outcome.case.question}", style="bold"))
+    if answer is None:
+        console.print(Text("  no answer, see the error above\n"))
         return
-    console = screen()
-    for asked in results:
-        print_asked(console, asked)
-    if loaded.preset == "tiny":
-        console.print(MINIATURE_NOTE, style="dim")
+    console.print(Text(f"  {answer.text or '(an empty answer)'}", style="green"))
+    console.print(Text(f"  {cost_line(outcome, answer)}"))
+    if len(answer.scores):
+        console.print(top_segments(answer, timed=outcome.duration_seconds is not None))
+    console.print()
+
+
+def cost_line(outcome: Outcome, answer: "Answer") -> str:
+    """Such as: 118 of 512 memory tokens, 30 segments, 60 frames, 30.0 s."""
+    if outcome.num_frames == 0:
+        return "no video, 0 memory tokens"
+    used = f"{answer.tokens_used} of {answer.budget} memory tokens"
+    if answer.tokens_used > answer.budget:
+        used = f"{answer.tokens_used} memory tokens (all; the budget of {answer.budget} is off)"
+    counted = {"segment": len(answer.counts), "frame": outcome.num_frames}
+    parts = [used, *(f"{n} {thing}{'' if n == 1 else 's'}" for thing, n in counted.items())]
+    if outcome.duration_seconds is not None:
+        parts.append(f"{outcome.duration_seconds:.1f} s")
+    return ", ".join(parts)
+
+
+def top_segments(answer: "Answer", timed: bool) -> "Table":
+    """The highest-scoring segments: centre in seconds, relevance score, tokens kept."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2), pad_edge=True, title_justify="left")
+    for heading in ("segment at" if timed else "segment", "score", "tokens"):
+        table.add_column(heading, justify="right")
+    order = answer.scores.argsort(descending=True, stable=True)[:NUM_TOP_SEGMENTS].tolist()
+    for index in order:
+        place = f"{float(answer.seconds[index]):.1f} s" if timed else str(index + 1)
+        table.add_row(place, f"{float(answer.scores[index]):.3f}", str(int(answer.counts[index])))
+    return table
+
+
+def check_plot(path: Path, has_video: bool) -> None:
+    """InputError for a picture that could not be drawn or written; cheap, so done first."""
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        raise InputError(f"--plot {path}: the name must end in {', '.join(PLOT_SUFFIXES)}")
+    check_parent("--plot", path)
+    if not has_video:
+        raise InputError("--plot draws the segments of a video; there is none to draw")
+    with needs_extra("notebooks"):
+        import matplotlib  # noqa: F401
+
+
+def plot_path(path: Path, index: int, cases: list[Case]) -> Path:
+    """``FILE.png`` of a single question; ``FILE-1.png``, ``FILE-2.png`` of several."""
+    return path if len(cases) == 1 else path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
+
+
+def draw(answer: "Answer", video: "Video", one: Case, loaded: Loaded, target: Path) -> None:
+    """Write the allocation picture of one answered case."""
+    from tempo_lib import figures
+    from tempo_lib.provenance import FIGURE_DPI
+
+    config = loaded.model.config
+    bounds = {"k_min": config.k_min, "k_max": config.k_max}
+    fig = figures.allocation(
+        answer, video=video, question=one.question, **bounds, preset=loaded.preset
+    )
+    fig.savefig(target, dpi=FIGURE_DPI)
+    print(f"wrote {target}", file=sys.stderr)

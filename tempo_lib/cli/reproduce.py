@@ -1,44 +1,71 @@
-"""``tempo reproduce``: errors of its options become one line, failed jobs a short report."""
+"""``tempo reproduce``: the batch run; failed jobs become a short report."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tempo_lib.checkpoints.loading import CheckpointError
-from tempo_lib.cli.errors import InputError, bad_input
-from tempo_lib.reproduce.batch import make_batch, reproduce
+import typer
 
-
-@dataclass(frozen=True, kw_only=True)
-class ReproduceOptions:
-    """Options of ``tempo reproduce``; ``cores`` None: all there are; 0 questions: whole suites."""
-
-    preset: str
-    only: str | None = None
-    from_scratch: bool = False
-    dry_run: bool = False
-    cores: int | None = None
-    executor: str | None = None
-    report: Path | None = None
-    num_questions: int = 0
-    publish: bool = False
+from tempo_lib.cli.common import (
+    DEFAULT_PRESET,
+    FromScratchOption,
+    InputError,
+    NumQuestionsOption,
+    PresetOption,
+    bad_input,
+    check_parent,
+    needs_extra,
+)
 
 
-def run(options: ReproduceOptions) -> int:
-    """Return 0, 1 when a notebook or the workflow failed, 2 for bad input of a job."""
-    report = options.report
+def reproduce(
+    preset: PresetOption = DEFAULT_PRESET,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="One result, or a notebook's name or number.", show_default="all"
+        ),
+    ] = None,
+    from_scratch: FromScratchOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    cores: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Jobs at a time, one core each.", show_default="all cores"),
+    ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Snakemake's executor, as slurm.", show_default="here"),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", help="All pictures and tables on one page.", show_default="none"
+        ),
+    ] = None,
+    num_questions: NumQuestionsOption = 0,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish", help="Put results of a part of the questions into figures/ too."),
+    ] = False,
+) -> int:
+    """Make every table and figure: train or keep a model, evaluate the suites, run the notebooks.
+
+    Prints its plan with expected times first. What is up to date is not made again.
+
+    Examples:
+
+    * tempo reproduce --from-scratch
+    * tempo reproduce --only table2c --dry-run
+    * tempo reproduce --num-questions 60
+    * tempo reproduce --executor slurm --cores 10
+    """
+    with needs_extra("notebooks"):
+        from tempo_lib.checkpoints.loading import CheckpointError
+        from tempo_lib.reproduce import batch
+
     if report is not None:
         if report.suffix != ".html":
             raise InputError(f"--report {report}: the page is HTML, so call it {report.stem}.html")
-        if not report.absolute().parent.is_dir():
-            raise InputError(f"--report {report}: the folder {report.parent} does not exist")
+        check_parent("--report", report)
     with bad_input(ValueError, CheckpointError):
-        batch = make_batch(
-            options.preset,
-            options.only,
-            options.from_scratch,
-            options.cores,
-            options.executor,
-            options.num_questions,
-            options.publish,
-        )
-        return reproduce(batch, options.dry_run, report)
+        made = batch.make_batch(preset, only, from_scratch, cores, executor, num_questions, publish)
+        return batch.reproduce(made, dry_run, report)

@@ -6,166 +6,211 @@ What is finished is kept, an interrupted stage goes on where it stopped.
 import json
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tempo_lib.checkpoints.loading import check_layout, find_checkpoint
-from tempo_lib.cli.errors import InputError, bad_input
-from tempo_lib.config import load_preset
-from tempo_lib.miniature.pretrain.build import (
-    BASES,
-    RERANKER,
-    Miniature,
-    base_seed,
-    make_corpus,
-    make_stage,
-    starting_model,
-    train_miniature,
+import typer
+
+from tempo_lib.cli.common import (
+    DEFAULT_PRESET,
+    OF_PRESET,
+    FromScratchOption,
+    InputError,
+    PresetOption,
+    SetOption,
+    bad_input,
+    needs_extra,
 )
-from tempo_lib.provenance import project_root
-from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_with_card
-from tempo_lib.training.stages import STAGES, stage_numbers
 
-SHARED_FOLDERS = ("corpora", "frames")  # what a --work folder holds beside bases and stages
+if TYPE_CHECKING:
+    from tempo_lib.miniature.pretrain.build import Miniature
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """Options of ``tempo train``; ``stage`` None means all of them."""
-
-    preset: str
-    stage: int | None = None
-    seed: int = 0
-    work: Path | None = None
-    from_scratch: bool = False
-    resume: bool = True
-    manifest: Path | None = None
-    data: Path | None = None
-    start: str | None = None
-    out: Path | None = None
-    bases: Path | None = None
-    paper_windows: bool = False
-    paper_prompt: bool = False
-    longer: float = 1.0
+SHARED_FOLDERS = ("corpora", "frames")  # what a --work folder holds beside base models and stages
 
 
-def run(options: TrainOptions) -> int:
-    """Train what the options ask for and print where it lies."""
-    check(options)
+def train(
+    preset: PresetOption = DEFAULT_PRESET,
+    stage: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="One stage, from 0 on.", show_default="all"),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of every random draw.")] = 0,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where base models, corpora and stages are written.",
+            show_default="runs/<preset>/train",
+        ),
+    ] = None,
+    from_scratch: FromScratchOption = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--fresh", help="Keep what is finished, or delete it and begin again."
+        ),
+    ] = True,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="Your own mixture of data.", show_default=OF_PRESET),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ROOT",
+            help="Folder that your manifest's paths start from.",
+            show_default="none",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHECKPOINT", help="Where the stage starts.", show_default="the stage before"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the stage on your data goes.", show_default="none"),
+    ] = None,
+    overrides: SetOption = None,
+) -> int:
+    """Train one of the stages, or with --from-scratch everything from nothing.
+
+    Finished parts are kept and an interrupted stage goes on where it stopped. For data of your
+    own give --manifest, --data and --out. Base models that are finished elsewhere are taken with
+    --set weights.base_decoder=DIR and so on; every --set is recorded beside the checkpoint.
+
+    Examples:
+
+    * tempo train --preset tiny --from-scratch
+    * tempo train --stage 2 --set training.stages.2.window=8
+    * tempo train --from-scratch --set miniature.corpus_scale.stage3=4 --work runs/tiny/longer
+    """
+    with needs_extra("train"):
+        from tempo_lib.checkpoints.folders import SUMMARY
+        from tempo_lib.config import load_preset
+        from tempo_lib.miniature.pretrain import build
+        from tempo_lib.provenance import project_root
+        from tempo_lib.training.stages import stage_numbers
+
+    own = {"--manifest": manifest, "--data": data, "--out": out}
+    check(stage, from_scratch, own, start)
     with bad_input():
-        preset = load_preset(options.preset)
-        stage_numbers(preset, options.stage or 0)
-        work = options.work or project_root() / "runs" / preset.name / "train"
-        mini = Miniature(
-            preset,
-            work,
-            options.seed,
-            options.bases,
-            options.paper_windows,
-            options.paper_prompt,
-            options.longer,
-        )
-        if options.manifest is None:
-            _ = mini.numbers
-    if not options.resume:
-        clear(mini, options)
-    check_seed(mini, makes_bases=options.from_scratch)
-    if options.from_scratch:
-        last = STAGES[-1] if options.stage is None else options.stage
+        numbers = load_preset(preset, overrides or [])
+    named = [path for path in numbers.overrides if path.startswith("weights.")]
+    if named and not from_scratch and (stage or start):
+        raise InputError(f"--set {named[0]} goes with --from-scratch or --stage 0")
+    with bad_input(prefix="" if stage is None else f"--stage {stage}: "):
+        stage_numbers(numbers, stage or 0)
+    mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
+    if not resume:
+        clear(mini, stage, from_scratch, out)
+    check_seed(mini, makes_base_models=from_scratch)
+    if stage is None or from_scratch:
+        stages = [number for number in numbers.stages if stage is None or number <= stage]
         with bad_input():
-            folders = train_miniature(mini, STAGES[: last + 1])
-    elif options.manifest is not None and options.stage is not None:
-        folders = {options.stage: train_own(mini, options.stage, options)}
+            folders = build.train_miniature(mini, stages)
+    elif manifest is not None and data is not None and out is not None:
+        folders = {stage: train_own(mini, stage, start, manifest, data, out)}
     else:
-        stage = options.stage or 0
-        start = find_start(mini, stage, options.start)
-        make_corpus(mini, stage)
-        folders = {stage: make_stage(mini, stage, start)}
-    for stage, folder in folders.items():
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        facts = f"final loss {card['final_loss']}, {card['steps']} steps, {card['seconds']} s"
-        print(f"stage {stage}: {folder} ({facts})")
+        begin = find_start(mini, stage, start)
+        build.make_corpus(mini, stage)
+        folders = {stage: build.make_stage(mini, stage, begin)}
+    for number, folder in folders.items():
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        facts = f"final loss {summary['final_loss']}, {summary['steps']} steps"
+        print(f"stage {number}: {folder} ({facts}, {summary['seconds']} s)")
     return 0
 
 
-def check(options: TrainOptions) -> None:
-    """InputError for options that do not go together."""
-    own = {"--manifest": options.manifest, "--data": options.data, "--out": options.out}
+def check(
+    stage: int | None, from_scratch: bool, own: dict[str, Path | None], start: str | None
+) -> None:
+    """InputError for options that do not go together; ``own``: those of data of one's own."""
     given = [name for name, value in own.items() if value is not None]
-    if options.stage is None and not options.from_scratch:
-        raise InputError("say which stage: --stage 0..3, or --from-scratch for all of them")
-    if options.from_scratch and (given or options.start):
+    if stage is None and not from_scratch:
+        raise InputError("name a stage, such as --stage 0, or take --from-scratch for all of them")
+    if from_scratch and (given or start):
         name = given[0] if given else "--start"
         raise InputError(f"{name} and --from-scratch contradict each other")
-    if options.bases and not options.from_scratch:
-        raise InputError(
-            "--bases goes with --from-scratch: it stands for the base models' training"
-        )
-    if options.longer <= 0:
-        raise InputError(f"--longer is a factor above 0, got {options.longer:g}")
     if given and len(given) < len(own):
         missing = [name for name in own if name not in given]
         raise InputError(f"{given[0]} (own data) needs {' and '.join(missing)} too")
 
 
-def find_start(mini: Miniature, stage: int, start: str | None) -> Path | None:
+def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     """The checkpoint a stage begins from; None: the base models, put into ``mini.work``.
 
     Looks at --start, then --work, then at what ``find_checkpoint`` finds, shipped ones included.
     InputError when there is none.
     """
+    from tempo_lib.checkpoints.folders import (
+        BASE_MODELS,
+        RERANKER,
+        find_checkpoint,
+        is_finished,
+    )
+    from tempo_lib.checkpoints.loading import check_layout
+    from tempo_lib.miniature.pretrain.build import take_base_model
+
     with bad_input():
         if start is not None:
             check_layout(start)
             return Path(start)
         if stage > 0:
             before = mini.stage(stage - 1)
-            if (before / "card.json").is_file():
+            if is_finished(before):
                 return before
-            return Path(find_checkpoint(mini.preset, f"stage{stage - 1}"))
-        for name in (*BASES, RERANKER):
-            if not (mini.folder(name) / "card.json").is_file():
-                found = find_checkpoint(mini.preset, name)
-                shutil.copytree(found, mini.folder(name), dirs_exist_ok=True)
+            return Path(find_checkpoint(mini.preset, before.name))
+        for name in (*BASE_MODELS, RERANKER):
+            take_base_model(mini, name)
     return None
 
 
-def train_own(mini: Miniature, stage: int, options: TrainOptions) -> Path:
-    """One stage on the caller's own manifest and data, into ``--out``; a finished one is kept."""
-    manifest, data, out = options.manifest, options.data, options.out
-    if manifest is None or data is None or out is None:
-        raise ValueError("own data needs a manifest, a data root and an output folder")
-    if (out / "card.json").is_file():
+def train_own(
+    mini: "Miniature", stage: int, start: str | None, manifest: Path, data: Path, out: Path
+) -> Path:
+    """One stage on the caller's own manifest and data, into ``out``; a finished one is kept."""
+    from tempo_lib.checkpoints.folders import is_finished
+    from tempo_lib.miniature.pretrain.build import starting_model
+    from tempo_lib.training.data import load_manifest, load_samples
+    from tempo_lib.training.loop import StageRun, train_and_summarise
+    from tempo_lib.training.stages import stage_numbers
+
+    if is_finished(out):
         return out
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
     with bad_input():
         samples = load_samples(load_manifest(manifest), stage, data)
-    numbers = stage_numbers(mini.preset, stage)
-    model = starting_model(mini, stage, find_start(mini, stage, options.start))
-    stage_run = StageRun(
+    model = starting_model(mini, stage, find_start(mini, stage, start))
+    run = StageRun(
         stage=stage,
-        numbers=numbers,
+        numbers=stage_numbers(mini.preset, stage),
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        overrides=mini.preset.overrides,
     )
-    train_with_card(model, samples, stage_run, manifest)
+    train_and_summarise(model, samples, run, manifest)
     return out
 
 
-def check_seed(mini: Miniature, makes_bases: bool = True) -> None:
+def check_seed(mini: "Miniature", makes_base_models: bool = True) -> None:
     """InputError when the work folder grew from another seed: its finished parts would be kept.
 
     Base models that are given, as the shipped ones are to a single stage, keep their own seed.
     """
-    made = (*BASES, RERANKER) if makes_bases and mini.bases is None else ()
-    seeds = {mini.folder(name) / "card.json": base_seed(mini, name) for name in made}
-    seeds |= {mini.stage(stage) / "card.json": mini.seed for stage in STAGES}
-    seeds |= {
-        mini.folder("corpora") / f"stage{stage}" / "corpus.json": mini.seed for stage in STAGES
-    }
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, SUMMARY
+    from tempo_lib.miniature.pretrain.build import base_seed, given_models
+
+    given, seeds = given_models(mini), {}
+    for name in (*BASE_MODELS, RERANKER):
+        if makes_base_models and name not in given:
+            seeds[mini.folder(name) / SUMMARY] = base_seed(mini, name)
+    for stage in mini.preset.stages:
+        seeds[mini.stage(stage) / SUMMARY] = mini.seed
+        seeds[mini.folder("corpora") / f"stage{stage}" / "corpus.json"] = mini.seed
     for path, needed in seeds.items():
         if not path.is_file():
             continue
@@ -177,20 +222,20 @@ def check_seed(mini: Miniature, makes_bases: bool = True) -> None:
             )
 
 
-def clear(mini: Miniature, options: TrainOptions) -> None:
+def clear(mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | None) -> None:
     """Delete what ``--fresh`` makes again: one stage, or everything in the work folder."""
-    if options.stage is not None and not options.from_scratch:
-        doomed = [options.out or mini.stage(options.stage)]
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
+
+    if stage is not None and not from_scratch:
+        doomed = [out or mini.stage(stage)]
     else:
-        stages = STAGES if options.stage is None else STAGES[: options.stage + 1]
-        doomed = [
-            *(mini.folder(n) for n in (*BASES, RERANKER, *SHARED_FOLDERS)),
-            *map(mini.stage, stages),
-        ]
+        stages = [number for number in mini.preset.stages if stage is None or number <= stage]
+        shared = map(mini.folder, (*BASE_MODELS, RERANKER, *SHARED_FOLDERS))
+        doomed = [*shared, *map(mini.stage, stages)]
     for folder in doomed:
         if not folder.is_dir():
             continue
-        if folder == options.out and not (folder / "losses.jsonl").is_file():
+        if folder == out and not (folder / "losses.jsonl").is_file():
             raise InputError(f"--fresh would delete {folder}, which no training has written")
         print(f"deleting {folder}", file=sys.stderr)
         shutil.rmtree(folder)

@@ -82,7 +82,10 @@ class BenchmarkSource(Protocol):
     """How a registered benchmark is read, and how predictions are scored without reading it."""
 
     def load(self, preset: Preset, *args: Any, **options: Any) -> Benchmark:
-        """``load(preset, num_questions=0)``, and options of the benchmark's own by keyword."""
+        """``load(preset, num_questions=0)``, and options of the benchmark's own by keyword.
+
+        The command line passes ``world_seed``; data that is not generated may ignore it.
+        """
 
     def score(self, question: Question, text: str) -> bool: ...
 
@@ -95,10 +98,18 @@ NO_BENCHMARKS = (
 
 
 def benchmark_names(preset: Preset | str) -> list[str]:
-    """Names of the benchmarks that a preset and the plug-ins offer, in order of registration."""
+    """Names of the benchmarks that a preset and the plug-ins offer, in order of registration.
+
+    Those of this package belong to the presets that list their module, others to all.
+    """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
     load_plugins(numbers.plugins)
-    return BENCHMARKS.names()
+    modules = {name: BENCHMARKS.get(name).__module__ for name in BENCHMARKS.names()}
+    return [
+        name
+        for name, module in modules.items()
+        if module in numbers.plugins or not module.startswith("tempo_lib.")
+    ]
 
 
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:

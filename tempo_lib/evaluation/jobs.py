@@ -92,7 +92,7 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
     def job(row: Variant, folder: Path | None, reference: Job | None = None) -> Job:
         model = setting.models[row.checkpoint]
         limits = _limits(setting, row, model)
-        seed = setting.seed if row.allocation == "random-drop" else 0  # the others draw nothing
+        seed = _seed(setting, row)
         own: dict[str, Any] = {"variant": asdict(row), "limits": asdict(limits), "seed": seed}
         own |= {"model": facts_of[row.checkpoint], **_data_and_code(setting.benchmark, row)}
         if row.score_source != TEMPO:
@@ -164,6 +164,12 @@ def _limits(setting: Setting, row: Variant, model: Tempo) -> Limits:
     most_segments = -(-numbers.max_frames // numbers.stride)
     learned = learned_k_min(load_preset(setting.benchmark.preset)) if row.learned_k_min else None
     return effective_limits(row, setting.limits, most_segments, learned)
+
+
+def _seed(setting: Setting, row: Variant) -> int:
+    """The evaluation's seed, or 0 for our policies that draw nothing: their records serve any."""
+    is_ours = POLICIES.get(row.allocation).__module__.startswith("tempo_lib.")
+    return 0 if is_ours and row.allocation != "random-drop" else setting.seed
 
 
 def _data_and_code(benchmark: Benchmark, row: Variant) -> dict[str, Any]:

@@ -8,6 +8,12 @@ from tempo_lib.figures.pages import (
     videos_at_a_glance,
 )
 from tempo_lib.figures.style import DescribedFigure
+from tempo_lib.figures.synthetic import (
+    contact_sheet,
+    story_strip,
+    suite_mixes,
+    world_numbers,
+)
 from tempo_lib.figures.tables import claims_forest
 from tempo_lib.figures.training import (
     accuracy_by_length,
@@ -16,8 +22,6 @@ from tempo_lib.figures.training import (
     decoder_learning,
     loss_curves,
 )
-from tempo_lib.figures.world import contact_sheet, story_strip
-from tempo_lib.figures.world_numbers import suite_mixes, world_numbers
 
 __all__ = [
     "DescribedFigure",

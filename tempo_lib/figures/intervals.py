@@ -4,18 +4,17 @@
 the paper's tables, training seeds, overrides, interventions. Each is one call with another frame.
 """
 
-import textwrap
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import blended_transform_factory
 
+from tempo_lib.figures.rows import Places, describe_rows, place_rows
 from tempo_lib.figures.style import (
     BAND,
     BLACK,
@@ -30,7 +29,7 @@ from tempo_lib.figures.style import (
 )
 
 LABEL_LETTERS = 32  # of one line of a row's label
-LINE, LABEL_LINE, PAD, HEADING = 0.205, 0.2, 0.14, 0.33  # inches: of a series, a label, around
+PAD = 0.14  # inches between rows
 LETTER_POINTS = 7.4  # width of a letter of a text column
 TEXT_POINTS = 11.0
 NAN = float("nan")
@@ -76,84 +75,66 @@ def forest(
     ValueError for absent columns, no rows, or a series without a style.
     """
     texts = dict(texts or {})
-    require_columns(frame, ["row", "point", *texts])
-    frame = frame.assign(**{k: v for k, v in OPTIONAL.items() if k not in frame.columns})
-    frame = frame.fillna({"group": ""}).reset_index(drop=True)
-    if styles is None:
-        styles = series_styles(frame["series"])
-    unknown = sorted(set(map(str, frame["series"])) - set(map(str, styles)))
-    if unknown:
-        raise ValueError(f"no style for {', '.join(unknown)}; known: {', '.join(map(str, styles))}")
-    places = _places(frame, styles, letters, pad)
+    frame, styles = _complete(frame, styles, texts)
+    places = place_rows(frame, styles, letters, pad)
     panels = list(dict.fromkeys(frame["panel"]))
-    drawn = [frame.loc[frame["panel"] == name, "point"].notna().any() for name in panels]
     is_narrow = len(panels) > 2
     head = 0.22 * max(str(words).count("\n") + 1 for words in (*panels, *texts.values()))
     with new_figure(places.height + 1.4 + head, title, preset) as fig:
-        if is_narrow:
-            fig.get_layout_engine().set(w_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
-        ratios = [1.0 if has_points else 0.02 for has_points in drawn]
-        options: Any = {"sharey": True, "squeeze": False, "width_ratios": ratios}
-        axes = fig.subplots(1, len(panels), **options)[0]
-        for ax, name, has_points in zip(axes, panels, drawn, strict=True):
+        axes, has_points = _panels(fig, frame, panels)
+        for ax, name in zip(axes, panels, strict=True):
             part = frame[frame["panel"] == name]
             _rows(ax, places, shaded)
-            if has_points:
+            if has_points[name]:
                 _guides(ax, part, places, reference)
                 _marks(ax, part, places, styles)
-                _axis(ax, "" if is_narrow else xlabel, 2 if is_narrow else 6)
-                ax.set_title(name)
+                ax.set(title=name, xlabel="" if is_narrow else xlabel)
+                _texts(ax, part, places, styles, texts, bold)
             else:
-                ax.set_xticks([])
-                ax.spines["bottom"].set_visible(False)
-            words = texts if has_points else dict.fromkeys(texts, name)
-            _texts(ax, part, places, styles, words, bold)
-        margin = 0.14 if is_narrow else 0.06  # marks are wide in a narrow panel
-        shown = [ax for ax, has_points in zip(axes, drawn, strict=True) if has_points]
-        _limits(shown, xlim, margin)
+                _texts(ax, part, places, styles, dict.fromkeys(texts, name), bold)
+        shown = [ax for ax, name in zip(axes, panels, strict=True) if has_points[name]]
+        _limits(shown, xlim, 0.14 if is_narrow else 0.06)  # marks are wide in a narrow panel
+        if is_narrow:
+            _few_ticks(shown, reference)
         axes[0].set_yticks(list(places.labels.values()), list(places.labels))
         _legend(fig, frame, styles, xlabel if is_narrow else "")
         fig.alt_text = describe_rows(frame, f"{title}: {xlabel}", styles, texts, number)
     return fig
 
 
-@dataclass
-class _Places:
-    """Where everything stands, in inches below the top of the axes."""
-
-    y: dict[int, float] = field(default_factory=dict)  # of each row of the frame
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)  # of each row's label
-    labels: dict[str, float] = field(default_factory=dict)  # wrapped words -> middle
-    headings: dict[str, float] = field(default_factory=dict)
-    height: float = 0.0
-
-
-def _places(
-    frame: pd.DataFrame, styles: Mapping[Any, SeriesStyle], letters: int, pad: float
-) -> _Places:
-    places = _Places()
-    for group, members in frame.groupby("group", sort=False):
-        if group:
-            places.headings[str(group)] = places.height + 0.6 * HEADING
-            places.height += HEADING
-        for row, cells in members.groupby("row", sort=False):
-            lines = [name for name in styles if name in set(cells["series"])]
-            lines = [name for name in lines if not styles[name].is_bar]
-            label = "\n".join(
-                line for part in str(row).split("\n") for line in textwrap.wrap(part, letters)
-            )
-            height = max(LINE * len(lines), LABEL_LINE * (label.count("\n") + 1)) + pad
-            middle = places.height + height / 2
-            first = middle - LINE * (len(lines) - 1) / 2
-            slots = {name: first + LINE * place for place, name in enumerate(lines)}
-            places.y |= {i: slots.get(s, middle) for i, s in cells["series"].items()}
-            places.spans[str(row)] = (places.height, places.height + height)
-            places.labels[label] = middle
-            places.height += height
-    return places
+def _complete(
+    frame: pd.DataFrame, styles: Mapping[Any, SeriesStyle] | None, texts: Mapping[str, str]
+) -> tuple[pd.DataFrame, Mapping[Any, SeriesStyle]]:
+    """The frame with every optional column, and a style for each series."""
+    require_columns(frame, ["row", "point", *texts])
+    frame = frame.assign(**{k: v for k, v in OPTIONAL.items() if k not in frame.columns})
+    frame = frame.fillna({"group": ""}).reset_index(drop=True)
+    styles = series_styles(frame["series"]) if styles is None else styles
+    unknown = sorted(set(map(str, frame["series"])) - set(map(str, styles)))
+    if unknown:
+        raise ValueError(f"no style for {', '.join(unknown)}; known: {', '.join(map(str, styles))}")
+    return frame, styles
 
 
-def _rows(ax: Axes, places: _Places, shaded: Collection[str]) -> None:
+def _panels(
+    fig: DescribedFigure, frame: pd.DataFrame, panels: list[Any]
+) -> tuple[list[Axes], dict[Any, bool]]:
+    """Equal axes for panels with points, narrow ones for those that hold texts alone."""
+    has_points = frame["point"].notna().groupby(frame["panel"]).any().to_dict()
+    if len(panels) > 2:
+        fig.get_layout_engine().set(w_pad=0.02, wspace=0.01)  # type: ignore[union-attr, call-arg]
+    ratios = [1.0 if has_points[name] else 0.02 for name in panels]
+    options: Any = {"sharey": True, "squeeze": False, "width_ratios": ratios}
+    axes = list(fig.subplots(1, len(panels), **options)[0])
+    for ax, name in zip(axes, panels, strict=True):
+        light_grid(ax, "x")
+        if not has_points[name]:
+            ax.set_xticks([])
+            ax.spines["bottom"].set_visible(False)
+    return axes, has_points
+
+
+def _rows(ax: Axes, places: Places, shaded: Collection[str]) -> None:
     """Lines between the rows, headings of groups, and grey behind shaded rows."""
     ax.set_ylim(places.height, 0)
     for row, (top, bottom) in places.spans.items():
@@ -169,7 +150,7 @@ def _rows(ax: Axes, places: _Places, shaded: Collection[str]) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _guides(ax: Axes, part: pd.DataFrame, places: _Places, reference: float | None) -> None:
+def _guides(ax: Axes, part: pd.DataFrame, places: Places, reference: float | None) -> None:
     """The reference, bands of equivalence, and what an effect must exceed."""
     if reference is not None:
         ax.axvline(reference, color=BLACK, linewidth=1, zorder=1)
@@ -185,9 +166,7 @@ def _guides(ax: Axes, part: pd.DataFrame, places: _Places, reference: float | No
             ax.vlines(threshold, *ends, color=GREY, linewidth=2, linestyle=":")
 
 
-def _marks(
-    ax: Axes, part: pd.DataFrame, places: _Places, styles: Mapping[Any, SeriesStyle]
-) -> None:
+def _marks(ax: Axes, part: pd.DataFrame, places: Places, styles: Mapping[Any, SeriesStyle]) -> None:
     for name, cells in part.groupby("series", sort=False):
         style = styles[name]
         y = cells.index.map(places.y).to_numpy(float)
@@ -207,7 +186,7 @@ def _marks(
 def _texts(
     ax: Axes,
     part: pd.DataFrame,
-    places: _Places,
+    places: Places,
     styles: Mapping[Any, SeriesStyle],
     texts: Mapping[str, str],
     bold: Collection[str],
@@ -234,12 +213,6 @@ def _texts(
         left += LETTER_POINTS * widest + 8
 
 
-def _axis(ax: Axes, xlabel: str, num_ticks: int) -> None:
-    light_grid(ax, "x")
-    ax.set_xlabel(xlabel)
-    ax.xaxis.set_major_locator(MaxNLocator(num_ticks, steps=[1, 2, 5, 10], min_n_ticks=1))
-
-
 def _limits(axes: list[Axes], xlim: tuple[float, float] | None, margin: float) -> None:
     """One range for all panels, so that they compare."""
     if xlim is None:
@@ -250,6 +223,18 @@ def _limits(axes: list[Axes], xlim: tuple[float, float] | None, margin: float) -
         xlim = (min(low for low, _ in ends), max(high for _, high in ends))
     for ax in axes:
         ax.set_xlim(*xlim)
+
+
+def _few_ticks(axes: list[Axes], reference: float | None) -> None:
+    """The reference and round numbers near the ends that do not touch it: three labels at most."""
+    low, high = axes[0].get_xlim()
+    step = 10.0 ** np.floor(np.log10((high - low) / 2))
+    ends = [step * np.ceil(low / step), step * np.floor(high / step)]
+    if reference is not None:
+        apart = [end for end in ends if abs(end - reference) > 0.3 * (high - low)]
+        ends = sorted({*apart, reference})
+    for ax in axes:
+        ax.set_xticks(ends)
 
 
 def _legend(
@@ -268,32 +253,3 @@ def _legend(
     names = [style.label for style in present]
     options: Any = {"loc": "outside lower center", "ncols": min(len(names), 5)}
     fig.legend(handles, names, title=note or None, columnspacing=1.5, **options)
-
-
-def describe_rows(
-    frame: pd.DataFrame,
-    title: str,
-    styles: Mapping[Any, SeriesStyle],
-    texts: Mapping[str, str],
-    number: str,
-) -> str:
-    """Every row of a forest in words: panel, series, point with its interval, texts."""
-    told = []
-    for row, cells in frame.groupby("row", sort=False):
-        parts = []
-        for cell in cells.to_dict("records"):
-            names = [cell["panel"], styles[cell["series"]].label if len(styles) > 1 else ""]
-            said = [_one_line(name) for name in names if name]
-            if pd.notna(cell["point"]):
-                said.append(f"{cell['point']:{number}}")
-            if pd.notna(cell["low"]):
-                said.append(f"({cell['low']:{number}} to {cell['high']:{number}})")
-            words = [cell[name] for name in texts if pd.notna(cell[name]) and cell[name]]
-            said += [_one_line(word) for word in words if str(word) not in said]
-            parts.append(" ".join(said))
-        told.append(f"{_one_line(row)}: {'; '.join(parts)}.")
-    return f"{_one_line(title)}. {' '.join(told)}"
-
-
-def _one_line(words: Any) -> str:
-    return " ".join(str(words).replace("-\n", "").split())

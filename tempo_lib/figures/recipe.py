@@ -18,7 +18,7 @@ from tempo_lib.figures.style import (
     DescribedFigure,
     new_figure,
 )
-from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, STAGE_NAMES, STAGES
+from tempo_lib.training.stages import OPTIMIZER, SCHEDULE
 
 if TYPE_CHECKING:
     from tempo_lib.training.data import Source
@@ -27,6 +27,8 @@ NONE = "-"
 UNSTATED = ""  # the paper or the preset says nothing
 SAME = "#DCEBF5"  # behind a cell in which both agree
 CELL_INCHES, CELL_LETTERS = 0.5, 24
+# Of the paper's stages; a stage that only a preset has goes by its number.
+STAGE_TITLES = {0: "Alignment", 1: "Pre-training", 2: "Broad SFT", 3: "Long-context SFT"}
 
 
 def recipe_table(preset: Preset) -> pd.DataFrame:
@@ -51,10 +53,11 @@ def mixture_table(preset: Preset, sources: Mapping[str, "Sequence[Source]"]) -> 
     ValueError for a source that the preset's corpora do not hold.
     """
     published = load_published("tableb").set_index(["modality", "stage"])["printed"]
-    counts = {stage: _stories(preset, stage, sources.get(f"stage{stage}", ())) for stage in STAGES}
+    stages = published.index.get_level_values("stage").unique()
+    counts = {stage: _stories(preset, stage, sources.get(f"stage{stage}", ())) for stage in stages}
     rows = []
     for modality in published.index.get_level_values("modality").unique():
-        for stage in STAGES:
+        for stage in stages:
             number = counts[stage][modality]
             own = f"{number:,}" if number else UNSTATED
             cell = published.get((modality, stage), UNSTATED)
@@ -175,5 +178,4 @@ def _grey() -> dict[str, Any]:
 
 
 def _stage_words(stage: int) -> str:
-    name = STAGE_NAMES[stage]
-    return f"Stage {stage}\n{name[0].upper()}{name[1:]}"
+    return f"Stage {stage}\n{STAGE_TITLES.get(stage, '')}"

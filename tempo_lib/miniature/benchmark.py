@@ -24,7 +24,7 @@ from tempo_lib.fingerprint import digest, sha256_of_file
 from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
 from tempo_lib.miniature.world import questions as world
-from tempo_lib.miniature.world.corpora import FORMAT, build_suite
+from tempo_lib.miniature.world.corpora import FORMAT, build_corpus
 from tempo_lib.miniature.world.corpus_specs import (
     SUITE_SECONDS,
     SuiteSpec,
@@ -54,11 +54,9 @@ class SuiteVideo:
 class Suite(Benchmark):
     """A benchmark whose videos have stories, so that relevance of a segment is known.
 
-    ``stories``: by video id; ``world_questions``: by question id; ``window``: frames of a segment
-    that the answers' timestamps are made for.
+    ``stories``: by video id; ``world_questions``: by question id.
     """
 
-    window: int
     stories: Mapping[str, Story]
     world_questions: Mapping[str, world.Question]
 
@@ -111,7 +109,6 @@ class SuiteSource:
             _read(folder, num_questions),
             preset=preset.name,
             world_seed=world_seed,
-            window=numbers.window,
             identity=identity,
         )
 
@@ -129,7 +126,6 @@ def suite_of(
     *,
     preset: str = "tiny",
     world_seed: int = 0,
-    window: int = 8,
     identity: str = "",
 ) -> Suite:
     """A suite that holds exactly these videos."""
@@ -145,7 +141,6 @@ def suite_of(
         identity=identity,
         data_hash=digest(contents),
         videos=tuple(_benchmark_video(video) for video in videos),
-        window=window,
         stories={video.id: video.story for video in videos},
         world_questions={key: q for video in videos for key, q in video.questions.items()},
     )
@@ -194,7 +189,7 @@ def _built(
     if not is_whole:
         spec = replace(spec, num_videos=needed)
     folder = whole if is_whole else part
-    build_suite(folder, spec, world_seed, workers)
+    build_corpus(folder, suite_corpus(spec), world_seed, workers)
     return folder, identity
 
 
@@ -248,18 +243,20 @@ def _benchmark_video(video: SuiteVideo) -> BenchmarkVideo:
         path=video.path,
         sha256=video.sha256,
         num_frames=video.story.num_frames,
-        questions=tuple(
-            Question(
-                id=key,
-                text=q.text,
-                answer=q.answer,
-                options=q.options,
-                group=q.kind,
-                start=q.start,
-                stop=q.stop,
-            )
-            for key, q in video.questions.items()
-        ),
+        questions=tuple(benchmark_question(*pair) for pair in video.questions.items()),
+    )
+
+
+def benchmark_question(key: str, question: world.Question) -> Question:
+    """The world's question as the runner, the metrics and the tables know it."""
+    return Question(
+        id=key,
+        text=question.text,
+        answer=question.answer,
+        options=question.options,
+        group=question.kind,
+        start=question.start,
+        stop=question.stop,
     )
 
 

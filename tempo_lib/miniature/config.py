@@ -49,7 +49,7 @@ class SuiteNumbers:
 
 @plain_dataclass(frozen=True, kw_only=True)
 class QuestionMix:
-    """How often each kind is asked, and how many questions a story gets.
+    """Weights of the kinds of questions, and how many questions a story gets.
 
     ``kind_weights``: (kind, weight); weights need not sum to one. ``per_story``: (number of
     questions, how often that number is drawn). Pairs, so that a mix can be hashed.
@@ -71,9 +71,9 @@ class QuestionMix:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds that are asked at all, in the order of KINDS."""
-        asked = {kind for kind, weight in self.kind_weights if weight > 0}
-        return tuple(kind for kind in KINDS if kind in asked)
+        """Kinds with a weight above 0, in the order of KINDS."""
+        weights = dict(self.kind_weights)
+        return tuple(kind for kind in KINDS if weights.get(kind, 0) > 0)
 
     @property
     def mean_per_story(self) -> float:
@@ -81,7 +81,7 @@ class QuestionMix:
         return sum(number * times for number, times in self.per_story) / often
 
     def shares(self) -> dict[str, float]:
-        """Share of each asked kind; they sum to one."""
+        """Share of each kind; they sum to one."""
         weights = dict(self.kind_weights)
         total = sum(weights.values())
         return {kind: weights[kind] / total for kind in self.kinds}
@@ -92,7 +92,7 @@ class SourceSpec:
     """One question file of a corpus and the stories behind it.
 
     ``min_frames``, ``max_frames`` and ``frame_step`` are even; a story's length is drawn
-    uniformly from that grid. Images hold a single frame and ask for its caption only. With a
+    uniformly from that grid. The only sample of an image, a single frame, is its caption. With a
     ``mix``, both the number and the kinds of a story's questions are drawn from it.
     """
 
@@ -102,11 +102,11 @@ class SourceSpec:
     min_frames: int
     max_frames: int
     frame_step: int
-    window: int  # frames per segment that the answers' time tags are made for
+    window: int  # frames per segment that the answers' timestamps are made for
     questions_per_story: int
-    captions: bool  # one sample a story that asks for the caption of all its frames
-    descriptions: bool = False  # one sample an actor that appears once: code digit by digit, place
-    kinds: tuple[str, ...] = KINDS  # a kind named twice is asked twice as often
+    captions: bool  # one sample per story: the caption of all its frames
+    descriptions: bool = False  # one per actor seen once: digits of the code, place
+    kinds: tuple[str, ...] = KINDS  # a kind named twice is drawn twice as often
     details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
     choice_share: float = 0.0  # of the questions, those that list four options
     mix: QuestionMix | None = None  # takes the place of questions_per_story (then 0) and kinds
@@ -140,7 +140,7 @@ class CorpusSpec:
     """A corpus: its name picks its space of seeds, ``size`` and ``crf`` its pictures."""
 
     name: str
-    size: int  # pixels a side
+    size: int  # pixels of a side
     crf: int  # H.264 quality; lower is better and larger
     sources: tuple[SourceSpec, ...]
 
@@ -151,17 +151,17 @@ class CorpusSpec:
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class TellingConfig:
-    """Numbers that the last phase has of its own: verdicts are followed by what is seen.
+class CaptionAfterVerdict:
+    """Numbers that the last phase has of its own: verdicts are followed by the caption.
 
-    Without it the model learns to look no further than the verdict where one is asked for, and
-    memories read under a prompt of that kind, the routing prompt, hold little.
+    Without it the model learns to read no further than a Yes or No needs, and memories made under
+    a prompt of that kind, the routing prompt, hold little.
     """
 
     steps: int
     caption_steps: int
     questions: int
-    told_share: float
+    caption_after_verdict_share: float
     matrix_learning_rate: float
     learning_rate: float
     decay_share: float
@@ -180,17 +180,17 @@ class BaseCompressorConfig:
     vision_learning_rate: float
     cosine_scale: float
     caption_steps: int  # captions and answers only, before relevance joins
-    relevance_share: float  # of segments that are judged, from then on
+    relevance_share: float  # of segments with Yes/No questions, from then on
     steps: int
     batch: int
     questions: int
     choice_share: float  # of relevance questions, those that list four options
-    told_share: float  # of verdicts, those that are followed by what is seen
+    caption_after_verdict_share: float  # of verdicts, those that the caption follows
     matrix_learning_rate: float
     learning_rate: float
     decay_share: float
     clip_norm: float
-    telling: TellingConfig | None  # the last phase; None leaves it out
+    caption_after_verdict: CaptionAfterVerdict | None  # the last phase; None leaves it out
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -224,9 +224,9 @@ class BaseDecoderConfig:
     long_share: float  # of batches near the longest length; the rest log-uniform
     recall_share: float  # of batches until transcripts grow: lists of scenes teach looking up ...
     recall_floor: float  # ... and from then on
-    listing_share: float  # of recall samples, lists of scenes by name; the rest tells answers
+    listing_share: float  # of recall samples, lists of scenes by name; the rest lists answers
     backwards_share: float  # of recall samples, the actors' names from last to first, from then on
-    choice_share: float  # of question batches that ask with four options, once the gate passed
+    choice_share: float  # of question batches, those with four options, once the gate passed
     caption_share: float
     visual_share: float  # of batches with the 12 drawn actors; the rest has 48 names
     most_unique: int  # unique actors in stories of 48 names: more to ask
@@ -239,8 +239,8 @@ class BaseDecoderConfig:
     stretch_share: float
     noise: float  # largest noise on embeddings, in units of their standard deviation
     noise_share: float
-    kind_weights: Mapping[str, float]  # a kind's chance to be asked, against the others ...
-    error_floor: float  # ... times this plus its error at the front: what is known is asked less
+    kind_weights: Mapping[str, float]  # a kind's chance to be drawn, against the others ...
+    error_floor: float  # ... times this plus its error at the front: less of what is known
     save_every: int
     eval_segments: tuple[int, ...]
     eval_stories: int  # per length, each with about one question of every kind

@@ -1,7 +1,7 @@
 """Which questions the real benchmarks ask: counts of their types, and our kinds in their place.
 
-``data_manifests/suites/<suite>.yaml`` holds counts only, never a question. Who has the
-benchmarks' annotation files can count again:
+``data_manifests/suites/<suite>.yaml`` holds counts only, never a question. With the benchmarks'
+annotation files at hand, they can be counted again:
 
     python -m tempo_lib.miniature.manifests FOLDER
 """

@@ -18,9 +18,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 CPU_TRAINING = "sdpa_float32_backward"
-VISION_BATCHED = (
-    "equal_length_flash"  # "flash" in the name makes transformers pack inputs (cu_seq_lens)
-)
+# "flash" in the name makes transformers pack the inputs (cu_seq_lens)
+VISION_BATCHED = "equal_length_flash"
 
 
 def resolve_attention(requested: str) -> str:

@@ -20,8 +20,16 @@ from tempo_lib.analysis.hooks import Call, recorded
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoder_prompt import Answer, Turn, decoder_ids
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.parity.records import BASE, CHECKPOINT, Case, load_case
-from tempo_lib.parity.rows import RELEASE_RULE, STATED, Row, compare
+from tempo_lib.parity.records import (
+    BASE,
+    CHECKPOINT,
+    RELEASE_RULE,
+    STATED,
+    Case,
+    Row,
+    compare,
+    load_case,
+)
 
 NUM_STEPS = 12  # recorded greedy tokens per run
 RESERVED = 16  # places the release keeps free before it cuts: a limit of 80 leaves 64 (recorded)

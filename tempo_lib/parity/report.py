@@ -10,8 +10,17 @@ import torch
 
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.parity.cases import bf16_rows, case_rows
-from tempo_lib.parity.records import BASE, CHECKPOINT, case_names, find_data, load_case
-from tempo_lib.parity.rows import CASE_HEADER, TABLE_HEADER, Row, TableRow
+from tempo_lib.parity.records import (
+    BASE,
+    CASE_HEADER,
+    CHECKPOINT,
+    TABLE_HEADER,
+    Row,
+    TableRow,
+    case_names,
+    find_data,
+    load_case,
+)
 from tempo_lib.parity.tables import table_rows
 from tempo_lib.provenance import library_versions
 

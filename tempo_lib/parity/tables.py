@@ -21,8 +21,7 @@ from tempo_lib.allocation.baselines import allocate_adversarial, allocate_top_k
 from tempo_lib.allocation.reduction import merge_tokens, reduce_memories
 from tempo_lib.config import load_preset
 from tempo_lib.model.processing import PatchShape, cut_windows, patchify, resize_frames
-from tempo_lib.parity.records import load_table, recorded_frames
-from tempo_lib.parity.rows import TableRow
+from tempo_lib.parity.records import TableRow, load_table, recorded_frames
 from tempo_lib.video.sampling import sample_indices
 
 EQUAL, BY_DECISION, UNEXPLAINED = "equal", "by decision", "unexplained"

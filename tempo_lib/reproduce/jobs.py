@@ -35,15 +35,16 @@ def records(preset: str, suite: str, num_questions: int = 0) -> None:
     models = evaluations.load_models(preset, [MODEL_SEED])
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *point_names())
-    rows = {row.name: row for row in (*map(get_variant, names), *stage_variants(suite))}
-    missing = {name: evaluations.missing_part(row, models.values()) for name, row in rows.items()}
-    can_run = [row for name, row in rows.items() if missing[name] is None]
+    stages = stage_variants(suite, preset).values()
+    rows = {row.name: row for row in (*map(get_variant, names), *stages)}
+    can_run, left_out = evaluations.split_by_parts(rows.values(), models)
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
-    evaluate_records(models[MODEL_SEED], benchmark, can_run, progress=False)
+    evaluate_records(
+        models[MODEL_SEED], benchmark, [rows[name] for name in can_run], progress=False
+    )
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
-    for name, part in missing.items():
-        if part is not None:
-            print(f"left out: {name} needs {part}")
+    for name, part in left_out.items():
+        print(f"left out: {name} needs {part}")
 
 
 @app.command()

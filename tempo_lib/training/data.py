@@ -16,12 +16,10 @@ import numpy as np
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from torch.utils.data import Sampler
 from tqdm.auto import tqdm
 
 from tempo_lib import prompts
 from tempo_lib.config import VideoNumbers
-from tempo_lib.miniature.world import wordings
 from tempo_lib.model.compressor import pad_rows
 from tempo_lib.model.decoder_prompt import IGNORE, Turn, training_ids
 from tempo_lib.model.processing import SegmentPixels, prefix_ids, resize_frames, segment_pixels
@@ -256,7 +254,7 @@ class Collator:
         return [prefix + query for prefix in prefixes]
 
     def _system_prompt(self, sample: Sample) -> str:
-        """The standard prompt, or for the stage's share of samples another wording.
+        """The standard prompt, or for the stage's share of samples another prompt template.
 
         Drawn from seed and sample alone: the same on every rank and after every restart.
         """
@@ -265,7 +263,7 @@ class Collator:
         )
         if rng.random() >= self.varied_prompt_share:
             return self.system
-        return wordings.relevance_prompt(rng)
+        return prompts.relevance_prompt(rng)
 
     def _check_length(self, sample: Sample, length: int) -> None:
         if length > self.max_context:
@@ -273,37 +271,3 @@ class Collator:
                 f"sample {sample.id} needs {length} decoder tokens, the stage allows "
                 f"{self.max_context}; lower its max_frames or raise max_context"
             )
-
-
-class LengthBatches(Sampler[list[int]]):
-    """Batches of samples of about one length: at most ``segments`` and ``samples`` a batch.
-
-    The order is drawn from (seed, epoch), so every rank and every restart sees the same one.
-    """
-
-    def __init__(self, lengths: list[int], segments: int, samples: int, seed: int) -> None:
-        self.lengths, self.segments, self.samples = lengths, segments, samples
-        self.seed, self.epoch = seed, 0
-
-    def start_epoch(self, epoch: int) -> None:
-        """Draw the order of ``epoch`` next. (Not ``set_epoch``: accelerate would call that with a
-        count of its own, which a resumed run starts from 0.)"""
-        self.epoch = epoch
-
-    def batches(self) -> list[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        jitter = rng.random(len(self.lengths))
-        order = sorted(range(len(self.lengths)), key=lambda i: (self.lengths[i], jitter[i]))
-        batches: list[list[int]] = []
-        for index in order:
-            full = not batches or len(batches[-1]) == self.samples
-            if full or (len(batches[-1]) + 1) * self.lengths[index] > self.segments:
-                batches.append([])
-            batches[-1].append(index)
-        return [batches[i] for i in rng.permutation(len(batches))]
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches())
-
-    def __len__(self) -> int:
-        return len(self.batches())

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
+from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
 from tempo_lib.fingerprint import sha256_of_file
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator, FrameStore, LengthBatches, Sample
+from tempo_lib.training.data import Collator, FrameStore, Sample
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.sampler import LengthBatches
 from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, parameter_groups, set_trainable
 
 
@@ -38,6 +40,7 @@ class StageRun:
     seed: int
     mixed_precision: str = "auto"
     save_every: int = 50
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
 
 
 def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
@@ -91,21 +94,18 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     return records
 
 
-def train_with_card(
-    model: Tempo,
-    samples: list[Sample],
-    run: StageRun,
-    manifest: Path,
-    switches: Mapping[str, Any] | None = None,
+def train_and_summarise(
+    model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
 ) -> dict[str, Any]:
-    """``train_stage``, then ``card.json``: the sign of a finished checkpoint.
+    """``train_stage``, then the training summary: the sign of a finished checkpoint.
 
-    ``switches``: what the caller changed of the preset's recipe; the card tells it.
+    It holds the overrides of the preset, but not where base models lay on a disk. (Summaries
+    written before there were overrides have ``switches`` instead.)
     """
     started = time.perf_counter()
     records = train_stage(model, samples, run)
     tail = records[-max(1, len(records) // 20) :]
-    card = {
+    summary = {
         "stage": run.stage,
         "seed": run.seed,
         "samples": len(samples),
@@ -114,12 +114,14 @@ def train_with_card(
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
         "manifest_sha256": sha256_of_file(manifest),
-        "switches": dict(switches or {}),
+        "overrides": {
+            path: value for path, value in run.overrides.items() if not path.startswith("weights.")
+        },
     }
     if PartialState().is_main_process:
-        (run.out_dir / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+        write_summary(run.out_dir, summary)
     PartialState().wait_for_everyone()
-    return card
+    return summary
 
 
 def make_accelerator(precision: str) -> Accelerator:

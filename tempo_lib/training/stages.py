@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from tempo_lib.config import Preset, StageNumbers
 
-if TYPE_CHECKING:  # who asks for a column alone need not wait for torch
+if TYPE_CHECKING:  # a column alone needs no torch
     from torch import nn
 
     from tempo_lib.model.tempo import Tempo
 
-STAGES = (0, 1, 2, 3)
-STAGE_NAMES = ("alignment", "pre-training", "broad SFT", "long-context SFT")
 OPTIMIZER = "AdamW"  # of torch.optim, in all stages
 SCHEDULE = "cosine"  # of transformers.get_scheduler, after a linear warmup
 
@@ -26,7 +24,7 @@ def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
             f"preset {preset.name} has no training configuration; train with --preset tiny"
         )
     if stage not in preset.training.stages:
-        known = ", ".join(str(s) for s in sorted(preset.training.stages))
+        known = ", ".join(map(str, preset.stages))
         raise ValueError(f"unknown stage {stage}; known stages: {known}")
     return preset.training.stages[stage]
 

@@ -68,9 +68,9 @@ def train_base_compressor(
     text = TextEncoder(tokenizer)
     losses = train_vision(model, text, pool, config, rules, seed)
     losses += train_language(model, text, pool, config, rules, seed, phase=1)
-    if config.telling is not None:
-        telling = replace(config, **asdict(config.telling))
-        losses += train_language(model, text, pool, telling, rules, seed, phase=2)
+    if config.caption_after_verdict is not None:
+        last = replace(config, **asdict(config.caption_after_verdict))
+        losses += train_language(model, text, pool, last, rules, seed, phase=2)
     few = replace(config, num_stories=config.num_stories // 10)
     held_out = make_pool(few, rules, shape.factor, seed + HELD_OUT_SEED)
     summary = {

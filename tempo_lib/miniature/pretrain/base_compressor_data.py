@@ -14,7 +14,6 @@ from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.miniature.config import BaseCompressorConfig
 from tempo_lib.miniature.pretrain.blocks import Block, make_block
-from tempo_lib.miniature.world import wordings
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
 from tempo_lib.miniature.world.question_sets import any_options, option_lines
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, QUESTION_TEXT
@@ -83,10 +82,10 @@ def draw_batch(
         story, start, frames = pool.draw(rng, window)
         if rng.random() < relevance_share:
             pairs = list(relevance_pairs(rng, story, start, window, config))
-            draw_system = wordings.relevance_prompt
+            draw_system = prompts.relevance_prompt
         else:
             pairs = list(content_pairs(story, start, window))
-            draw_system = wordings.plain_prompt
+            draw_system = prompts.plain_prompt
         batch.frames.append(frames)
         batch.offsets.append(float(rng.integers(config.max_offset_seconds)))
         batch.systems.append(draw_system(rng))
@@ -105,10 +104,10 @@ def relevance_pairs(
 ) -> Iterator[tuple[str, str]]:
     """(query, Yes or No), about half of them about an actor in sight when there is one.
 
-    ``told_share`` of the verdicts, Yes and No alike, are followed by the segment's caption, which
-    is then a pair of its own as well.
+    ``caption_after_verdict_share`` of the verdicts, Yes and No alike, are followed by the segment's
+    caption, which is then a pair of its own as well.
     """
-    shown = caption(story, start, start + window)
+    shown, share = caption(story, start, start + window), config.caption_after_verdict_share
     seen = sorted({s.actor for s in story.visible(start, start + window) if s.actor})
     for _ in range(config.questions):
         kind = "global" if rng.random() < 0.05 else str(rng.choice(LOCALISED))
@@ -124,9 +123,9 @@ def relevance_pairs(
             query += option_lines(any_options(rng, kind))
         relevant = kind == "global" or any(name in seen for name in subjects)
         verdict = prompts.YES if relevant else prompts.NO
-        captioned = config.told_share > 0 and rng.random() < config.told_share
+        captioned = share > 0 and rng.random() < share
         yield query, f"{verdict} {shown}." if captioned else verdict
-    if config.told_share > 0:
+    if share > 0:
         yield CAPTION_QUESTION, f"{shown}."
 
 

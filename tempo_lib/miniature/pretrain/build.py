@@ -6,17 +6,18 @@ interrupted run goes on where it stopped. Two cores are kept busy: what can be m
 
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import Qwen3VLConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from tempo_lib import prompts
+from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint, is_finished
 from tempo_lib.config import Preset
 from tempo_lib.miniature.config import CorpusSpec, MiniatureNumbers, miniature_numbers
 from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
@@ -28,50 +29,33 @@ from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_with_card
-from tempo_lib.training.stages import STAGES, stage_numbers
+from tempo_lib.training.loop import StageRun, train_and_summarise
+from tempo_lib.training.stages import stage_numbers
 
-BASES = ("base_decoder", "base_compressor")  # the slower one first
-RERANKER = "reranker"
-RERANKER_SEED = 1000  # added to the run's: the judge of Table 2 D shares no draw with Tempo
-LONG_STAGES = (2, 3)  # those that gain from a longer run
 # Freed memory stays with a process, in pages of 2 MB: tensors come and go with every step, and
 # fresh pages cost time. Read when a process starts, by glibc 2.35 and later; others ignore it.
 KEPT_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589934592:"
     "glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=268435456"
 }
+RERANKER_SEED = 1000  # added to the run's: the scorer of Table 2 D shares no draw with Tempo
 
 
 @dataclass(frozen=True)
 class Miniature:
     """A preset's numbers for making the miniature, and the folder it grows in.
 
-    ``bases``: a work folder whose finished base models are taken over, as the paper's four
-    stages start from given models; None pre-trains them with ``seed``. ``paper_windows``: all
-    training clips are cut into the stage's 4 frames, as in the paper, none into inference's 8.
-    ``paper_prompt``: all segments are read under the standard prompt, as in the paper.
-    ``longer``: times the preset's stories that stages 2 and 3 learn from, so times their steps.
+    Base models that the preset's overrides name (``weights.base_decoder=DIR`` ...) are taken over,
+    as the paper's four stages start from given models; the others are pre-trained with ``seed``.
     """
 
     preset: Preset
     work: Path
     seed: int
-    bases: Path | None = None
-    paper_windows: bool = False
-    paper_prompt: bool = False
-    longer: float = 1.0
 
     @property
     def numbers(self) -> MiniatureNumbers:
         return miniature_numbers(self.preset)
-
-    @property
-    def switches(self) -> dict[str, Any]:
-        """The switches of ``tempo train`` that are not as usual."""
-        usual = {f.name: f.default for f in fields(self) if f.default is not MISSING}
-        del usual["bases"]
-        return {name: getattr(self, name) for name in usual if getattr(self, name) != usual[name]}
 
     def folder(self, name: str) -> Path:
         return self.work / name
@@ -80,21 +64,21 @@ class Miniature:
         return self.work / f"stage{stage}"
 
 
-def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[int, Path]:
+def train_miniature(mini: Miniature, stages: Sequence[int]) -> dict[int, Path]:
     """Make everything that is missing, then the stages; returns their checkpoint folders.
 
     Two helpers make base models and corpora, one more trains a stage: what they free stays with
     them. The stages begin once their two base models are there; the reranker, which only an
     evaluation needs, is made beside them.
     """
-    if mini.bases is not None:
-        take_bases(mini, mini.bases)
+    for name in given_models(mini):
+        take_base_model(mini, name)
     os.environ.update(KEPT_MEMORY)  # read when a process starts
     spawn = get_context("spawn")
     trainer = ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1)
     with ProcessPoolExecutor(2, mp_context=spawn) as pool, trainer:
         try:
-            bases = [pool.submit(make_base, mini, name) for name in BASES]
+            bases = [pool.submit(make_base, mini, name) for name in BASE_MODELS]
             corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
             judge = pool.submit(make_base, mini, RERANKER)
             for base in bases:
@@ -109,19 +93,31 @@ def train_miniature(mini: Miniature, stages: tuple[int, ...] = STAGES) -> dict[i
     return {stage: mini.stage(stage) for stage in stages}
 
 
-def take_bases(mini: Miniature, source: Path) -> None:
-    """Copy the base models of another work folder; ValueError names the first unfinished one."""
-    for name in (*BASES, RERANKER):
-        if not (source / name / "card.json").is_file():
-            raise ValueError(f"{source / name} is not a finished base model")
-        if not (mini.folder(name) / "card.json").is_file():
-            shutil.copytree(source / name, mini.folder(name), dirs_exist_ok=True)
+def given_models(mini: Miniature) -> dict[str, Path]:
+    """Folders of the base models that the preset's overrides name instead of training them."""
+    overrides = mini.preset.overrides
+    names = [name for name in (*BASE_MODELS, RERANKER) if f"weights.{name}" in overrides]
+    return {name: Path(overrides[f"weights.{name}"]) for name in names}
+
+
+def take_base_model(mini: Miniature, name: str) -> None:
+    """Copy a base model from the folder that is given, else from your own run or the package.
+
+    One that is finished in ``mini.work`` stays. ValueError when the other folder is not finished.
+    """
+    if is_finished(mini.folder(name)):
+        return
+    given = given_models(mini)
+    source = given[name] if name in given else Path(find_checkpoint(mini.preset, name))
+    if not is_finished(source):
+        raise ValueError(f"{source} is not a finished base model")
+    shutil.copytree(source, mini.folder(name), dirs_exist_ok=True)
 
 
 def make_base(mini: Miniature, name: str) -> Path:
     """Pre-train a base model or the reranker on one thread; a finished one is kept."""
     folder = mini.folder(name)
-    if (folder / "card.json").is_file():
+    if is_finished(folder):
         return folder
     torch.set_num_threads(1)
     numbers = mini.numbers
@@ -168,31 +164,10 @@ def make_corpus(mini: Miniature, stage: int, workers: int = 2) -> Path:
 
 
 def corpus_spec(mini: Miniature, stage: int) -> CorpusSpec:
-    """What a stage learns from: the preset's spec, changed as the run's switches say."""
+    """What a stage learns from: the preset's spec with its stories times ``corpus_scale``."""
     spec = mini.numbers.corpora[f"stage{stage}"]
-    if mini.paper_windows:
-        spec = with_window(spec, stage_numbers(mini.preset, stage).window)
-    if mini.longer != 1.0 and stage in LONG_STAGES:
-        sources = (
-            replace(one, num_stories=round(mini.longer * one.num_stories)) for one in spec.sources
-        )
-        spec = replace(spec, sources=tuple(sources))
-    return spec
-
-
-def with_window(spec: CorpusSpec, window: int) -> CorpusSpec:
-    """The corpus with every clip cut into ``window`` frames: as many segments, so fewer frames."""
-    sources = []
-    for source in spec.sources:
-        if source.modality == "video" and source.window != window:
-            source = replace(
-                source,
-                window=window,
-                min_frames=source.min_frames * window // source.window,
-                max_frames=source.max_frames * window // source.window,
-                frame_step=max(2, source.frame_step * window // source.window),
-            )
-        sources.append(source)
+    scale = mini.numbers.corpus_scale.get(f"stage{stage}", 1.0)
+    sources = (replace(one, num_stories=round(scale * one.num_stories)) for one in spec.sources)
     return replace(spec, sources=tuple(sources))
 
 
@@ -202,11 +177,9 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     ValueError when the checkpoint to start from is missing, with the command that makes it.
     """
     out = mini.stage(stage)
-    if (out / "card.json").is_file():
+    if is_finished(out):
         return out
     numbers = stage_numbers(mini.preset, stage)
-    if mini.paper_prompt:
-        numbers = numbers.model_copy(update={"varied_prompt_share": 0.0})
     model = starting_model(mini, stage, start)
     manifest_path = find_manifest(_manifest(mini.preset))
     samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
@@ -216,8 +189,9 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        overrides=mini.preset.overrides,
     )
-    train_with_card(model, samples, run, manifest_path, mini.switches)
+    train_and_summarise(model, samples, run, manifest_path)
     return out
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, Qwen3ForCausalLM, Qwen3VLForConditionalGeneration
 
+from tempo_lib.checkpoints.folders import stage_names
 from tempo_lib.checkpoints.loading import checkpoint_digest
 from tempo_lib.config import load_preset
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import git_state, library_versions, project_root
-from tempo_lib.training.stages import STAGES
 
 BASES = {
     "base_compressor": Qwen3VLForConditionalGeneration,
@@ -32,7 +32,7 @@ def ship(work: Path, assets: Path) -> dict[str, object]:
 
     FileNotFoundError names the first part that has not finished training.
     """
-    names = [*BASES, *(f"stage{stage}" for stage in STAGES)]
+    names = [*BASES, *stage_names(load_preset("tiny"))]
     for name in names:
         if not (work / name / "card.json").is_file():
             raise FileNotFoundError(f"{work / name} is not finished; train it first")
@@ -61,8 +61,8 @@ def _copy_weights(source: Path, target: Path) -> None:
         model.save_pretrained(target)
         AutoTokenizer.from_pretrained(source).save_pretrained(target)
         return
-    whole = [f"stage{stage}" for stage in STAGES[-2:]]
-    dtype = torch.float32 if source.name in whole else torch.bfloat16
+    last_two = stage_names(load_preset("tiny"))[-2:]
+    dtype = torch.float32 if source.name in last_two else torch.bfloat16
     Tempo.from_pretrained(source, dtype=dtype, device="cpu").save_pretrained(target)
 
 

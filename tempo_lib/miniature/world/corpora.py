@@ -9,7 +9,6 @@ of different names draw from different seeds (no long story of a suite is traine
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +19,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tempo_lib.fingerprint import sha256_of_file, write_atomic
+from tempo_lib.miniature.config import CorpusSpec, SourceSpec
 from tempo_lib.miniature.world.captions import (
     CAPTION_QUESTION,
     DESCRIPTION_QUESTION,
@@ -28,15 +29,7 @@ from tempo_lib.miniature.world.captions import (
     transcript,
 )
 from tempo_lib.miniature.world.clips import write_clip, write_image
-from tempo_lib.miniature.world.corpus_specs import (
-    CorpusSpec,
-    SourceSpec,
-    SuiteSpec,
-    generator,
-    questions_of,
-    story_of,
-    suite_corpus,
-)
+from tempo_lib.miniature.world.corpus_specs import generator, questions_of, story_of
 from tempo_lib.miniature.world.questions import Question
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import FPS, Story
@@ -77,11 +70,6 @@ class _Built:
     media: str | None
     num_bytes: int
     sha256: str
-
-
-def build_suite(out_dir: str | Path, spec: SuiteSpec, seed: int, workers: int = 1) -> Record:
-    """Write a suite to ``out_dir`` (see build_corpus); scenes in questions-stories.json."""
-    return build_corpus(out_dir, suite_corpus(spec), seed, workers)
 
 
 def build_corpus(out_dir: str | Path, spec: CorpusSpec, seed: int, workers: int = 1) -> Record:
@@ -137,9 +125,9 @@ def _build_item(item: _Item) -> _Built:
         story = Story((replace(shown, num_frames=1),))
     num_bytes, sha256 = _write_media(item, story, int(pictures.integers(2**32)))
     scenes = [[scene.actor, scene.code, scene.place, scene.num_frames] for scene in story.scenes]
-    asked = questions_of(item.corpus.name, item.source, item.seed, item.index, story)
-    num_choices = sum(bool(question.options) for question in asked)
-    records = _records(item, story, asked)
+    questions = questions_of(item.corpus.name, item.source, item.seed, item.index, story)
+    num_choices = sum(bool(question.options) for question in questions)
+    records = _records(item, story, questions)
     return _Built(records, num_choices, scenes, story.num_frames, item.media, num_bytes, sha256)
 
 
@@ -158,9 +146,9 @@ def _write_media(item: _Item, story: Story, seed: int) -> tuple[int, str]:
     return len(content), hashlib.sha256(content).hexdigest()
 
 
-def _records(item: _Item, story: Story, asked: list[Question]) -> list[Record]:
+def _records(item: _Item, story: Story, questions: list[Question]) -> list[Record]:
     """Samples of one story in the LLaVA conversation format."""
-    records = [_record(item, story, q.kind, q.text, q.answer, q) for q in asked]
+    records = [_record(item, story, q.kind, q.text, q.answer, q) for q in questions]
     if item.source.captions:
         answer = caption(story, 0, story.num_frames)
         records.append(_record(item, story, "caption", CAPTION_QUESTION, answer, None))
@@ -175,21 +163,21 @@ def _records(item: _Item, story: Story, asked: list[Question]) -> list[Record]:
 
 
 def _record(
-    item: _Item, story: Story, kind: str, question: str, answer: str, asked: Question | None
+    item: _Item, story: Story, kind: str, text: str, answer: str, question: Question | None
 ) -> Record:
     modality = item.source.modality
     if modality == "text":
-        human = f"{transcript(story, item.source.window)}\n{question}"
+        human = f"{transcript(story, item.source.window)}\n{text}"
     else:
-        human = f"<{modality}>\n{question}"
+        human = f"<{modality}>\n{text}"
     turns = [{"from": "human", "value": human}, {"from": "gpt", "value": answer}]
     record: Record = {} if item.media is None else {modality: item.media}
     record |= {"conversations": turns, "kind": kind, "window": item.source.window}
-    if item.source.details and asked is not None:
+    if item.source.details and question is not None:
         record |= {
-            "actors": list(asked.actors),
-            "options": list(asked.options),
-            "interval": list(asked.interval),
+            "actors": list(question.actors),
+            "options": list(question.options),
+            "interval": list(question.interval),
             "duration_seconds": story.num_frames / FPS,
         }
     return record
@@ -197,8 +185,8 @@ def _record(
 
 def spec_digest(spec: CorpusSpec, seed: int) -> str:
     """Hex SHA-256 of what a corpus is made from; the corpus's ``spec.sha256`` holds it."""
-    wanted = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
-    return hashlib.sha256(wanted.encode()).hexdigest()
+    facts = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
@@ -213,7 +201,7 @@ def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
     for folder in ("images", "videos"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
     if not marker.exists():  # two jobs that read one corpus must not both write
-        _write_text(marker, spec_sha256 + "\n")
+        write_atomic(marker, spec_sha256 + "\n")
     return spec_sha256
 
 
@@ -273,11 +261,5 @@ def _media_summary(results: list[_Built]) -> Record:
 
 def _write_json(path: Path, content: Any) -> str:
     """Write JSON in one move and return its SHA-256."""
-    return _write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def _write_text(path: Path, text: str) -> str:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(text.encode("utf-8"))
-    os.replace(partial, path)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    write_atomic(path, json.dumps(content, indent=1) + "\n")
+    return sha256_of_file(path)

@@ -27,7 +27,7 @@ class Canvas:
     """A supersampled drawing board in units; origin at the top left, y downwards."""
 
     def __init__(self, width: float, height: float, size: int, mode: str = "RGB") -> None:
-        """Open a board of width x height units for pictures of ``size`` pixels a side."""
+        """Open a board of width x height units for pictures with sides of ``size`` pixels."""
         self.pixels = (max(1, round(width * size / UNITS)), max(1, round(height * size / UNITS)))
         board = (self.pixels[0] * SUPERSAMPLE, self.pixels[1] * SUPERSAMPLE)
         self.scale_x, self.scale_y = board[0] / width, board[1] / height

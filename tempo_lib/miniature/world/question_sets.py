@@ -5,7 +5,7 @@ its own would often find its kind used up. Numbers of questions are drawn per ki
 each the whole number below or above what the weights ask for.
 
 In the four-option form the options stand in the question's text and the letter at the end of its
-answer. The letter stands right before its option ("B 47"), and the answer says the option before
+answer. The letter stands right before its option ("B 47"), and the answer names the option before
 the letter ("The red star 47 B."): a model then finds the letter right before the option.
 """
 

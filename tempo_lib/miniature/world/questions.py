@@ -1,9 +1,9 @@
-"""Questions about stories, their answers, and how a free answer is judged.
+"""Questions about stories, their answers, and how a free answer is scored.
 
 An answer is its key and, right after it, the slot ("The red star 47."): looking up what
 follows a key takes one attention step fewer than looking past words between the two, and a
-decoder of four layers learns it sooner. For the same reason no space stands before a time tag.
-Intervals are seconds (start, stop) of the asked scenes.
+decoder of four layers learns it sooner. For the same reason no space stands before a timestamp.
+Intervals are seconds (start, stop) of the scenes in question.
 """
 
 import re
@@ -48,7 +48,7 @@ SLOT_PATTERN = {
     "global": r"(?:the )?([a-z]+)",
 }
 LETTERS = "ABCD"
-HALF_INFERENCE_WINDOW_SECONDS = 2.0  # 4 of 8 frames: a tag names the centre of its segment
+HALF_INFERENCE_WINDOW_SECONDS = 2.0  # 4 of 8 frames: a timestamp is the centre of its segment
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,16 @@ class Question:
 
 
 def all_questions(story: Story, window: int, offset_seconds: float = 0.0) -> list[Question]:
-    """All questions this story can answer, with time tags for segments of ``window`` frames."""
-    questions = [*_ask_about_unique(story, window, offset_seconds), *_ask_counts(story)]
-    questions += _ask_comparisons(story)
+    """All questions about this story, with timestamps for segments of ``window`` frames."""
+    questions = [*_about_unique_actors(story, window, offset_seconds), *_countings(story)]
+    questions += _comparisons(story)
     places: Counter[str] = Counter()
     for scene in story.scenes:
         places[scene.place] += scene.num_frames
     top = places.most_common(2)
     if len(top) == 1 or top[0][1] > top[1][1]:
         seconds = story.num_frames / FPS
-        questions.append(_ask("global", (), top[0][0], 0.0, seconds))
+        questions.append(_question("global", (), top[0][0], 0.0, seconds))
     return questions
 
 
@@ -89,20 +89,20 @@ def sample_questions(
 ) -> list[Question]:
     """Up to ``n`` different questions, kinds taken in turn so that none dominates.
 
-    Fewer than ``n`` only where the story has no more to ask.
+    Fewer than ``n`` only where the story has no more.
     """
-    wanted = list(KINDS if kinds is None else kinds)
-    unknown = sorted(set(wanted) - set(KINDS))
+    order = list(KINDS if kinds is None else kinds)
+    unknown = sorted(set(order) - set(KINDS))
     if unknown:
         raise ValueError(f"unknown question kinds {unknown}; known: {', '.join(KINDS)}")
-    pools: dict[str, list[Question]] = {kind: [] for kind in wanted}
+    pools: dict[str, list[Question]] = {kind: [] for kind in order}
     for question in all_questions(story, window):
         if question.kind in pools:
             pools[question.kind].append(question)
     pools = {kind: spread(rng, pool) for kind, pool in pools.items()}
     chosen: list[Question] = []
     while len(chosen) < n and any(pools.values()):
-        for kind in rng.permutation(wanted):
+        for kind in rng.permutation(order):
             if pools[kind] and len(chosen) < n:
                 chosen.append(pools[kind].pop(0))
     return chosen
@@ -124,7 +124,7 @@ def spread(rng: np.random.Generator, pool: Sequence[Question]) -> list[Question]
 
 
 def is_relevant(question: Question, story: Story, start: int, stop: int) -> bool:
-    """Whether frames [start, stop) show an asked actor; always true without one."""
+    """Whether frames [start, stop) show an actor of the question; always true without one."""
     if not question.actors:
         return True
     return any(scene.actor in question.actors for scene in story.visible(start, stop))
@@ -138,8 +138,8 @@ def is_correct(
     """Compare the answer's slot; case, spacing and a final period do not matter.
 
     A time is right inside the actor's interval, widened by ``tolerance_seconds``. A
-    four-option answer is judged by the option that it says, "47" of "The red star 47 B.", and by
-    its letter only where it says none: see ``names_its_letter`` for whether the two agree.
+    four-option answer is scored by the option that it names, "47" of "The red star 47 B.", and by
+    its letter only where it names none: see ``names_its_letter`` for whether the two agree.
     """
     right = question.answer
     if question.options:
@@ -157,9 +157,9 @@ def is_correct(
 
 
 def names_its_letter(question: Question, answer_text: str) -> bool:
-    """Whether a four-option answer ends on the letter of the very option that it says."""
-    said, letter = split_letter(answer_text)
-    slot = parse_answer(question.kind, said)
+    """Whether a four-option answer ends on the letter of the very option that it names."""
+    named, letter = split_letter(answer_text)
+    slot = parse_answer(question.kind, named)
     slots = [option.removeprefix("<").removesuffix(" seconds>") for option in question.options]
     return slot in slots and LETTERS[slots.index(slot)] == letter
 
@@ -186,18 +186,18 @@ def split_letter(text: str) -> tuple[str, str | None]:
 
 
 def after_key(slot: str) -> str:
-    """A slot as it follows its key: with a space, but for a time tag."""
+    """A slot as it follows its key: with a space, but for a timestamp."""
     return slot if slot.startswith("<") else f" {slot}"
 
 
-def _ask(kind: str, actors: tuple[str, ...], slot: str, start: float, stop: float) -> Question:
+def _question(kind: str, actors: tuple[str, ...], slot: str, start: float, stop: float) -> Question:
     names = dict(zip(("actor", "other"), actors, strict=False))
     text = QUESTION_TEXT[kind].format(**names)
     answer = ANSWER_TEXT[kind].format(**names, slot=after_key(slot))
     return Question(kind, text, answer, actors, start, stop)
 
 
-def _ask_about_unique(story: Story, window: int, offset_seconds: float) -> list[Question]:
+def _about_unique_actors(story: Story, window: int, offset_seconds: float) -> list[Question]:
     questions = []
     for index, scene in enumerate(story.scenes):
         actor = scene.actor
@@ -214,12 +214,12 @@ def _ask_about_unique(story: Story, window: int, offset_seconds: float) -> list[
                 slots[kind] = neighbour
         for kind, slot in slots.items():
             span = (start + offset_seconds, stop + offset_seconds)
-            questions.append(_ask(kind, (actor,), slot, *span))
+            questions.append(_question(kind, (actor,), slot, *span))
     return questions
 
 
-def _ask_comparisons(story: Story) -> list[Question]:
-    """Pairs of actors that appear once, neighbours by name: their order says nothing on time."""
+def _comparisons(story: Story) -> list[Question]:
+    """Pairs of actors that appear once, neighbours by name: their order gives no hint of time."""
     first = {actor: places[0] for actor, places in story.appearances.items() if len(places) == 1}
     names = sorted(first)
     others = names[1:] + names[:1] if len(names) > 2 else names[1:]
@@ -228,17 +228,17 @@ def _ask_comparisons(story: Story) -> list[Question]:
         low, high = sorted((first[actor], first[other]))
         start, stop = story.starts[low] / FPS, story.starts[high + 1] / FPS
         earlier = actor if first[actor] == low else other
-        questions.append(_ask("comparison", (actor, other), earlier, start, stop))
+        questions.append(_question("comparison", (actor, other), earlier, start, stop))
     return questions
 
 
-def _ask_counts(story: Story) -> list[Question]:
+def _countings(story: Story) -> list[Question]:
     questions = []
     for actor, indices in story.appearances.items():
         count = len(indices)
         if count <= MAX_COUNTED:
             start, stop = story.starts[indices[0]] / FPS, story.starts[indices[-1] + 1] / FPS
-            questions.append(_ask("counting", (actor,), str(count), start, stop))
+            questions.append(_question("counting", (actor,), str(count), start, stop))
     return questions
 
 

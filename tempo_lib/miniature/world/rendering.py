@@ -1,6 +1,6 @@
 """Paint a story as frames: a place, an actor that sways, a plate with its code.
 
-Digits are 30 x 46 units of 128, so that a code is still 7 x 11 pixels a digit when a
+Digits are 30 x 46 units of 128, so that a code is still 7 x 11 pixels per digit when a
 frame is downsampled to 32x32. Actor and plate never overlap. Sprites are painted once
 per process (supersampled), frames are numpy blends of them.
 
@@ -33,7 +33,7 @@ INKS = {
 }
 DARK, LIGHT = (34, 34, 48), (250, 248, 242)
 
-# distractors of a place: what drifts there, how many of them, units a frame in x and y
+# distractors of a place: what drifts there, how many of them, units per frame in x and y
 DISTRACTORS = {
     "beach": (("cloud", 1, 0.8, 0.0), ("bird", 2, 2.2, 0.3)),
     "forest": (("bird", 2, 2.4, -0.2),),

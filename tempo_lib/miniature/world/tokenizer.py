@@ -2,8 +2,8 @@
 
 Byte-level BPE without merges: a piece of text that is in the vocabulary is one token
 (``ignore_merges``), every other piece falls back to its bytes, so any text round-trips.
-This gives "one token per name, time tag and word" by construction, where trained merges
-would spend most of a 2000-entry vocabulary on intermediate pieces.
+This gives "one token per name, timestamp and word" by construction, where trained merges
+would fill most of a 2000-entry vocabulary on intermediate pieces.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,24 +11,30 @@ from collections.abc import Iterable, Iterator
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tempo_lib.miniature.world import wordings
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
 from tempo_lib.miniature.world.scenes import ALL_NAMES, COLOURS, PLACES, SHAPES
-from tempo_lib.prompts import END_OF_TEXT, IM_END, SPECIAL_TOKENS, timestamp
+from tempo_lib.prompts import (
+    END_OF_TEXT,
+    IM_END,
+    OPENINGS,
+    RELEVANCE_DIRECTIVES,
+    SPECIAL_TOKENS,
+    timestamp,
+)
 
-LAST_SECOND = 430  # every tag up to 430.2 seconds is one token
-# Qwen2's pieces, with names, time tags and codes kept whole, other digits one by one.
+LAST_SECOND = 430  # every timestamp up to 430.2 seconds is one token
+# Qwen2's pieces, with names, timestamps and codes kept whole, other digits one by one.
 PIECES = "|".join(
     (
         r"<[0-9]+\.[0-9] seconds>",
-        r" (?=<[0-9]+\.[0-9] seconds>)",  # the tag is the same token with and without a space
+        r" (?=<[0-9]+\.[0-9] seconds>)",  # same token with and without a space
         rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})(?!\p{{L}})",
         r" ?\p{L}+",
         r" [1-9][0-9](?!\p{N})",  # a code is one token: of two, the second was hardly learned
         r" ?\p{N}",
         r" ?[^\s\p{L}\p{N}<]+[\r\n]*",
-        r" ?<",  # alone, so that a time tag right after punctuation stays whole
+        r" ?<",  # alone, so that a timestamp right after punctuation stays whole
         r"\s*[\r\n]+",
         r"\s+(?!\S)",
         r"\s+",
@@ -72,7 +78,7 @@ def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
         text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 10") for text in templates
     ]
     sentences += [CAPTION_QUESTION, "system user assistant\nYou are a helpful assistant."]
-    sentences += wordings.all_texts()
+    sentences += [*OPENINGS, *RELEVANCE_DIRECTIVES]
     yield from extra_texts
     yield from sentences
     yield from (f" {number}" for number in range(100))

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluation_samples import BUDGET, brief, small_suite
+from planted_answers import answers as planted
 
-from tempo_lib.analysis import paper_blocks, paper_tables
+from tempo_lib.analysis import evaluations, tables
 from tempo_lib.evaluation.published import load_published, source_lines
 from tempo_lib.model.session import VideoSession
-from tempo_lib.statistics import claims_table as claims
+from tempo_lib.statistics.claims import sentences
+from tempo_lib.statistics.summaries import summarise
 
 NUM_VIDEOS, EACH = 10, 4
 TABLE_2 = ("table2a", "table2b", "table2c", "table2d", "table2e")
@@ -50,7 +52,7 @@ def cell(table, variant, benchmark="MLVU"):
 @pytest.mark.parametrize("name", TABLE_2)
 def test_rows_are_those_of_the_paper_in_its_order_and_words(name):
     printed = [line.replace("\u2013", "-") for line in source_lines(name)]
-    block = paper_blocks.get_block(name)
+    block = tables.get_block(name)
     assert len(printed) == len(block.rows)
     for line, (label, _) in zip(printed, block.rows, strict=True):
         assert line.startswith(label)
@@ -61,12 +63,12 @@ def test_rows_are_those_of_the_paper_in_its_order_and_words(name):
 
 def test_an_unknown_table_lists_the_known_ones():
     with pytest.raises(ValueError, match="unknown table 'table3'; known tables: table1, table2a"):
-        paper_blocks.get_block("table3")
+        tables.get_block("table3")
 
 
 def test_a_cell_holds_published_measured_and_the_difference_to_the_default():
     right = {"ata": 3, "top-k": 1, "top-k-matched": 4}
-    found = cell(paper_tables.paper_table(answers(right), "table2b"), "top-k")
+    found = cell(tables.paper_table(answers(right), "table2b"), "top-k")
     assert (found["published"], found["published_difference"]) == (73.9, pytest.approx(-1.3))
     assert (found["measured"], found["n"], found["tokens"]) == (25.0, 40, 60)
     assert found["low"] <= 25.0 <= found["high"]
@@ -82,12 +84,12 @@ def test_a_cell_holds_published_measured_and_the_difference_to_the_default():
 
 def test_training_seeds_are_pooled():
     parts = [answers({"ata": 1, "prune": 2}), answers({"ata": 3, "prune": 2}).assign(model_seed=1)]
-    found = cell(paper_tables.paper_table(pd.concat(parts), "table2e"), "prune")
+    found = cell(tables.paper_table(pd.concat(parts), "table2e"), "prune")
     assert (found["n"], found["measured"], found["difference"]) == (80, 50.0, 0.0)
 
 
-def test_the_default_has_no_difference_and_one_that_spends_alike_is_its_own_twin():
-    table = paper_tables.paper_table(answers({"ata": 3, "merge": 2}), "table2c")
+def test_the_default_has_no_difference_and_one_with_equal_tokens_is_its_own_control():
+    table = tables.paper_table(answers({"ata": 3, "merge": 2}), "table2c")
     default, merge = cell(table, "ata"), cell(table, "merge")
     assert math.isnan(default["difference"]) and default["measured"] == 75.0
     assert merge["twin"] == "merge" and merge["twin_difference"] == merge["difference"] == -25.0
@@ -95,26 +97,26 @@ def test_the_default_has_no_difference_and_one_that_spends_alike_is_its_own_twin
 
 def test_what_is_not_measured_says_why():
     lacking = {"prior-reranker": "scores of the reranker"}
-    table = paper_tables.paper_table(answers({"ata": 2}), "table2d", missing=lacking)
+    table = tables.paper_table(answers({"ata": 2}), "table2d", missing=lacking)
     assert cell(table, "prior-reranker")["reason"] == "needs scores of the reranker"
     assert cell(table, "ata", "Video-MME Long")["reason"] == "no suite stands for Video-MME Long"
-    assert cell(table, "ata", "LVBench")["reason"] == "mini-lvbench not asked"
-    assert cell(table, "prior-base-std")["reason"] == "variant not asked"
+    assert cell(table, "ata", "LVBench")["reason"] == "mini-lvbench not evaluated"
+    assert cell(table, "prior-base-std")["reason"] == "variant not evaluated"
     assert cell(table, "ata")["reason"] == ""
     absent = table[table["reason"] != ""]
     assert absent["measured"].isna().all() and absent["published"].notna().all()
-    shown = paper_tables.readable(table)
+    shown = tables.readable(table)
     assert (shown.loc[absent.index, "measured"] == "-").all()
     assert shown.loc[cell(table, "ata").name, "measured"].startswith("50.0 (")
 
 
 def test_answers_without_the_default_are_refused():
     with pytest.raises(ValueError, match="table2e compares with ata; the answers hold prune"):
-        paper_tables.paper_table(answers({"prune": 2}), "table2e")
+        tables.paper_table(answers({"prune": 2}), "table2e")
 
 
 def test_table_1_has_every_published_row_and_measures_tempo_alone():
-    table = paper_tables.comparison_table(answers({EIGHT: 3, FOUR: 2, "ata": 2}))
+    table = tables.comparison_table(answers({EIGHT: 3, FOUR: 2, "ata": 2}))
     published = load_published("table1")
     assert table["paper_row"].tolist() == published["model"].tolist()
     np.testing.assert_array_equal(table["published"], published["value"])
@@ -124,36 +126,36 @@ def test_table_1_has_every_published_row_and_measures_tempo_alone():
     assert (four["measured"], four["difference"], four["used"]) == (50.0, -25.0, 2.8)
     assert four["twin"] == ""
     others = table[table["group"] != "Tempo"]
-    assert set(others["reason"]) == {paper_tables.PUBLISHED_ONLY}
+    assert set(others["reason"]) == {tables.PUBLISHED_ONLY}
 
 
 def test_findings_are_the_claims_of_the_table_and_sentences_tell_them():
     frame = answers({"ata": 4, "prune": 1, "prune-matched": 4}, ("mini-mlvu", "mini-lvbench"))
-    found = paper_tables.block_findings(frame, "table2e")
+    found = tables.block_findings(frame, "table2e")
     assert set(found["claim"]) == {"anchors"}
     assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
-    assert paper_tables.sentences(found) == [
+    assert sentences(found) == [
         "Anchors beat pruning. as the paper: +75.0 points (+75.0 to +75.0), shown; "
         "token-matched: +0.0 points (+0.0 to +0.0), not shown."
     ]
-    one = paper_tables.block_findings(frame[frame["suite"] == "mini-mlvu"], "table2b")
+    one = tables.block_findings(frame[frame["suite"] == "mini-mlvu"], "table2b")
     assert set(one["family"]) == {"all"}
-    assert "not measured, needs ata and uniform" in paper_tables.sentences(one)[0]
-    budgets = paper_tables.block_findings(answers({EIGHT: 3, FOUR: 3}), "table1")
+    assert "not measured, needs ata and uniform" in sentences(one)[0]
+    budgets = tables.block_findings(answers({EIGHT: 3, FOUR: 3}), "table1")
     assert budgets["claim"].tolist() == ["less-is-more"]
 
 
-def test_variants_of_a_table_come_with_their_twins_and_without_those_that_lack_a_part(
+def test_variants_of_a_table_come_with_their_controls_and_without_those_that_lack_a_part(
     tiny_tempo, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tiny_tempo, "name_or_path", str(tmp_path / "stage3"))
     models = {0: tiny_tempo}
-    chosen, missing = paper_blocks.block_variants("table2a", models)
+    chosen, missing = tables.block_variants("table2a", models)
     assert chosen == ["ata", "no-ata", "no-ata-matched"]
     assert missing == dict.fromkeys(
         ("without-stage3", "without-stage3-matched"), "checkpoint stage2"
     )
-    chosen, missing = paper_blocks.block_variants("table1", models)
+    chosen, missing = tables.block_variants("table1", models)
     assert (chosen, missing) == ([EIGHT, FOUR], {})
 
 
@@ -167,7 +169,30 @@ def test_compressions_are_counted_as_the_runner_shares_them(make_tiny_tempo, tmp
         VideoSession, "compress", lambda *given: ran.append(given) or compress(*given)
     )
     names = ["ata", "top-k", "top-k-matched", "uniform", "uniform-matched", "prior-tempo-std"]
-    frame = claims.answers_of_seeds(models, [suite], names, cache=False)
-    assert paper_blocks.count_compressions(frame, models) == len(ran)
+    frame = evaluations.answers_of_seeds(models, [suite], names, cache=False)
+    assert evaluations.count_compressions(frame, models) == len(ran)
     alone = frame[frame["variant"].isin(["ata", "top-k", "top-k-matched"])]
-    assert paper_blocks.count_compressions(alone, models) == suite.num_questions
+    assert evaluations.count_compressions(alone, models) == suite.num_questions
+
+
+def accuracies(frame):
+    return summarise(frame, ["variant"], ["suite", "kind"], {"tokens": "tokens_used"})
+
+
+def test_accuracies_are_pooled_and_by_suite_and_kind():
+    frame = planted(("mini-mlvu", "mini-lvbench"), ata=1.0, uniform=0.0)
+    table = accuracies(frame).set_index(["suite", "variant", "kind"])
+    whole = table.loc[("all", "ata", "all")]
+    assert (whole["n"], whole["accuracy"], whole["tokens"]) == (240, 1.0, 60)
+    assert table.loc[("mini-mlvu", "uniform", "after"), "n"] == 60
+    assert table.loc[("mini-mlvu", "uniform", "after"), "accuracy"] == 0.0
+
+
+def test_the_grid_reads_variants_by_kinds_in_percent():
+    table = accuracies(planted(ata=1.0, uniform=0.0))
+    grid = tables.accuracy_grid(table)
+    assert grid.index.tolist() == ["ata", "uniform"]
+    assert grid.columns.tolist() == ["tokens", "all, n = 120", "after, n = 60", "needle, n = 60"]
+    assert grid.loc["ata", "all, n = 120"].startswith("100.0 (")
+    with pytest.raises(ValueError, match="no accuracies of suite 'mini'; the table holds all"):
+        tables.accuracy_grid(table, "mini")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo_lib.cli.cases import CasesError, by_video, case, read_cases
+from tempo_lib.cli.answering import CasesError, by_video, case, read_cases
 
 
 def write(path, content):

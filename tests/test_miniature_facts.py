@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tempo_lib.analysis import world_facts
-from tempo_lib.analysis.suite_facts import suite_facts, suite_floors
+from tempo_lib.miniature import facts
+from tempo_lib.miniature.facts import majority_baselines, suite_facts
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.miniature.world.scenes import ACTORS, PLACES, Scene, Story
 
@@ -19,7 +19,7 @@ STORY = Story(
 
 
 def test_the_showcase_holds_every_place_empty_and_every_actor_once():
-    story = world_facts.showcase_story(3)
+    story = facts.showcase_story(3)
     empty = [scene.place for scene in story.scenes if scene.actor is None]
     shown = [scene for scene in story.scenes if scene.actor is not None]
     assert empty == list(PLACES)
@@ -29,18 +29,18 @@ def test_the_showcase_holds_every_place_empty_and_every_actor_once():
 
 
 def test_scene_middles_are_frames_of_their_scenes():
-    assert world_facts.scene_middles(STORY) == [4, 12, 24]
+    assert facts.scene_middles(STORY) == [4, 12, 24]
 
 
 def test_stories_do_not_depend_on_how_many_are_drawn():
-    assert world_facts.draw_stories(5, 96, 1)[:2] == world_facts.draw_stories(2, 96, 1)
+    assert facts.draw_stories(5, 96, 1)[:2] == facts.draw_stories(2, 96, 1)
     with pytest.raises(ValueError, match="at least 1 story"):
-        world_facts.draw_stories(0, 96, 1)
+        facts.draw_stories(0, 96, 1)
 
 
 def test_a_complete_story_can_be_asked_everything():
-    story = world_facts.complete_story(104, 0)
-    forms = world_facts.question_forms(story, 8, 0)
+    story = facts.complete_story(104, 0)
+    forms = facts.question_forms(story, 8, 0)
     assert list(forms.index) == list(KINDS)
     for row in forms.itertuples():
         letter = row[4].rstrip(".")[-1]
@@ -50,18 +50,18 @@ def test_a_complete_story_can_be_asked_everything():
 
 def test_a_length_without_complete_stories_is_named():
     with pytest.raises(ValueError, match="no story of 8 frames"):
-        world_facts.complete_story(8, 0, attempts=5)
+        facts.complete_story(8, 0, attempts=5)
 
 
 def test_scene_lengths_are_shares_of_scenes():
-    table = world_facts.scene_lengths([STORY]).set_index("frames")
+    table = facts.scene_lengths([STORY]).set_index("frames")
     assert table["scenes"].to_dict() == {8: 2, 16: 1}
     assert table["seconds"].to_dict() == {8: 4.0, 16: 8.0}
     assert table["share"].sum() == pytest.approx(1)
 
 
 def test_askable_counts_what_a_story_can_answer():
-    table = world_facts.askable({32: [STORY]}, 8).set_index("kind")
+    table = facts.question_counts({32: [STORY]}, 8).set_index("kind")
     assert table.loc["needle", "mean"] == 2
     assert table.loc["after", "mean"] == 0  # an empty scene stands between the two
     assert table.loc["after", "share"] == 0
@@ -69,9 +69,9 @@ def test_askable_counts_what_a_story_can_answer():
     assert table.loc["global", "share"] == 1
 
 
-def test_guessing_the_commonest_answer_is_right_as_often_as_it_occurs():
-    table = world_facts.guessing([STORY] * 4, 8, 0)
-    assert table.loc["global", "commonest"] == "beach"
+def test_guessing_the_majority_answer_is_right_as_often_as_it_occurs():
+    table = facts.guessing([STORY] * 4, 8, 0)
+    assert table.loc["global", "majority_answer"] == "beach"
     assert table.loc["global", "floor"] == 1
     assert table.loc["counting", "floor"] == 1
     assert table.loc["needle", "answers"] <= 2
@@ -89,10 +89,10 @@ def test_suites_ask_in_the_proportions_of_the_real_benchmarks():
 
 
 def test_floors_of_a_suite_come_from_all_its_questions():
-    by_kind = suite_floors("tiny", "mini-mlvu", 5, "kind")
+    by_kind = majority_baselines("tiny", "mini-mlvu", 5, "kind")
     assert set(by_kind) == {"all", *KINDS} - {"grounding"}  # MLVU never asks when
     assert by_kind["needle"] < by_kind["global"] < 1
-    by_form = suite_floors("tiny", "mini-mlvu", 5, "form")
+    by_form = majority_baselines("tiny", "mini-mlvu", 5, "form")
     assert set(by_form) == {"all", "open", "choice"}
     assert by_form["all"] == by_kind["all"]
     assert 0.25 < by_form["choice"] < 0.6

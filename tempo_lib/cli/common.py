@@ -1,0 +1,177 @@
+"""What several commands share: bad input, loading a model, options, the screen.
+
+A ValueError counts as bad input only inside ``bad_input``, at the place that checks it. Anywhere
+else it is a defect of ours and keeps its traceback.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tempo_lib.config import Preset
+    from tempo_lib.model.tempo import Tempo
+
+DEFAULT_PRESET = "tiny"  # as tempo_lib.config, which is not imported for --help
+OF_CHECKPOINT = "the checkpoint's"
+OF_PRESET = "the preset's"
+# Sections whose numbers a checkpoint holds too, and those of them that its weights decide.
+SECTIONS_OF_CHECKPOINT = ("allocation", "generation", "model", "pixels", "video")
+NOT_OF_A_LOADED_MODEL = ("num_memory_tokens", "compressor", "decoder", "learned_k_min", "")
+
+PresetOption = Annotated[str, typer.Option(metavar="P", help="The scale: tiny (CPU) or 6b (GPU).")]
+CheckpointOption = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Checkpoint folder or hub id.", show_default=OF_PRESET),
+]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=0, help="Most memory tokens per question.", show_default=OF_CHECKPOINT
+    ),
+]
+NumQuestionsOption = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="Most questions, by whole videos; 0: the whole suite."),
+]
+FromScratchOption = Annotated[
+    bool, typer.Option("--from-scratch", help="Use nothing shipped: make base models and data too.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one number of the preset, as allocation.k_min=4; may be repeated.",
+        show_default="none",
+    ),
+]
+
+
+class InputError(ValueError):
+    """Something the caller gave cannot be used; the message is one line: what, and the way out."""
+
+
+@contextmanager
+def bad_input(*kinds: type[Exception], prefix: str = "") -> Iterator[None]:
+    """Turn ValueError, or the given kinds, raised inside into an ``InputError``."""
+    expected = kinds or (ValueError,)
+    try:
+        yield
+    except InputError:
+        raise
+    except expected as error:
+        raise InputError(prefix + one_line(error)) from error
+
+
+def one_line(error: BaseException | str) -> str:
+    """The message without line breaks; the kind of error where it has none."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Name the extra to install when a library that is not ours is missing inside."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("tempo_lib"):
+            raise
+        raise InputError(f"{error.name} is missing: pip install 'tempo-lib[{extra}]'") from error
+
+
+def check_parent(option: str, path: Path) -> None:
+    """InputError where ``path`` cannot be written because its folder does not exist."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{option} {path}: the folder {path.parent} does not exist")
+
+
+def screen() -> "Console":
+    """Standard output without guesses at colours for numbers, and without broken lines."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, and the folder or hub id that it came from."""
+
+    model: "Tempo"
+    checkpoint: str
+
+    @property
+    def preset(self) -> str:
+        return self.model.config.preset
+
+
+def load_model(
+    preset: str | None,
+    checkpoint: str | None,
+    base_compressor: str | None = None,
+    overrides: Sequence[str] = (),
+    elsewhere: tuple[str, ...] = (),
+) -> Loaded:
+    """The model of ``checkpoint``, else the last one of ``preset`` (default: tiny).
+
+    ``overrides`` change its own numbers; those below ``elsewhere`` are the caller's. InputError
+    for an unknown preset, a checkpoint that is missing, damaged or of another layout, for a preset
+    that is not the checkpoint's, and for overrides that a model does not take.
+    """
+    from safetensors import SafetensorError
+    from transformers.utils import logging
+
+    from tempo_lib.checkpoints.loading import find_checkpoint
+    from tempo_lib.config import load_preset
+    from tempo_lib.model.tempo import Tempo
+
+    logging.disable_progress_bar()
+    with bad_input():
+        numbers = load_preset(preset or DEFAULT_PRESET, overrides)
+        where = str(find_checkpoint(numbers) if checkpoint is None else checkpoint)
+    try:
+        model = Tempo.from_pretrained(where, base_compressor=base_compressor)
+    except (OSError, ValueError, SafetensorError) as error:
+        size = "" if checkpoint else f" (about {numbers.weights.download_gigabytes:g} GB)"
+        hint = size if not Path(where).exists() and size != " (about 0 GB)" else ""
+        raise InputError(f"cannot load {where}{hint}: {one_line(error)}") from error
+    loaded = Loaded(model, where)
+    if preset is not None and preset != loaded.preset:
+        raise InputError(f"{where} is of preset {loaded.preset}, not {preset}; leave out --preset")
+    with bad_input():
+        adjust(model, load_preset(loaded.preset, overrides), elsewhere)
+    return loaded
+
+
+def adjust(model: "Tempo", preset: "Preset", elsewhere: tuple[str, ...] = ()) -> None:
+    """Give ``model`` the preset's overrides, those below ``elsewhere`` left out.
+
+    ValueError for one that a loaded model does not take, or for bounds that contradict each other.
+    """
+    from tempo_lib.allocation.policies import check_limits
+
+    config = model.config
+    for path in preset.overrides:
+        if elsewhere and path.startswith(elsewhere):
+            continue
+        section, _, name = path.partition(".")
+        if section not in SECTIONS_OF_CHECKPOINT or name in NOT_OF_A_LOADED_MODEL:
+            raise ValueError(f"--set {path} changes nothing of a model that is trained")
+        value = getattr(getattr(preset, section), name)
+        if section in ("video", "pixels"):
+            getattr(config, section)[name] = value
+        else:
+            setattr(config, name, value)
+    check_limits(config.budget, config.k_min, config.k_max)
+    if config.k_max > config.num_memory_tokens:
+        raise ValueError(
+            f"k_max {config.k_max} exceeds the {config.num_memory_tokens} tokens per segment"
+        )
