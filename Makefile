@@ -16,11 +16,12 @@ VENV ?= .venv
 VENV_PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-# Two cores are the smallest machine we promise; more threads than that only fight each other.
-THREADS ?= 2
+# Two cores are the smallest machine we promise. Tests run in as many processes as there are cores,
+# with one thread each; a file stays in one process, as the cells of a notebook need each other.
+CORES ?= 2
 CELL_TIMEOUT ?= 300
-TEST_ENV := OMP_NUM_THREADS=$(THREADS) MKL_NUM_THREADS=$(THREADS) TOKENIZERS_PARALLELISM=false \
-	HF_HUB_OFFLINE=1 MPLBACKEND=agg
+TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
+	MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
 .PHONY: help install reproduce quick scratch report test check format lab notebooks ship clean distclean
@@ -39,8 +40,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@touch $@
 
-# One thread a process, as every core has a process of its own. Trainings that have two cores to
-# themselves are named in tempo_lib/workflow.py.
+# One thread per process, as every core has a process of its own; Workflow.threads names the
+# trainings that have two cores to themselves.
 reproduce: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/tempo reproduce
 
@@ -57,13 +58,13 @@ report: $(STAMP)
 
 test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
-	--nbval-cell-timeout=$(CELL_TIMEOUT)
+	--nbval-cell-timeout=$(CELL_TIMEOUT) -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 check: $(STAMP)
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
-	$(VENV_PYTHON) -m tempo_lib.reproduce.notebooks lint
+	$(TEST_ENV) $(VENV_PYTHON) -m pytest -q tests/test_notebook_rules.py
 
 format: $(STAMP)
 	$(VENV_PYTHON) -m ruff format .
@@ -73,7 +74,7 @@ lab: $(STAMP)
 	$(VENV_PYTHON) -m jupyterlab --notebook-dir=notebooks
 
 notebooks: $(STAMP)
-	OMP_NUM_THREADS=$(THREADS) $(VENV_PYTHON) -m tempo_lib.reproduce.notebooks execute
+	OMP_NUM_THREADS=$(CORES) $(VENV_PYTHON) -m tempo_lib.reproduce.notebooks
 
 ship: $(STAMP)
 	$(VENV_PYTHON) -m tempo_lib.miniature.pretrain.ship

@@ -1,29 +1,32 @@
-"""One workflow: base models -> stages 0-3 -> records -> tables, figures, claims -> gallery.
+"""One workflow: base models -> stages -> records -> tables, figures, claims.
 
-    tempo reproduce                     wraps it: a plan with times, and what failed at the end
-    snakemake --cores 2                 the same jobs without the plan
+    tempo reproduce                     wraps it: a plan with times, why jobs failed, the gallery
+    snakemake --cores 2                 the same jobs alone;  --dry-run, --summary, --report as ever
     snakemake --executor slurm -j 10    on a cluster: needs that plugin, no other rule; what the
                                         plugin wants to know goes into a profile
 
-What a job reads is worked out in tempo_lib/workflow.py, what it does in workflow_jobs.py.
+What a job reads and leaves is worked out in tempo_lib/reproduce/workflow.py.
 """
 
-from tempo_lib.reproduce.malloc import KEPT_MEMORY
-from tempo_lib.reproduce.workflow import (
-    BASES,
-    CLIPS,
-    GALLERY,
-    RERANKER,
-    THREADS,
-    Workflow,
-)
+import json
+import sys
+
+from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, stage_names
+from tempo_lib.reproduce.workflow import JOBS, PREDICTIONS, Workflow
 
 flow = Workflow.from_config(config)
-job = flow.command  # a shell line is read when its job starts: what a loop gives goes through params
+preset = flow.preset.name
+python = f"{sys.executable} -m"
+to_log = "> {log} 2>&1"
 
-# One thread a job, but for what workflow.THREADS names: a second core runs a second job.
-memory = " ".join(f"{name}={value}" for name, value in KEPT_MEMORY.items())
-shell.prefix(f"export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg {memory}; ")
+# Freed memory stays with a process, in pages of 2 MB: tensors come and go with every step and every
+# answer, and fresh pages cost time. Names are those of glibc 2.35 and later; others ignore them.
+MALLOC = {"hugetlb": 1, "mmap_threshold": 2**33, "trim_threshold": 2**33, "top_pad": 2**28}
+tunables = ":".join(f"glibc.malloc.{name}={value}" for name, value in MALLOC.items())
+# One thread per job, but for the stages: a second core runs a second job.
+shell.prefix(
+    f"export GLIBC_TUNABLES={tunables} MPLBACKEND=agg OMP_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+)
 set_threads = "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
 
 
@@ -33,21 +36,25 @@ localrules:
 
 rule all:
     input:
-        flow.receipt(GALLERY),
+        flow.targets,
 
 
-# Training is kept once it is finished, whatever else changed: hours are not spent by surprise.
-# Who wants another model deletes its folder, or trains it elsewhere (tempo train --work).
-# What a stage waits for goes first, and of the rest the long before the short: short jobs fill what
-# is left beside the last base model, before the stages take two cores each.
+# Training is kept once it is finished, whatever else changed: hours are not used up by surprise. For
+# another model delete its folder, or train it elsewhere (tempo train --work). What a stage waits for
+# goes first, and of the rest the long before the short: short jobs fill what is left beside the last
+# base model, before the stages take two cores each.
 if flow.from_scratch:
-    for base in (*BASES, RERANKER):
+    for base in (*BASE_MODELS, RERANKER):
 
         rule:
             name:
                 base
+            message:
+                f"{base}: pre-train it, unless it is finished"
             output:
                 [update(file) for file in flow.part_files(base)],
+            log:
+                flow.log(base),
             benchmark:
                 flow.benchmark(base)
             threads: 1
@@ -56,110 +63,106 @@ if flow.from_scratch:
                 mem_mb=8000,
                 runtime=600,
             params:
-                name=base,
+                part=base,
             shell:
-                f"{job} base --name {{params.name}}"
+                f"{python} tempo_lib.miniature.pretrain {preset} {{params.part}} {to_log}"
 
-    for stage in flow.preset.stages:
-        before = BASES if stage == 0 else (f"stage{stage - 1}",)
+    for number, stage in enumerate(stage_names(flow.preset)):
+        before = BASE_MODELS if number == 0 else [stage_names(flow.preset)[number - 1]]
 
         rule:
             name:
-                f"corpus-{stage}"
+                f"corpus-{number}"
+            message:
+                f"corpus-{number}: write the pictures and clips of {stage}"
             output:
                 update(flow.corpus_file(stage)),
+            log:
+                flow.log(f"corpus-{number}"),
             benchmark:
-                flow.benchmark(f"corpus-{stage}")
+                flow.benchmark(f"corpus-{number}")
             threads: 1
-            priority: 310 - stage
+            priority: 310 - number
             resources:
                 mem_mb=2000,
                 runtime=120,
             params:
-                name=stage,
+                part=stage,
             shell:
-                f"{job} corpus --name {{params.name}}"
+                f"{python} tempo_lib.miniature.pretrain {preset} {{params.part}} {to_log}"
 
         rule:
             name:
-                f"stage{stage}"
+                stage
+            message:
+                f"{stage}: train it, unless it is finished"
             input:
                 ancient([file for name in before for file in flow.part_files(name)]),
                 ancient(flow.corpus_file(stage)),
             output:
-                [update(file) for file in flow.part_files(f"stage{stage}")],
+                [update(file) for file in flow.part_files(stage)],
+            log:
+                flow.log(stage),
             benchmark:
-                flow.benchmark(f"stage{stage}")
-            threads: THREADS.get(f"stage{stage}", 1)
+                flow.benchmark(stage)
+            threads: flow.threads(stage)
             priority: 400
             resources:
                 mem_mb=8000,
                 runtime=600,
             params:
-                name=stage,
+                stage=stage.removeprefix("stage"),
             shell:
-                f"{set_threads} {job} stage --name {{params.name}}"
+                f"{set_threads} {python} tempo_lib.cli train --preset {preset} "
+                f"--stage {{params.stage}} {to_log}"
 
 
 for rank, suite in enumerate(flow.suites):
 
     rule:
         name:
-            f"suite-{suite}"
-        input:
-            flow.suite_inputs(suite),
-        output:
-            flow.receipt(f"suite-{suite}"),
-        benchmark:
-            flow.benchmark(f"suite-{suite}")
-        params:
-            name=suite,
-        priority: 110 - rank
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=120,
-        shell:
-            f"{job} suite --name {{params.name}}"
-
-    rule:
-        name:
             f"records-{suite}"
+        message:
+            f"records-{suite}: evaluate every variant that a result needs"
         input:
-            flow.checkpoint,
-            flow.receipt(f"suite-{suite}"),
-            flow.records_inputs(suite),
+            flow.records_inputs,
         output:
-            flow.receipt(f"records-{suite}"),
+            touch(flow.marker(f"records-{suite}")),
+        log:
+            flow.log(f"records-{suite}"),
         benchmark:
             flow.benchmark(f"records-{suite}")
-        params:
-            name=suite,
-        priority: 100 - rank  # the longest first, or the last hour would run on one core
+        priority: 100 - rank  # the longest first, or the last minutes would run on one core
         threads: 1
         resources:
             mem_mb=6000,
             runtime=600,
+        params:
+            suite=suite,
         shell:
-            f"{job} records --name {{params.name}}"
+            f"{python} {JOBS} records {preset} {{params.suite}} "
+            f"--num-questions {flow.num_questions} {to_log}"
 
 
 rule:
     name:
-        CLIPS
+        PREDICTIONS
+    message:
+        f"{PREDICTIONS}: answer questions about video files"
     input:
-        flow.checkpoint,
-        flow.code("tempo_lib.model.tempo", "tempo_lib.miniature.world.clips", "tempo_lib.miniature.world.questions"),
+        flow.records_inputs,
     output:
-        flow.receipt(CLIPS),
+        flow.shown(flow.predictions),
+    log:
+        flow.log(PREDICTIONS),
     benchmark:
-        flow.benchmark(CLIPS)
+        flow.benchmark(PREDICTIONS)
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     shell:
-        f"{job} {CLIPS}"
+        f"{python} {JOBS} {PREDICTIONS} {preset} --out {{output}} {to_log}"
 
 
 for notebook in flow.notebooks:
@@ -167,34 +170,29 @@ for notebook in flow.notebooks:
     rule:
         name:
             notebook.name
+        message:
+            f"{notebook.name}: make {', '.join(notebook.made) or 'no result'}"
         input:
             flow.notebook_inputs(notebook),
         output:
-            flow.receipt(notebook.name),
-            [update(file) for file in flow.published(notebook)],
-        params:
-            name=notebook.name,
-            batch=repr(flow.parameters(notebook)),
+            touch(flow.marker(notebook.name)),
+            [
+                report(update(file), category=notebook.name, labels={"file": file.split("/")[-1]})
+                for file in flow.published(notebook)
+            ],
+        log:
+            flow.log(notebook.name),
         benchmark:
             flow.benchmark(notebook.name)
         threads: 1
         resources:
             mem_mb=6000,
             runtime=240,
+        params:
+            path=flow.shown(notebook.path),
+            copies=flow.shown(flow.folder / "notebooks"),
+            given=json.dumps(flow.parameters(notebook)),
+            publish="--publish" if flow.shows(notebook) else "",
         shell:
-            f"{job} notebook --name {{params.name}}"
-
-
-rule:
-    name:
-        GALLERY
-    input:
-        flow.gallery_inputs,
-    output:
-        flow.receipt(GALLERY),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-    shell:
-        f"{job} {GALLERY}"
+            f"{python} tempo_lib.reproduce.notebooks {{params.path:q}} --to {{params.copies:q}} "
+            f"--given {{params.given:q}} {{params.publish}} {to_log}"

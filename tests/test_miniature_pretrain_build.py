@@ -11,6 +11,7 @@ from tempo_lib.cli.common import InputError
 from tempo_lib.cli.train import check_seed
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.build import (
+    KEPT_MEMORY,
     Miniature,
     base_seed,
     corpus_spec,
@@ -19,7 +20,6 @@ from tempo_lib.miniature.pretrain.build import (
     train_miniature,
 )
 from tempo_lib.model.attention import CPU_TRAINING, VISION_BATCHED
-from tempo_lib.reproduce.malloc import KEPT_MEMORY
 
 TINY = load_preset("tiny")
 

@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from notebook_rules import lint
 
 from tempo_lib.reproduce import notebooks
-from tempo_lib.reproduce.notebook_lint import lint
 from tempo_lib.reproduce.notebooks import NotebookError, execute_in_place, main, run_notebook
 
 PARAMETERS = """\
@@ -67,7 +67,7 @@ def test_wrong_parameters_are_refused_before_a_kernel_starts(home, no_kernel, pa
 
 def test_a_parameter_that_papermill_cannot_see_is_refused(home, no_kernel):
     path = write(home, parameters='rule: str = "k=4"  # two equal signs')
-    with pytest.raises(ValueError, match="single '='"):
+    with pytest.raises(ValueError, match="no parameter 'rule'"):
         run_notebook(path, {"rule": "k=8"}, home / "runs")
 
 
@@ -134,9 +134,13 @@ def test_a_cell_that_kills_its_kernel_is_named(home):
 
 def test_executing_in_place_leaves_outputs_a_hash_and_no_trace_of_the_machine(home):
     path = write(home, "print(seed)")
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata["tempo"] = {"results": ["fig0"], "code_sha256": "old"}
+    nbformat.write(nb, path)
     execute_in_place(path)
     first = path.read_bytes()
     nb = nbformat.reads(first.decode(), as_version=4)
+    assert nb.metadata.tempo.results == ["fig0"]
     assert text_of(path) == "0\n"
     assert str(home) not in first.decode()
     assert "papermill" not in first.decode()
@@ -156,10 +160,15 @@ def test_a_failure_in_place_leaves_the_source_alone(home):
     assert (home / "runs" / "notebooks" / "fig0.ipynb").is_file()
 
 
-def test_the_command_tells_bad_input_from_broken_rules(home, capsys):
-    assert main(["lint"]) == 0  # no notebook yet
-    assert main(["lint", str(home / "absent.ipynb")]) == 2
-    assert "absent.ipynb" in capsys.readouterr().err
-    write(home)
-    assert main(["lint"]) == 1
-    assert "fig0.ipynb: " in capsys.readouterr().out
+def test_the_command_tells_bad_input_from_a_failing_notebook(home, capsys):
+    assert main([]) == 0  # no notebook yet
+    assert main([str(home / "absent.ipynb")]) == 2
+    assert capsys.readouterr().err.startswith("error: no such notebook: ")
+    path = write(home, "1 / 0")
+    assert main([str(path), "--to", str(home), "--given", '{"sead": 1}']) == 2
+    assert "no parameter 'sead'" in capsys.readouterr().err
+    assert main([str(path), "--to", str(home)]) == 1
+    assert "fig0.ipynb failed in cell 3 of 3" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(path), "--given", '{"seed": 1}'])
+    assert "--given needs --to" in capsys.readouterr().err

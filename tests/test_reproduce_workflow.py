@@ -1,61 +1,34 @@
-"""Which files decide whether a job runs again."""
+"""Which files decide whether a job runs again, and which it leaves."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from batch_samples import write_notebook
 
-from tempo_lib.analysis.training_summaries import read_measurement
+from tempo_lib.checkpoints.folders import part_names
 from tempo_lib.config import load_preset
-from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.reproduce.batch_notebooks import find_notebooks, read_notebook
-from tempo_lib.provenance import manifest_path
-from tempo_lib.reproduce.gallery import TIMES_MANIFEST
-from tempo_lib.reproduce.workflow import PACKAGE, PARTS, Workflow, library_files
+from tempo_lib.evaluation.benchmark import benchmark_names
+from tempo_lib.fingerprint import PACKAGE
+from tempo_lib.reproduce.notebook_facts import find_notebooks, read_notebook
+from tempo_lib.reproduce.workflow import TIMES_MANIFEST, Workflow
+
+TINY = load_preset("tiny")
+SUITES = benchmark_names(TINY)
+WHOLE = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
 
 
 @pytest.fixture
 def flow(tmp_path, monkeypatch):
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
-    return Workflow(preset=load_preset("tiny"), root=tmp_path)
+    return Workflow(preset=TINY, root=tmp_path)
 
 
-def modules(sources):
-    return {path.relative_to(PACKAGE).as_posix() for path in library_files(sources)}
-
-
-def test_imports_are_followed_through_the_library():
-    found = modules(["from tempo_lib import Tempo\nimport pandas"])
-    assert {"__init__.py", "model.py", "compressor.py", "prompts.py"} <= found
-    assert not any(name.startswith(("figures/", "training/")) for name in found)
-
-
-def test_a_pure_module_depends_on_little():
-    assert modules(["from tempo_lib.allocation.ata import allocate"]) <= {
-        "__init__.py",
-        "allocation.py",
-        "allocation_policies.py",
-    }
-    assert modules(["import json"]) == set()
-
-
-def test_imports_inside_functions_count():
-    assert "model.py" in modules(["def f():\n    from tempo_lib.model.tempo import Tempo"])
-
-
-def test_the_longest_suite_is_asked_first(flow):
-    seconds = [SUITE_SECONDS[name] for name in flow.suites]
-    assert seconds == sorted(seconds, reverse=True)
-    assert set(flow.suites) == set(SUITE_SECONDS)
-
-
-def test_a_whole_run_asks_suites_in_jobs_of_their_own(flow, tmp_path):
-    text = 'suite: str = "mini-mlvu"  # which'
-    path = write_notebook(tmp_path, "01_a", "from tempo_lib.figures import style", parameters=text)
-    notebook = read_notebook(path)
-    records = [flow.receipt("records-mini-mlvu")]
+def test_a_whole_run_evaluates_suites_in_jobs_of_their_own(flow, tmp_path):
+    code = "from tempo_lib.figures import style"
+    notebook = read_notebook(write_notebook(tmp_path, "01_a", code, suites=["mini-mlvu"]))
+    records = [flow.marker("records-mini-mlvu")]
     inputs = flow.notebook_inputs(notebook)
+    assert flow.suites == ["mini-mlvu"]
     assert "notebooks/01_a.ipynb" in inputs
     assert (PACKAGE / "figures" / "style.py").as_posix() in inputs
     assert (PACKAGE / "presets" / "tiny.yaml").as_posix() in inputs
@@ -65,36 +38,99 @@ def test_a_whole_run_asks_suites_in_jobs_of_their_own(flow, tmp_path):
 
 
 def test_a_notebook_of_all_variants_needs_all_records_even_alone(repo_root):
-    flow = Workflow(preset=load_preset("tiny"), root=repo_root, only="20_claims")
+    flow = Workflow(preset=TINY, root=repo_root, only="20_claims")
     (claims,) = flow.notebooks
-    wanted = {flow.receipt(f"records-{suite}") for suite in flow.suites}
-    assert wanted <= set(flow.notebook_inputs(claims))
+    assert set(flow.suites) == set(SUITES)
+    assert {flow.marker(f"records-{name}") for name in SUITES} <= set(flow.notebook_inputs(claims))
+
+
+def test_code_that_reads_benchmarks_depends_on_the_files_that_register_them(flow):
+    suite = (PACKAGE / "miniature" / "benchmark.py").as_posix()
+    assert suite in flow.code("from tempo_lib.evaluation.benchmark import load_benchmark")
+    assert suite in flow.records_inputs
+    assert suite not in flow.code("from tempo_lib.allocation.ata import allocate")
+    assert not any("reproduce/workflow.py" in name for name in flow.records_inputs)
 
 
 def test_every_notebook_depends_on_library_manifests_and_checkpoints(repo_root):
-    flow = Workflow(preset=load_preset("tiny"), root=repo_root)
+    flow = Workflow(preset=TINY, root=repo_root)
     for notebook in find_notebooks(repo_root):
         inputs = flow.notebook_inputs(notebook)
-        assert "tempo_lib/runs.py" in inputs, notebook.name
+        assert "tempo_lib/provenance.py" in inputs, notebook.name
         assert "data_manifests/suites/mini-mlvu.yaml" in inputs
         assert any(name.endswith("stage3/model.safetensors") for name in inputs)
 
 
-def test_a_notebook_depends_on_the_measurements_that_it_reads(repo_root):
-    flow = Workflow(preset=load_preset("tiny"), root=repo_root)
-    read = {}
+def test_a_notebook_depends_on_the_measurements_that_it_names(repo_root):
+    flow, folder = Workflow(preset=TINY, root=repo_root), "data_manifests/measurements"
     for notebook in find_notebooks(repo_root):
-        inputs = flow.notebook_inputs(notebook)
-        read[notebook.name] = [name for name in inputs if "measurements/" in name]
-    folder = "data_manifests/measurements"
-    assert {name: files for name, files in read.items() if files} == {
-        "23_training_seeds": [
-            f"{folder}/training_seeds.json",
-            f"{folder}/training_switches.json",
-        ],
-        "40_semantic_front_loading": [f"{folder}/conditions.json"],
-        "43_train_your_own": [f"{folder}/conditions.json"],
-    }
+        found = [name for name in flow.notebook_inputs(notebook) if name.startswith(folder)]
+        assert bool(found) == bool(notebook.facts.inputs), notebook.name
+        if notebook.name.startswith("43"):
+            assert found == [f"{folder}/conditions.csv", f"{folder}/conditions.json"]
+
+
+def test_the_suite_that_took_longest_comes_first(flow, tmp_path):
+    write_notebook(tmp_path, "01_a", parameters=WHOLE, suites="all", tables=["a"])
+    for name, seconds in zip(SUITES, (3.0, 9.0, 5.0, 7.0), strict=True):
+        path = tmp_path / flow.benchmark(f"records-{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t5\n")
+    assert flow.suites == [SUITES[1], SUITES[3], SUITES[2], SUITES[0]]
+
+
+def test_times_come_from_the_manifest_of_the_preset_until_measured_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
+    manifest = tmp_path / "data_manifests" / TIMES_MANIFEST
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"preset": "6b", "seconds": {"clips": 1.0}}')
+    assert Workflow(preset=TINY, root=tmp_path).seconds == {}
+    manifest.write_text('{"preset": "tiny", "seconds": {"a": 3.0, "stage0": 70.0}}')
+    flow = Workflow(preset=TINY, root=tmp_path)
+    (tmp_path / flow.benchmark("a")).parent.mkdir(parents=True)
+    (tmp_path / flow.benchmark("a")).write_text("s\tmax_rss\n4.0\t5\n")
+    assert flow.seconds == {"a": 4.0, "stage0": 70.0}
+
+
+def test_the_batch_run_gives_whole_suites_where_they_are_parameters(flow, tmp_path):
+    text = 'preset: str = "6b"  # preset\nnum_questions: int = 8  # 0: all\nother: int = 3  # own'
+    notebook = read_notebook(write_notebook(tmp_path, "01_a", parameters=text))
+    assert flow.parameters(notebook) == {"preset": "tiny", "num_questions": 0}
+    for given, taken in ((60, 60), (3, 8)):  # never fewer than its own
+        part = replace(flow, num_questions=given)
+        assert part.parameters(notebook) == {"preset": "tiny", "num_questions": taken}
+    every = read_notebook(write_notebook(tmp_path, "02_b", parameters=WHOLE, suites="all"))
+    assert flow.parameters(every) == {"suites": SUITES}
+    assert flow.suites_of(notebook) == []
+    assert flow.suites_of(every) == SUITES
+
+
+def test_a_slow_notebook_is_whole_and_published_only_where_it_is_named(flow, tmp_path):
+    text = 'preset: str = "6b"  # preset\nnum_questions: int = 8  # 0: all'
+    path = write_notebook(tmp_path, "40_a", parameters=text, slow=True, tables=["a"])
+    slow, named = read_notebook(path), replace(flow, only="40_a")
+    assert flow.parameters(slow) == {"preset": "tiny"}
+    assert flow.published(slow) == []
+    assert named.parameters(slow) == {"preset": "tiny", "num_questions": 0}
+    assert named.published(slow) == ["figures/tiny/a.csv", "figures/tiny/a.json"]
+
+
+def test_every_file_of_a_result_is_named(flow, tmp_path):
+    path = write_notebook(tmp_path, "01_a", results=["fig"], tables=["t"], files=["page.md"])
+    files = [f"fig.{suffix}" for suffix in ("png", "pdf", "csv", "json")]
+    files += ["t.csv", "t.json", "page.md"]
+    assert flow.published(read_notebook(path)) == [f"figures/tiny/{name}" for name in files]
+    assert {f"figures/tiny/{name}" for name in files} < set(flow.targets)
+
+
+def test_a_part_of_the_questions_keeps_apart_from_whole_suites(flow, tmp_path):
+    write_notebook(tmp_path, "01_a", tables=["a"])
+    part = replace(flow, num_questions=60)
+    assert part.published(part.notebooks[0]) == []
+    assert part.marker("x") != flow.marker("x")
+    shown = replace(part, publish=True)
+    assert shown.published(shown.notebooks[0]) == flow.published(flow.notebooks[0]) != []
+    assert Workflow.from_config({"num_questions": "60"}).num_questions == 60
 
 
 def test_the_shipped_parts_stand_in_for_those_not_trained_here(flow):
@@ -107,7 +143,7 @@ def test_the_shipped_parts_stand_in_for_those_not_trained_here(flow):
 
 def test_from_scratch_reads_only_what_it_trains(flow):
     files = replace(flow, from_scratch=True).checkpoint
-    assert {file.split("/")[3] for file in files} == set(PARTS)
+    assert {file.split("/")[3] for file in files} == set(part_names(TINY))
     assert all(file.startswith("runs/tiny/train/") for file in files)
 
 
@@ -118,36 +154,3 @@ def test_snakemake_config_becomes_a_workflow(monkeypatch, tmp_path):
     assert Workflow.from_config({}).only is None
     with pytest.raises(ValueError, match="unknown preset"):
         Workflow.from_config({"preset": "huge"})
-
-
-def test_a_part_of_the_questions_keeps_apart_from_whole_suites(tmp_path):
-    write_notebook(tmp_path, "01_a", 'start_run("a")')
-    preset = load_preset("tiny")
-    whole = Workflow(preset=preset, root=tmp_path)
-    part = Workflow(preset=preset, root=tmp_path, num_questions=60)
-    assert whole.published(whole.notebooks[0]) == ["figures/tiny/a.json"]
-    assert part.published(part.notebooks[0]) == []
-    assert part.receipt("x") != whole.receipt("x")
-    assert part.command.endswith("--num-questions 60")
-    shown = replace(part, publish=True)
-    assert shown.published(shown.notebooks[0]) == ["figures/tiny/a.json"]
-    assert shown.command.endswith("--num-questions 60 --publish")
-    assert Workflow.from_config({"num_questions": "60"}).num_questions == 60
-
-
-def test_a_slow_lesson_is_published_where_it_is_asked_for_by_name(tmp_path):
-    text = 'preset: str = "6b"  # preset\nsuite: str = "mini-mlvu"  # which'
-    write_notebook(tmp_path, "40_a", 'start_run("a")', parameters=text)
-    every = Workflow(preset=load_preset("tiny"), root=tmp_path)
-    named = replace(every, only="40_a")
-    assert every.published(every.notebooks[0]) == []
-    assert named.published(named.notebooks[0]) == ["figures/tiny/a.json"]
-    assert named.command.endswith("--only 40_a")
-
-
-def test_the_plan_foretells_the_trainings_as_the_run_from_scratch_took_them():
-    known = json.loads(manifest_path(TIMES_MANIFEST).read_text(encoding="utf-8"))["seconds"]
-    tables, _ = read_measurement("from_scratch", "tiny")
-    took = tables["times"].set_index("job")["seconds"]
-    assert set(PARTS) < set(known) == set(took.index)
-    assert {name: known[name] for name in PARTS} == {name: took[name] for name in PARTS}

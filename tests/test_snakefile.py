@@ -1,20 +1,42 @@
-"""The workflow itself: which jobs it has, and that only what changed runs again."""
+"""The workflow itself: which jobs it has, and that only what is out of date runs again."""
 
 import os
 import re
 import subprocess
+import sys
 import time
 
 import pytest
 from batch_samples import SAVE, SETUP, write_notebook, write_project
 
+from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
-from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
-from tempo_lib.reproduce.batch import Batch, snakemake_command
-from tempo_lib.reproduce.workflow import BASES, RERANKER, Workflow
+from tempo_lib.evaluation.benchmark import benchmark_names
+from tempo_lib.reproduce.batch import Batch, plan, snakemake_command
+from tempo_lib.reproduce.workflow import Workflow
 
-JOB = re.compile(r"^(\S+) +1$", re.MULTILINE)
+WHOLE = 'suites: list = ["mini-mlvu"]  # which; the batch run: all'
+# One file that is no part of the package: a figure, drawn by a notebook beside it.
+TOY_FIGURE = """
+import seaborn
+from tempo_lib.figures.style import new_figure
+
+
+def bars(table):
+    with new_figure(2.0, title="Squares") as figure:
+        axes = figure.subplots()
+        seaborn.barplot(table, x="number", y="square", ax=axes)
+        figure.alt_text = "Squares of three numbers."
+    return figure
+"""
+DRAW = """import pandas as pd
+import toy_figure
+from tempo_lib.provenance import start_run
+table = pd.DataFrame({"number": [1, 2, 3], "square": [1, 4, 9]})
+run, figure = start_run("squares", preset=preset), toy_figure.bars(table)
+run.record("alt_text", figure.alt_text)
+run.save(figure, table);"""
 
 
 @pytest.fixture
@@ -26,55 +48,50 @@ def project(tmp_path, monkeypatch):
 def jobs_to_run(root, **options):
     """Names of the jobs that a dry run would start."""
     flow = Workflow(preset=load_preset("tiny"), root=root, **options)
-    command = snakemake_command(Batch(flow=flow, cores=2), dry_run=True)
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return set(JOB.findall(done.stdout + done.stderr))
+    return {step.job for step in plan(Batch(flow=flow, cores=2))}
 
 
-def test_from_scratch_reaches_from_base_models_to_the_gallery(project):
-    text = 'suite: str = "mini-mlvu"  # which'
-    write_notebook(project, "20_suite", 'start_run("suite")', parameters=text)
+def test_from_scratch_reaches_from_base_models_to_results(project):
+    write_notebook(project, "20_suite", parameters=WHOLE, suites=["mini-mlvu"], tables=["suite"])
     assert jobs_to_run(project, from_scratch=True) == {
         *("base_decoder", "base_compressor", "reranker", "stage0", "stage1", "stage2", "stage3"),
-        *("corpus-0", "corpus-1", "corpus-2", "corpus-3", "suite-mini-mlvu", "records-mini-mlvu"),
-        "clips",
-        *("01_first", "10_tablex_long", "20_suite", "gallery", "all"),
+        *("corpus-0", "corpus-1", "corpus-2", "corpus-3", "records-mini-mlvu", "predictions"),
+        *("01_first", "10_tablex_long", "20_suite"),
     }
 
 
-def test_every_job_of_a_loop_is_told_its_own_name_and_threads(project):
-    text = 'suites: list = ["mini-mlvu"]  # which'
-    write_notebook(project, "20_suites", 'start_run("suites")', parameters=text)
+def test_every_job_of_a_loop_is_given_its_own_name_and_threads(project):
+    write_notebook(project, "20_suites", parameters=WHOLE, suites="all", tables=["suites"])
     flow = Workflow(preset=load_preset("tiny"), root=project, from_scratch=True)
-    command = snakemake_command(Batch(flow=flow, cores=2), dry_run=True)
-    quiet = command.index("--quiet")
-    command[quiet : quiet + 3] = ["--printshellcmds"]
+    command = [*snakemake_command(Batch(flow=flow, cores=2)), "--dry-run", "--printshellcmds"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     shell = done.stdout + done.stderr
-    names = re.findall(r"--name (\S+)", shell)
-    assert sorted(names) == sorted(
-        [*2 * ["0", "1", "2", "3"], *2 * list(SUITE_SECONDS), *BASES, RERANKER]
-        + ["01_first", "10_tablex_long", "20_suites"]
-    )
-    threads = re.findall(r"OMP_NUM_THREADS=(\d+) MKL_NUM_THREADS=(\d+) .* stage --name (\d)", shell)
+    stages = ["stage0", "stage1", "stage2", "stage3"]
+    parts = re.findall(r"miniature\.pretrain tiny (\S+) >", shell)
+    assert sorted(parts) == sorted([*BASE_MODELS, RERANKER, *stages])
+    suites = re.findall(r"jobs records tiny (\S+) --num-questions 0 >", shell)
+    assert sorted(suites) == sorted(benchmark_names("tiny"))
+    notebooks = re.findall(r"reproduce\.notebooks notebooks/(\S+)\.ipynb .*--publish >", shell)
+    assert sorted(notebooks) == ["01_first", "10_tablex_long", "20_suites"]
+    assert """--given '{"preset": "tiny"}'""" in shell
+    threads = re.findall(r"OMP_NUM_THREADS=(\d+) MKL_NUM_THREADS=(\d+) .* --stage (\d)", shell)
     assert sorted((stage, *count) for *count, stage in threads) == [
         ("0", "1", "1"),
         *((stage, "2", "2") for stage in "123"),
     ]
 
 
-def test_only_the_notebook_that_changed_runs_again(project):
+def test_only_what_changed_or_is_missing_runs_again(project):
     flow = Workflow(preset=load_preset("tiny"), root=project)
-    results = [file for book in flow.notebooks for file in flow.published(book)]
-    receipts = [flow.receipt(name) for name in ("clips", "01_first", "10_tablex_long")]
-    for name in (*results, *receipts, flow.receipt("gallery")):  # as if all had run
+    for name in flow.targets:  # as if all had run
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("{}")
     assert jobs_to_run(project) == set()
+    (project / "figures" / "tiny" / "first.csv").unlink()
+    assert jobs_to_run(project) == {"01_first"}
     later = time.time() + 60
     os.utime(project / "notebooks" / "10_tablex_long.ipynb", (later, later))
-    assert jobs_to_run(project) == {"10_tablex_long", "gallery", "all"}
+    assert jobs_to_run(project) == {"01_first", "10_tablex_long"}
 
 
 def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_changes(project):
@@ -86,7 +103,38 @@ def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_chang
     assert [line.split(",")[0] for line in times] == ["job", "10_tablex_long"]
     os.utime(project / "notebooks" / "10_tablex_long.ipynb")  # as a checkout does: same content
     assert jobs_to_run(project, only="10_tablex_long") == set()
-    write_notebook(project, "10_tablex_long", SETUP, SAVE.format(name="tablex", value=2))
-    assert run(["reproduce", "--only", "tablex", "--report", str(project / "page.html")]) == 0
+    code = (SETUP, SAVE.format(name="tablex", value=2))
+    write_notebook(project, "10_tablex_long", *code, tables=["tablex"])
+    assert run(["reproduce", "--only", "tablex"]) == 0
     assert table.read_text() == "value\n2\n"
-    assert "tablex" in (project / "page.html").read_text()
+
+
+def test_a_figure_from_outside_is_drawn_and_a_deleted_picture_is_drawn_again(project):
+    """One file and a notebook beside it: no list names them, nothing of the package changes."""
+    (project / "notebooks" / "toy_figure.py").write_text(TOY_FIGURE)
+    write_notebook(project, "30_squares", DRAW, results=["squares"])
+    folder, page = project / "figures" / "tiny", project / "page.html"
+    assert run(["reproduce", "--only", "squares", "--report", str(page)]) == 0
+    files = sorted(path.name for path in folder.glob("squares.*"))
+    assert files == ["squares.csv", "squares.json", "squares.pdf", "squares.png"]
+    assert (folder / "squares.csv").read_text() == "number,square\n1,1\n2,4\n3,9\n"
+    assert (
+        "![Squares of three numbers.](tiny/squares.png)"
+        in (project / "figures" / "README.md").read_text()
+    )
+    html = page.read_text()
+    assert "squares.png" in html
+    assert re.search(r"data:image/png;[^\"]*base64,", html)
+    assert 'src="http' not in html
+    before = (folder / "squares.png").read_bytes()
+    (folder / "squares.png").unlink()
+    assert run(["reproduce", "--only", "squares"]) == 0
+    assert (folder / "squares.png").read_bytes() == before
+
+
+def test_plain_snakemake_lists_what_is_out_of_date(project, repo_root):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repo_root / "Snakefile")]
+    done = subprocess.run(
+        [*command, "--summary"], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert "figures/tiny/tablex.csv" in done.stdout

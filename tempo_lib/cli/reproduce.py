@@ -37,7 +37,9 @@ def reproduce(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="All pictures on one page.", show_default="none"),
+        typer.Option(
+            metavar="FILE.html", help="All pictures and tables on one page.", show_default="none"
+        ),
     ] = None,
     num_questions: NumQuestionsOption = 0,
     publish: Annotated[
@@ -59,7 +61,6 @@ def reproduce(
     with needs_extra("notebooks"):
         from tempo_lib.checkpoints.loading import CheckpointError
         from tempo_lib.reproduce import batch
-        from tempo_lib.reproduce.gallery import write_report
 
     if report is not None:
         if report.suffix != ".html":
@@ -67,8 +68,4 @@ def reproduce(
         check_parent("--report", report)
     with bad_input(ValueError, CheckpointError):
         made = batch.make_batch(preset, only, from_scratch, cores, executor, num_questions, publish)
-        code = batch.reproduce(made, dry_run)
-    if report is not None and not dry_run:
-        write_report(report, made.flow.root / "figures")
-        print(f"wrote {report}")
-    return code
+        return batch.reproduce(made, dry_run, report)

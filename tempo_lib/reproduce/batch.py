@@ -1,13 +1,13 @@
-"""``tempo reproduce``: print a plan with expected times, let Snakemake do it, say what failed.
+"""``tempo reproduce``: print what is to be done with expected times, let Snakemake do it.
 
-The plan is data, so that it can be printed before anything runs. Which jobs are up to date,
-in which order and where the others run is Snakemake's business (``Snakefile``).
+Which jobs are out of date, in which order and where they run is Snakemake's business
+(``Snakefile``); this checks the options first, and shows at the end why jobs failed.
 """
 
 import fcntl
 import importlib.util
-import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import yaml
+
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.miniature.manifests import load_manifest
-from tempo_lib.provenance import PAPER_PRESET, project_root
-from tempo_lib.reproduce.batch_notebooks import pick_notebook, suites_of
-from tempo_lib.reproduce.gallery import STARTED, expected_seconds
-from tempo_lib.reproduce.jobs import CLIP_SEEDS
-from tempo_lib.reproduce.workflow import BASES, CLIPS, GALLERY, RERANKER, THREADS, Workflow
+from tempo_lib.provenance import PAPER_PRESET, manifest_path, project_root
+from tempo_lib.reproduce.gallery import publish_times, write_gallery
+from tempo_lib.reproduce.notebook_facts import find_notebooks, pick_notebook
+from tempo_lib.reproduce.workflow import Workflow
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
 OWN_EXECUTORS = ("local",)
+LOG_LINES = 40  # of a failed job's log, shown at the end
+PLANNED = re.compile(r"^Job \d+: (\S+): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +74,16 @@ def make_batch(
         check_executor(executor)
     if importlib.util.find_spec("snakemake") is None:
         raise ValueError("snakemake is missing: pip install 'tempo-lib[reproduce]'")
-    name = None if only is None else pick_notebook(root, only).name
+    known = find_notebooks(root)
     flow = Workflow(
         preset=numbers,
         root=root,
-        only=name,
+        only=None if only is None else pick_notebook(known, only).name,
         from_scratch=from_scratch,
         num_questions=num_questions,
         publish=publish,
     )
-    _ = flow.notebooks, snakefile(root)
+    snakefile(root)
     if not from_scratch:
         find_checkpoint(numbers)
     return Batch(flow=flow, cores=cores or os.cpu_count() or 1, executor=executor)
@@ -100,8 +102,8 @@ def missing_data(preset: Preset, root: Path) -> list[str]:
         for what, name in parts.items()
         if name is not None and not isinstance(try_to_load_from_cache(name, "config.json"), str)
     ]
-    for suite in Workflow(preset=preset, root=root).suites:
-        benchmark = load_manifest(suite).benchmark
+    for manifest in sorted(manifest_path("suites").glob("*.yaml")):
+        benchmark = yaml.safe_load(manifest.read_text(encoding="utf-8"))["benchmark"]
         folder = root / "data" / benchmark.lower()
         if not folder.is_dir():
             absent.append(f"benchmark {benchmark} (into {folder.relative_to(root)})")
@@ -123,41 +125,31 @@ def check_executor(name: str) -> None:
 
 
 def plan(batch: Batch) -> list[Step]:
-    """The jobs that belong to a run, in the order in which one needs another."""
-    flow, titles = batch.flow, dict[str, str]()
-    if flow.from_scratch:
-        work = f"runs/{flow.preset.name}/train"
-        for base in (*BASES, RERANKER):
-            titles[base] = f"pre-train {base} in {work}, unless it is finished"
-        for stage in flow.preset.stages:
-            titles[f"corpus-{stage}"] = f"write the pictures and clips of stage {stage}"
-            titles[f"stage{stage}"] = f"train stage {stage} in {work}, unless it is finished"
-    if flow.only is None:
-        titles[CLIPS] = f"ask {len(CLIP_SEEDS)} clips that the world writes -> asks.json"
-    asking = [book for book in flow.notebooks if flow.only is None or "variants" in book.parameters]
-    for suite in flow.suites:
-        if any(suite in suites_of(book) for book in asking):
-            titles[f"suite-{suite}"] = f"write the videos and questions of {suite}"
-            titles[f"records-{suite}"] = f"ask {suite} under every variant that a result needs"
-    for book in flow.notebooks:
-        made = ", ".join(book.results)
-        titles[book.name] = f"run notebooks/{book.path.name} -> {made}"
-    titles[GALLERY] = "write times and the gallery figures/README.md"
-    known = expected_seconds(flow)
-    return [Step(job, title, known.get(job), THREADS.get(job, 1)) for job, title in titles.items()]
+    """The jobs that Snakemake would run: its order, then notebooks by name, which need the others.
+
+    RuntimeError with Snakemake's words where it cannot plan.
+    """
+    command = [*snakemake_command(batch), "--dry-run"]
+    done = subprocess.run(command, cwd=batch.flow.root, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"snakemake cannot plan this run:\n{done.stdout}{done.stderr}")
+    flow, found = batch.flow, PLANNED.findall(done.stdout + done.stderr)
+    notebooks = {notebook.name for notebook in flow.notebooks}
+    found.sort(key=lambda pair: pair[0] if pair[0] in notebooks else "")
+    return [Step(job, title, flow.seconds.get(job), flow.threads(job)) for job, title in found]
 
 
 def plan_text(steps: list[Step], cores: int = 1) -> str:
-    """The plan for people; a job that is up to date is skipped, which only Snakemake can tell.
-
-    ``cores``: jobs at a time, as though none had to wait for another.
-    """
+    """One line per job, then the sum. ``cores``: jobs at a time, as though none had to wait."""
+    if not steps:
+        return "everything is up to date"
     lines = [
-        f"{number}. {step.title} ({_time(step.seconds)})" for number, step in enumerate(steps, 1)
+        f"{number}. {step.job}: {step.title} ({_time(step.seconds)})"
+        for number, step in enumerate(steps, 1)
     ]
     total = sum((step.seconds or 0) * step.threads for step in steps)
     unknown = sum(step.seconds is None for step in steps)
-    lines.append(f"{len(steps)} jobs; if all of them run, {_time(total)} of one core")
+    lines.append(f"{len(steps)} jobs; {_time(total)} of one core")
     if cores > 1:
         lines[-1] += f", at best {_time(total / cores)} on {cores}"
     if unknown:
@@ -165,10 +157,16 @@ def plan_text(steps: list[Step], cores: int = 1) -> str:
     return "\n".join(lines)
 
 
-def reproduce(batch: Batch, dry_run: bool) -> int:
-    """Print the plan, then do what is not up to date; exit code 1 or 2 where a job failed."""
-    flow = batch.flow
-    print(plan_text(plan(batch), batch.cores), flush=True)
+def reproduce(batch: Batch, dry_run: bool, report: Path | None = None) -> int:
+    """Print the plan, then do it; exit code 1 or 2 where a job failed.
+
+    ``report``: Snakemake's page of all pictures, tables and times, written when all went well.
+    """
+    flow, started = batch.flow, time.time()
+    steps = plan(batch)
+    print(plan_text(steps, batch.cores), flush=True)
+    if dry_run:
+        return 0
     flow.folder.mkdir(parents=True, exist_ok=True)
     with (flow.folder / "lock").open("w") as lock:
         # The system frees this lock when its last holder ends, however it ends; the lock files that
@@ -179,47 +177,60 @@ def reproduce(batch: Batch, dry_run: bool) -> int:
             raise ValueError(
                 f"another run is at work in {flow.folder}; wait until it ends"
             ) from error
-        for old in flow.folder.glob("failures/*.json"):
-            old.unlink()
-        command = snakemake_command(batch, dry_run)
-        known = {**os.environ, STARTED: str(time.time())}
-        run = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()], env=known)
-        code = run.returncode
-    if code == 0:
-        if not dry_run:
-            figures = flow.root / "figures" / flow.preset.name
-            print(f"done: {figures if flow.publishes else flow.folder}")
-        return 0
-    return report_failures(flow)
+        command = [*snakemake_command(batch), "--quiet", "rules", "host"]
+        code = subprocess.run(command, cwd=flow.root, pass_fds=[lock.fileno()]).returncode
+    if code != 0:
+        return report_failures(flow, started)
+    if steps:
+        publish_times(flow, {"seconds": round(time.time() - started, 1), "jobs": len(steps)})
+    if flow.publishes:
+        write_gallery(flow.root / "figures")
+    if report is not None:
+        command = [*snakemake_command(batch), "--report", str(report.absolute())]
+        subprocess.run(command, cwd=flow.root, check=True, capture_output=True)
+        print(f"wrote {report}")
+    print(f"done: {flow.root / 'figures' / flow.preset.name if flow.publishes else flow.folder}")
+    return 0
 
 
-def snakemake_command(batch: Batch, dry_run: bool) -> list[str]:
+def snakemake_command(batch: Batch) -> list[str]:
     """Snakemake as a program of its own: so its plugins find what they expect."""
     flow = batch.flow
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile(flow.root))]
     command += ["--directory", str(flow.root), "--keep-going", "--rerun-incomplete", "--nolock"]
-    # "input" is left out: a run of one notebook asks for fewer inputs, which is no change of them.
+    # "input" is left out: a run of one notebook needs fewer inputs, which is no change of them.
     command += ["--rerun-triggers", "mtime", "params", "code", "--scheduler", "greedy"]
-    command += ["--max-checksum-file-size", str(CHECKSUM_BYTES), "--quiet", "rules", "host"]
-    if batch.executor is None:
-        command += ["--cores", str(batch.cores)]
-    else:
-        command += ["--executor", batch.executor, "--jobs", str(batch.cores)]
-    command += ["--dry-run"] if dry_run else []
+    command += ["--max-checksum-file-size", str(CHECKSUM_BYTES)]
     command += ["--config", f"preset={flow.preset.name}", f"from_scratch={flow.from_scratch}"]
     command += [f"num_questions={flow.num_questions}", *(["publish=1"] if flow.publish else [])]
-    return command + ([] if flow.only is None else [f"only={flow.only}"])
+    command += [] if flow.only is None else [f"only={flow.only}"]
+    if batch.executor is None:
+        return [*command, "--cores", str(batch.cores)]
+    return [*command, "--executor", batch.executor, "--jobs", str(batch.cores)]
 
 
-def report_failures(flow: Workflow) -> int:
+def failed_logs(flow: Workflow, started: float) -> list[Path]:
+    """Logs that jobs wrote since ``started`` and that no measurement of a finished job follows."""
+    failed = []
+    for log in sorted((flow.folder / "logs").glob("*.log")):
+        written = log.stat().st_mtime
+        measured = flow.root / flow.benchmark(log.stem)
+        ended = measured.stat().st_mtime if measured.is_file() else 0.0
+        if written >= started and ended < written:
+            failed.append(log)
+    return failed
+
+
+def report_failures(flow: Workflow, started: float) -> int:
     """Print why each failed job failed; 1 where one of them is a defect, 2 for bad input."""
-    found = [json.loads(path.read_text()) for path in sorted(flow.folder.glob("failures/*.json"))]
-    for failure in found:
-        print(f"\n{failure['job']} failed:\n{failure['reason']}", file=sys.stderr)
-    if not found:
-        print("the workflow stopped; Snakemake says why above", file=sys.stderr)
-        return 1
-    return min(failure["code"] for failure in found)
+    codes = []
+    for log in failed_logs(flow, started):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
+        print(f"\n{log.stem} failed:\n" + "\n".join(lines), file=sys.stderr)
+        codes.append(2 if lines and lines[-1].startswith("error: ") else 1)
+    if not codes:
+        print("the workflow stopped; Snakemake's message is above", file=sys.stderr)
+    return min(codes, default=1)
 
 
 def snakefile(root: Path) -> Path:

@@ -96,7 +96,7 @@ def read_notebook(path: Path) -> Notebook:
             default = ast.literal_eval(found["default"])
         except (SyntaxError, ValueError) as error:
             raise ValueError(f"{path.name}: {name} needs a plain literal as its default") from error
-        check_value(path, name, kind, default)
+        check_value(f"{path.name}: {name}", kind, default)
         parameters[name] = (kind, default)
     source = "\n".join(cell.source for cell in code_cells(nb))
     return Notebook(path=path, facts=facts, parameters=parameters, source=source)
@@ -138,11 +138,10 @@ def code_sha256(nb: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
-def check_value(path: Path, name: str, kind: str, value: Any) -> None:
+def check_value(label: str, kind: str, value: Any) -> None:
     """ValueError for a value that does not suit its type: int suits float, bool only bool."""
     try:
         PARAMETER_TYPES[kind].validate_python(value, strict=True)
     except ValidationError as error:
-        raise ValueError(
-            f"{path.name}: {name} must be {kind}, got {value!r} ({type(value).__name__})"
-        ) from error
+        name = type(value).__name__
+        raise ValueError(f"{label} must be {kind}, got {value!r} ({name})") from error

@@ -4,11 +4,12 @@ papermill only warns about unknown parameters and then runs the defaults, which 
 error into a wrong result. Here everything is checked before a kernel starts; executed copies never
 land on their source.
 
-    python -m tempo_lib.reproduce.notebooks lint     [PATHS]    rules of notebook_lint
-    python -m tempo_lib.reproduce.notebooks execute  [PATHS]    re-execute in place
+    python -m tempo_lib.reproduce.notebooks [PATHS]                           re-execute in place
+    python -m tempo_lib.reproduce.notebooks PATH --to FOLDER --given JSON     run with parameters
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,17 +24,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from tempo_lib.provenance import project_root
-from tempo_lib.reproduce.notebook_lint import (
-    Parameter,
-    code_sha256,
-    lint,
-    parameter_cells,
-    read_parameters,
-    value_fits,
-)
+from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sha256, read_notebook
 
-KERNEL_NAME = "python3"  # ipykernel of the environment that runs this
-KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL_NAME}
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
 
@@ -52,12 +44,17 @@ def run_notebook(
     """Execute a notebook with parameters in its own folder; return the executed copy.
 
     ``publish`` lets the notebook's run copy its results to ``figures/``. ``timeout`` is in seconds
-    a cell, None for no limit. Raises ValueError before a kernel starts for a missing notebook,
+    per cell, None for no limit. Raises ValueError before a kernel starts for a missing notebook,
     unknown parameters, mistyped values or an ``out_dir`` that holds the source; NotebookError when
     a cell fails, with the executed copy kept up to that cell.
     """
     path, out_dir = Path(path).resolve(), Path(out_dir).resolve()
-    check_parameters(path, parameters)
+    declared = read_notebook(path).parameters
+    for name, value in parameters.items():
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise ValueError(f"{path.name} has no parameter {name!r}; it knows {known}")
+        check_value(f"{path.name}: {name}", declared[name][0], value)
     copy = out_dir / path.name
     if out_dir == path.parent or (copy.exists() and copy.samefile(path)):
         raise ValueError(f"the executed copy would replace its source {path}: use another out_dir")
@@ -71,43 +68,13 @@ def execute_in_place(path: Path | str, timeout: int | None = None) -> None:
     Raises like run_notebook.
     """
     path = Path(path).resolve()
-    check_parameters(path, {})
+    read_notebook(path)
     copy = project_root() / "runs" / "notebooks" / path.name
     nb = nbformat.read(_execute(path, copy, {}, publish=False, timeout=timeout), as_version=4)
     _forget_the_machine(nb)
-    nb.metadata["tempo"] = {"code_sha256": code_sha256(nb)}
+    nb.metadata["tempo"] = {**nb.metadata.get("tempo", {}), "code_sha256": code_sha256(nb)}
     nbformat.write(nb, copy)
     copy.replace(path)
-
-
-def check_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return what a notebook declares; ValueError if it cannot take these parameters."""
-    if not path.is_file():
-        raise ValueError(f"no such notebook: {path}")
-    try:
-        nb = nbformat.read(path, as_version=4)
-    except (ValueError, nbformat.ValidationError) as error:
-        raise ValueError(f"{path.name} is not a readable notebook: {error}") from error
-    cells = parameter_cells(nb)
-    if len(cells) != 1:
-        raise ValueError(f"{path.name} needs one cell tagged 'parameters', found {len(cells)}")
-    declared, problems = read_parameters(cells[0].source)
-    if problems:
-        raise ValueError(f"{path.name}: {'; '.join(problems)}")
-    nb.metadata["kernelspec"] = KERNEL_SPEC
-    unseen = set(declared) - set(papermill.inspect_notebook(nb))
-    if unseen:  # a disagreement would inject nothing, silently
-        raise ValueError(f"{path.name}: papermill does not see {', '.join(sorted(unseen))}")
-    for name, value in parameters.items():
-        if name not in declared:
-            known = ", ".join(declared) or "none"
-            raise ValueError(f"{path.name} has no parameter {name!r}; it knows {known}")
-        if not value_fits(declared[name].type_name, value):
-            raise ValueError(
-                f"{path.name}: {name} must be {declared[name].type_name}, "
-                f"got {value!r} ({type(value).__name__})"
-            )
-    return declared
 
 
 def _execute(
@@ -121,11 +88,12 @@ def _execute(
                 path,
                 copy,
                 parameters=dict(parameters),
-                kernel_name=KERNEL_NAME,
+                kernel_name=KERNEL_SPEC["name"],
                 language="python",
                 cwd=path.parent,
                 execution_timeout=timeout,
-                shutdown_kernel="immediate",  # nothing is left to tidy up; asking it takes a second
+                progress_bar=sys.stderr.isatty(),
+                shutdown_kernel="immediate",  # nothing is left to tidy up; waiting takes a second
             )
     except PapermillExecutionError as error:
         last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
@@ -180,38 +148,29 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; exit 0 done, 1 a notebook breaks a rule or fails, 2 bad input."""
+    """Command line; exit 0 done, 1 a notebook fails, 2 bad input."""
     parser = argparse.ArgumentParser(prog="python -m tempo_lib.reproduce.notebooks")
-    parser.add_argument("action", choices=("lint", "execute"))
     parser.add_argument("paths", nargs="*", type=Path, help="default: notebooks/*.ipynb")
+    parser.add_argument("--to", type=Path, help="folder of executed copies; default: in place")
+    parser.add_argument("--given", type=json.loads, default={}, help="parameters as JSON")
+    parser.add_argument("--publish", action="store_true", help="copy results to figures/")
     chosen = parser.parse_args(arguments)
-    paths = chosen.paths or sorted((project_root() / "notebooks").glob("*.ipynb"))
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        print(f"no such notebook: {missing[0]}", file=sys.stderr)
-        return 2
-    try:
-        num_bad = sum(_act(chosen.action, path) for path in paths)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{chosen.action}: {len(paths)} notebooks, {num_bad} with problems")
-    return 1 if num_bad else 0
-
-
-def _act(action: str, path: Path) -> bool:
-    """Lint or execute one notebook, print what is wrong; return whether anything is."""
-    if action == "lint":
-        problems = lint(path)
-    else:
+    if chosen.given and chosen.to is None:
+        parser.error("--given needs --to: in place a notebook keeps its defaults")
+    failed = 0
+    for path in chosen.paths or sorted((project_root() / "notebooks").glob("*.ipynb")):
         try:
-            execute_in_place(path)
-            problems = []
+            if chosen.to is None:
+                execute_in_place(path)
+            else:
+                run_notebook(path, chosen.given, chosen.to, publish=chosen.publish)
         except NotebookError as error:
-            problems = [str(error)]
-    for problem in problems:
-        print(f"{path.name}: {problem}")
-    return bool(problems)
+            print(error, file=sys.stderr)
+            failed += 1
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

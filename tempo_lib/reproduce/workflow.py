@@ -1,33 +1,32 @@
-"""What the Snakefile is made of: its jobs, and the files that each of them reads and leaves.
+"""What the Snakefile is made of: the files that each job reads and leaves.
 
-Nothing here runs a job. A job leaves a receipt under ``runs/<preset>/reproduce``; what it reads
-decides whether it runs again: its notebook, the library code behind it, checkpoints, manifests.
+Nothing here runs a job. What a job reads decides whether it runs again: its notebook, the library
+code behind it, checkpoints, manifests. A job that leaves no file of its own leaves a done marker.
 """
 
-import shlex
-import sys
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint, part_names, stage_names
+from tempo_lib.checkpoints.folders import (
+    PART_FILES,
+    CheckpointError,
+    find_checkpoint,
+    part_names,
+    stage_names,
+)
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
+from tempo_lib.evaluation.benchmark import benchmark_names
 from tempo_lib.fingerprint import PACKAGE, code_files
-from tempo_lib.miniature.world.corpus_specs import SUITE_SECONDS
 from tempo_lib.provenance import manifest_path, project_root
-from tempo_lib.reproduce.batch_notebooks import Notebook, find_notebooks, suites_of
+from tempo_lib.reproduce.notebook_facts import Notebook, find_notebooks
 
-BASES = ("base_decoder", "base_compressor")
-RERANKER = "reranker"  # judges in an evaluation; no stage needs it
-PARTS = part_names(load_preset(DEFAULT_PRESET))
-PART_FILES = ("card.json", "config.json", "model.safetensors", "tokenizer.json")
-# Each of these trainings waits for the one before it, which leaves a second core without a job: it
-# has a thread of theirs. Other jobs have one thread.
-THREADS = dict.fromkeys(stage_names(load_preset(DEFAULT_PRESET))[1:], 2)
-MANIFESTS = ("paper", "suites", "training")
-CLIPS, GALLERY = "clips", "gallery"
+JOBS, PREDICTIONS = "tempo_lib.reproduce.jobs", "predictions"
+MANIFESTS = ("paper/*", "suites/*", "training/*")  # what every notebook depends on
+TIMES_MANIFEST = "measurements/reproduce_times.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +34,7 @@ class Workflow:
     """The jobs of one batch run. ``only``: the name of the one notebook that runs, None for all.
 
     ``num_questions``: of each suite, 0 for all of them. Results of a part of the questions stay
-    under ``runs`` unless ``publish`` is said: they might replace better ones in ``figures``.
+    under ``runs`` unless ``publish`` is set: they might replace better ones in ``figures``.
     """
 
     preset: Preset
@@ -68,50 +67,83 @@ class Workflow:
         part = f"-{self.num_questions}" if self.num_questions else ""
         return self.root / "runs" / self.preset.name / f"reproduce{part}"
 
-    @property
-    def command(self) -> str:
-        """How a rule calls a job of this preset."""
-        call = [sys.executable, "-m", "tempo_lib.reproduce.jobs", "--preset", self.preset.name]
-        call += ["--num-questions", str(self.num_questions)]
-        call += [] if self.only is None else ["--only", self.only]
-        return shlex.join([*call, "--publish"] if self.publish else call)
-
     @cached_property
     def notebooks(self) -> list[Notebook]:
         """The notebooks that run."""
         return [book for book in find_notebooks(self.root) if self.only in (None, book.name)]
 
-    @property
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """Job -> expected seconds: as measured here, else as the manifest of this preset has it."""
+        known: dict[str, float] = {}
+        manifest = manifest_path(TIMES_MANIFEST)
+        if manifest.is_file():
+            content = json.loads(manifest.read_text(encoding="utf-8"))
+            known |= content["seconds"] if content["preset"] == self.preset.name else {}
+        for path in self.folder.glob("benchmarks/*.tsv"):
+            known[path.stem] = float(path.read_text().splitlines()[-1].split("\t")[0])
+        return known
+
+    @cached_property
     def suites(self) -> list[str]:
-        """Suites, the longest videos first: their jobs take longest, so they start first."""
-        return sorted(SUITE_SECONDS, key=lambda name: -SUITE_SECONDS[name])
+        """Suites that notebooks of this run read, those that take longest first.
 
-    def receipt(self, job: str) -> str:
-        return self.shown(self.folder / "receipts" / f"{job}.json")
+        A notebook that runs alone evaluates its few variants itself, unless it takes all of them.
+        """
+        reading = [b for b in self.notebooks if self.only is None or "variants" in b.parameters]
+        names = {suite for book in reading for suite in self.suites_of(book)}
+        return sorted(names, key=lambda name: -self.seconds.get(f"records-{name}", 0))
 
-    def failure(self, job: str) -> Path:
-        """Where a failed job says why."""
-        return self.folder / "failures" / f"{job}.json"
+    def suites_of(self, notebook: Notebook) -> list[str]:
+        """Suites whose records a notebook reads in the batch run; a slow one makes its own."""
+        named = notebook.facts.suites
+        return benchmark_names(self.preset) if named == "all" else list(named)
+
+    def threads(self, job: str) -> int:
+        """Cores that a job takes: each stage waits for the one before it, so it may have two."""
+        return 2 if job in stage_names(self.preset)[1:] else 1
+
+    def marker(self, job: str) -> str:
+        return self.shown(self.folder / "done" / job)
+
+    def log(self, job: str) -> str:
+        return self.shown(self.folder / "logs" / f"{job}.log")
 
     def benchmark(self, job: str) -> str:
         """Snakemake's own measurement of a job: seconds and memory."""
         return self.shown(self.folder / "benchmarks" / f"{job}.tsv")
 
     def parameters(self, notebook: Notebook) -> dict[str, Any]:
-        """What a notebook is given in this run."""
-        by_name = self.only is not None
-        return notebook.batch_parameters(self.preset.name, self.num_questions, by_name)
+        """What a notebook is given: whole suites, all variants, unless it is slow and not named.
+
+        None gets fewer questions than it has by default: some pick their examples from those.
+        """
+        given: dict[str, Any] = {"preset": self.preset.name}
+        if self.only is not None or not notebook.facts.slow:
+            _, own = notebook.parameters.get("num_questions", ("int", self.num_questions))
+            enough = max(own, self.num_questions) if own and self.num_questions else 0
+            suites = benchmark_names(self.preset)
+            given |= {"num_questions": enough, "suites": suites, "variants": ["all"]}
+        return {name: value for name, value in given.items() if name in notebook.parameters}
 
     def shows(self, notebook: Notebook) -> bool:
-        """Whether its results go to ``figures``; those of a slow one do by name alone."""
-        return self.publishes and (self.only is not None or not notebook.is_slow)
+        """Whether its results go to ``figures``; those of a slow one only when it is named."""
+        return self.publishes and (self.only is not None or not notebook.facts.slow)
 
     def published(self, notebook: Notebook) -> list[str]:
-        """Provenance files that a notebook leaves in ``figures/``, one a result."""
-        if not self.shows(notebook):
-            return []
+        """Files that a notebook leaves in ``figures/``."""
         folder = self.root / "figures" / self.preset.name
-        return [self.shown(folder / f"{name}.json") for name in notebook.results]
+        return [self.shown(folder / f) for f in notebook.files] if self.shows(notebook) else []
+
+    @property
+    def targets(self) -> list[str]:
+        """Everything that this run makes."""
+        done = [file for b in self.notebooks for file in (self.marker(b.name), *self.published(b))]
+        return done + ([self.shown(self.predictions)] if self.only is None else [])
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / f"{PREDICTIONS}.json"
 
     def part_files(self, name: str) -> list[str]:
         """Files of a base model or stage as this run uses it; none where a part is absent."""
@@ -124,62 +156,44 @@ class Workflow:
             return []
         return [self.shown(found / file) for file in PART_FILES if (found / file).is_file()]
 
-    def corpus_file(self, stage: int) -> str:
+    def corpus_file(self, stage: str) -> str:
         """The sign of a finished corpus of a stage."""
         train = self.root / "runs" / self.preset.name / "train"
-        return self.shown(train / "corpora" / f"stage{stage}" / "corpus.json")
+        return self.shown(train / "corpora" / stage / "corpus.json")
 
     @cached_property
     def checkpoint(self) -> list[str]:
         """Files of all parts that there are."""
-        return [file for part in PARTS for file in self.part_files(part)]
+        return [file for part in part_names(self.preset) for file in self.part_files(part)]
 
     def code(self, *sources: str) -> list[str]:
-        """The library's files that these modules, or pieces of Python, import; and the preset."""
+        """The library's files that modules, or pieces of Python, import; and the preset.
+
+        With claims.py comes claims.yaml. Benchmarks are found by name, so code that reads them
+        depends on the preset's plug-ins.
+        """
         files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *code_files(*sources)}
+        if PACKAGE / "evaluation" / "benchmark.py" in files:
+            files |= set(code_files(*self.preset.plugins))
+        files |= {data for f in files if (data := f.with_suffix(".yaml")).is_file()}
         return [self.shown(file) for file in sorted(files)]
 
-    def suite_inputs(self, suite: str) -> list[str]:
-        """The world's code and the suite's manifest."""
-        return [
-            self.shown(manifest_path(f"suites/{suite}.yaml")),
-            *self.code("tempo_lib.miniature.benchmark"),
-        ]
+    def manifests(self, *patterns: str) -> list[str]:
+        """Files under ``data_manifests``."""
+        found = [manifest_path(p.split("/")[0]).glob(p.partition("/")[2]) for p in patterns]
+        return [self.shown(file) for files in found for file in sorted(files)]
 
-    def records_inputs(self, suite: str) -> list[str]:
-        """Code that answers depend on, what names variants, the suite's manifest."""
-        code = ("evaluation.runner", "miniature.benchmark", "statistics.claims", "analysis.stages")
-        manifest = self.shown(manifest_path(f"suites/{suite}.yaml"))
-        return [manifest, *self.code(*(f"tempo_lib.{name}" for name in code))]
+    @cached_property
+    def records_inputs(self) -> list[str]:
+        """Checkpoints, and the code and manifests that predictions depend on."""
+        return [*self.checkpoint, *self.manifests("suites/*"), *self.code(JOBS)]
 
     def notebook_inputs(self, notebook: Notebook) -> list[str]:
-        """All that a notebook's results come from.
-
-        In a whole run suites are asked by jobs of their own, side by side. A notebook that runs
-        alone asks its few variants itself, unless it takes all of them.
-        """
-        manifests = [
-            self.shown(file)
-            for folder in MANIFESTS
-            for file in sorted(manifest_path(folder).glob("*.*"))
-        ]
-        code = self.code(notebook.source)
-        inputs = [self.shown(notebook.path), *code, *manifests, *self.measurements(notebook.source)]
-        inputs += self.checkpoint
-        if self.only is None or "variants" in notebook.parameters:
-            inputs += [self.receipt(f"records-{name}") for name in suites_of(notebook)]
-        return inputs
-
-    def measurements(self, source: str) -> list[str]:
-        """Measurements that a notebook names; the digests of their tables are part of them."""
-        found = sorted(manifest_path("measurements").glob("*.json"))
-        return [self.shown(file) for file in found if f'"{file.stem}"' in source]
-
-    @property
-    def gallery_inputs(self) -> list[str]:
-        """Receipts of everything that this run is asked for."""
-        receipts = [self.receipt(notebook.name) for notebook in self.notebooks]
-        return receipts + ([self.receipt(CLIPS)] if self.only is None else [])
+        """All that a notebook's results come from; records of whole suites by jobs of their own."""
+        inputs = [self.shown(notebook.path), *self.code(notebook.source), *self.checkpoint]
+        inputs += self.manifests(*MANIFESTS, *notebook.facts.inputs)
+        records = [name for name in self.suites_of(notebook) if name in self.suites]
+        return inputs + [self.marker(f"records-{name}") for name in records]
 
     def shown(self, path: Path) -> str:
         """A path as rules name it: relative to the project where it lies inside."""

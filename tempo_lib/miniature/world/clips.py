@@ -33,7 +33,7 @@ def write_clip(
     if fps <= 0:
         raise ValueError(f"fps must be positive, got {fps}")
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames_THWC.shape[1:3]
@@ -59,7 +59,7 @@ def write_image(path: str | Path, frame_HWC: np.ndarray) -> None:
     """Write one uint8 frame (H, W, 3) as a .png without metadata; complete or not at all."""
     _check_frames(frame_HWC[None])
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     Image.fromarray(frame_HWC).save(partial, format="PNG", compress_level=3)
     os.replace(partial, path)
 

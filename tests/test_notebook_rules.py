@@ -1,13 +1,16 @@
 """Notebook rules: a good notebook passes, and each broken rule is named."""
 
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from notebook_rules import lint, read_parameters
 
-from tempo_lib.reproduce.notebook_lint import code_sha256, lint, read_parameters, value_fits
+from tempo_lib.reproduce.notebook_facts import check_value, code_sha256
 
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 PARAMETERS = 'preset: str = "tiny"  # tiny or 6b\nseed: int = 0  # seeds everything'
 CODE = {
     "Parameters": PARAMETERS,
@@ -38,7 +41,7 @@ def seal(nb):
     """Number the cells and stamp the hash, as an execution does."""
     for count, cell in enumerate((c for c in nb.cells if c.cell_type == "code"), start=1):
         cell.execution_count = count
-    nb.metadata["tempo"] = {"code_sha256": code_sha256(nb)}
+    nb.metadata["tempo"] = {"results": ["roots"], "code_sha256": code_sha256(nb)}
 
 
 def problems_of(nb, tmp_path):
@@ -106,11 +109,7 @@ def test_a_parameters_cell_that_papermill_could_misread_is_refused(line, message
 def test_a_parameters_cell_is_read_with_types_and_defaults():
     declared, problems = read_parameters(PARAMETERS + "\nrate: float = 1  # an int will do")
     assert problems == []
-    assert [(p.name, p.type_name, p.default) for p in declared.values()] == [
-        ("preset", "str", "tiny"),
-        ("seed", "int", 0),
-        ("rate", "float", 1),
-    ]
+    assert declared == {"preset": ["str", "tiny"], "seed": ["int", 0], "rate": ["float", 1]}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,11 @@ def test_a_parameters_cell_is_read_with_types_and_defaults():
     ],
 )
 def test_a_value_fits_its_declared_type_or_not(type_name, value, fits):
-    assert value_fits(type_name, value) is fits
+    if fits:
+        check_value("x", type_name, value)
+    else:
+        with pytest.raises(ValueError, match=f"x must be {type_name}, got "):
+            check_value("x", type_name, value)
 
 
 def test_two_tagged_cells_are_refused(tmp_path):
@@ -210,3 +213,18 @@ def test_a_file_that_is_no_notebook_is_one_problem(tmp_path):
     path.write_text("{}")
     (problem,) = lint(path)
     assert problem.startswith("not a readable notebook")
+
+
+def test_metadata_that_the_batch_run_cannot_use_is_named(tmp_path):
+    nb = good_notebook()
+    nb.metadata["tempo"] |= {"results": [], "inputs": ["measurements/absent*"]}
+    problems = problems_of(nb, tmp_path)
+    assert "names no result" in problems[0]
+    assert "no file data_manifests/measurements/absent*" in problems[1]
+    nb.metadata["tempo"]["resluts"] = ["a"]
+    assert "resluts" in problems_of(nb, tmp_path)[0]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_committed_notebook_keeps_every_rule(path):
+    assert lint(path) == []

@@ -5,24 +5,26 @@ prose around them, outputs that belong to the code above them.
 """
 
 import ast
-import hashlib
 import json
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
-from nbformat import NotebookNode
 
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.reproduce.notebook_facts import (
+    PARAMETER_TYPES,
+    NotebookFacts,
+    check_value,
+    code_cells,
+    code_sha256,
+)
 
 MAX_CELL_LINES = 15
 SECTIONS = (
     *("Parameters", "Setup", "What we expect", "Compute", "Figure", "Check", "Save", "Try this"),
 )
-PARAMETER_TYPES: dict[str, type] = {t.__name__: t for t in (str, int, float, bool, list)}
 FORBIDDEN_NODES = {
     ast.FunctionDef: "def",
     ast.AsyncFunctionDef: "async def",
@@ -33,16 +35,7 @@ FORBIDDEN_NODES = {
 _ABSOLUTE = re.compile(r"/[\w.-]|~[/\\]|[A-Za-z]:[/\\]|file://")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """One line of the parameters cell."""
-
-    name: str
-    type_name: str  # a key of PARAMETER_TYPES
-    default: Any
-
-
-def lint(path: Path) -> list[str]:
+def lint(path):
     """Return what is wrong with a notebook, one sentence each; an empty list if nothing is."""
     try:
         nb = nbformat.read(path, as_version=4)
@@ -53,11 +46,12 @@ def lint(path: Path) -> list[str]:
         *_parameter_problems(nb),
         *_section_problems(nb),
         *_output_problems(nb),
+        *_facts_problems(nb),
     ]
 
 
-def read_parameters(source: str) -> tuple[dict[str, Parameter], list[str]]:
-    """Return what a parameters cell declares and what is wrong with it.
+def read_parameters(source):
+    """Return what a parameters cell declares (name -> type, default) and what is wrong with it.
 
     Each line reads ``name: type = literal  # meaning`` on its own: papermill finds parameters line
     by line and overlooks one with a second ``=`` anywhere, comment included.
@@ -66,44 +60,22 @@ def read_parameters(source: str) -> tuple[dict[str, Parameter], list[str]]:
         statements = ast.parse(source).body
     except SyntaxError as error:
         return {}, [f"the parameters cell is not Python: {error.msg} in line {error.lineno}"]
-    found: dict[str, Parameter] = {}
-    problems = []
+    found, problems = {}, []
     for statement in statements:
         parsed = _read_parameter(statement, source.splitlines())
         if isinstance(parsed, str):
             problems.append(f"parameters cell, line {statement.lineno}: {parsed}")
         else:
-            found[parsed.name] = parsed
+            name, *found[name] = parsed
     return found, problems
 
 
-def value_fits(type_name: str, value: Any) -> bool:
-    """Whether a value suits a declared type: int suits float, bool suits only bool."""
-    if type_name == "list":
-        return isinstance(value, list) and all(isinstance(v, str | int | float) for v in value)
-    if isinstance(value, bool):
-        return type_name == "bool"
-    if type_name == "float":
-        return isinstance(value, int | float)
-    return isinstance(value, PARAMETER_TYPES[type_name])
-
-
-def parameter_cells(nb: NotebookNode) -> list[NotebookNode]:
+def parameter_cells(nb):
     """Code cells tagged ``parameters``; a notebook has exactly one."""
     return [c for c in code_cells(nb) if "parameters" in c.metadata.get("tags", [])]
 
 
-def code_cells(nb: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in nb.cells if cell.cell_type == "code"]
-
-
-def code_sha256(nb: NotebookNode) -> str:
-    """Hash of all code, in order; stored at execution, so that newer code gives itself away."""
-    sources = [cell.source for cell in code_cells(nb)]
-    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
-
-
-def _read_parameter(statement: ast.stmt, lines: list[str]) -> Parameter | str:
+def _read_parameter(statement, lines):
     """Return the parameter a statement declares, or what is wrong with it."""
     if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
         return "write every parameter as 'name: type = value  # meaning'"
@@ -114,17 +86,19 @@ def _read_parameter(statement: ast.stmt, lines: list[str]) -> Parameter | str:
         value = ast.literal_eval(statement.value or ast.Name(""))
     except ValueError:
         return f"{name} needs a plain literal; derived values belong in a later cell"
-    if not value_fits(type_name, value):
+    try:
+        check_value(name, type_name, value)
+    except ValueError:
         return f"{name} is declared {type_name}, but its value is {value!r}"
     line = lines[statement.lineno - 1]
     if statement.end_lineno != statement.lineno or line.count("=") != 1:
         return f"{name} must stand on one line with a single '='; papermill overlooks it otherwise"
     if not line.encode()[statement.end_col_offset :].strip().startswith(b"# "):
         return f"{name} needs a trailing comment that says what it means"
-    return Parameter(name=name, type_name=type_name, default=value)
+    return name, type_name, value
 
 
-def _cell_problems(nb: NotebookNode) -> list[str]:
+def _cell_problems(nb):
     """Cells that define, are long or empty, or name a place on one machine; too little prose."""
     problems = []
     for number, cell in enumerate(nb.cells, start=1):
@@ -136,7 +110,7 @@ def _cell_problems(nb: NotebookNode) -> list[str]:
     return problems
 
 
-def _code_problems(source: str) -> list[str]:
+def _code_problems(source):
     lines = source.splitlines()
     if not source.strip():
         return ["is empty"]
@@ -155,7 +129,7 @@ def _code_problems(source: str) -> list[str]:
     return problems + [f"names the absolute path {text!r}" for text in _absolute_paths(tree)]
 
 
-def _absolute_paths(tree: ast.AST) -> list[str]:
+def _absolute_paths(tree):
     """String literals that begin like an absolute path; the tail of an f-string does not count."""
     tails = {
         id(part)
@@ -171,7 +145,7 @@ def _absolute_paths(tree: ast.AST) -> list[str]:
     ]
 
 
-def _parameter_problems(nb: NotebookNode) -> list[str]:
+def _parameter_problems(nb):
     cells = parameter_cells(nb)
     if len(cells) != 1:
         return [f"exactly one code cell must be tagged 'parameters', found {len(cells)}"]
@@ -183,12 +157,12 @@ def _parameter_problems(nb: NotebookNode) -> list[str]:
     return problems
 
 
-def _section_problems(nb: NotebookNode) -> list[str]:
+def _section_problems(nb):
     """The title and the eight sections, in order; parameters and asserts in their own."""
     first = nb.cells[0] if nb.cells else None
     if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
         return ["the first cell must be the title: '# ' and the claim in one sentence"]
-    sections: list[tuple[str, list[NotebookNode]]] = []
+    sections = []
     for cell in nb.cells[1:]:
         if cell.cell_type == "markdown":
             headings = re.findall(r"^## +(.+)$", cell.source, flags=re.MULTILINE)
@@ -215,7 +189,7 @@ def _section_problems(nb: NotebookNode) -> list[str]:
     return problems
 
 
-def _output_problems(nb: NotebookNode) -> list[str]:
+def _output_problems(nb):
     """Outputs that are absent, failed, older than the code, or tell of one machine."""
     remedy = "run `make notebooks`"
     problems = []
@@ -233,4 +207,19 @@ def _output_problems(nb: NotebookNode) -> list[str]:
                 problems.append(f"cell {number}: holds the error {output.ename}: {output.evalue}")
             elif any(place in json.dumps(output) for place in places):
                 problems.append(f"cell {number}: its output names a folder of this machine")
+    return problems
+
+
+def _facts_problems(nb):
+    """What the batch run reads from the metadata: results, and files that exist."""
+    try:
+        facts = NotebookFacts.model_validate(nb.metadata.get("tempo", {}))
+    except ValueError as error:
+        return [f"metadata.tempo: {error}"]
+    problems = []
+    if not (facts.results or facts.tables):
+        problems.append("metadata.tempo names no result that the notebook makes")
+    for pattern in facts.inputs:
+        if not list(manifest_path(".").glob(pattern)):
+            problems.append(f"metadata.tempo: no file data_manifests/{pattern}")
     return problems
