@@ -50,7 +50,7 @@ def release_counts(row):
 
 
 def assert_equals_release(rows):
-    """Equal but where it overspends or gives nothing at all: there, one token to the best."""
+    """Equal but where it exceeds the budget or gives nothing: there, one token to the best."""
     num_equal = num_strict = 0
     for row in rows:
         k_N = release_counts(row)
@@ -131,7 +131,7 @@ def test_allocate_returns_the_ideal_untouched_when_it_fits(numerators, k_min):
 
 @many(300)
 @given(st.lists(st.integers(0, 1023), min_size=2, max_size=80), st.integers(0, 8), st.data())
-def test_allocate_spends_the_whole_budget_when_the_ideal_does_not_fit(numerators, k_min, data):
+def test_allocate_uses_the_whole_budget_when_the_ideal_does_not_fit(numerators, k_min, data):
     numerators[0], numerators[1] = 0, 1023
     scores = [n / 1024 for n in numerators]
     ideal_sum = int(allocate(scores, 10**6, k_min, 128).sum())

@@ -93,17 +93,18 @@ def test_relevance_is_kept_where_it_is_known(records):
 
 
 def test_saved_records_are_found_without_a_model(records, suite, root):
-    saved = what_if.load_scores("tiny", suite.name, world_seed=suite.world_seed, root=root)
-    assert saved.records == records
-    assert (saved.limits.budget, saved.limits.k_max) == (BUDGET, K_MAX)
-    again = what_if.reallocate(saved.records, saved.limits.k_max)
+    saved = what_if.saved_records("tiny", suite.name, world_seed=suite.world_seed, root=root)
+    assert list(saved.records.values()) == records
+    limits = saved.facts["limits"]
+    assert (limits["budget"], limits["k_max"]) == (BUDGET, K_MAX)
+    again = what_if.reallocate(list(saved.records.values()), limits["k_max"])
     assert again.equals(what_if.recorded(records, K_MAX))
 
 
 def test_a_line_still_being_written_and_one_written_twice_do_not_count(
     records, suite, root, tmp_path
 ):
-    saved = what_if.load_scores("tiny", suite.name, world_seed=suite.world_seed, root=root)
+    saved = what_if.saved_records("tiny", suite.name, world_seed=suite.world_seed, root=root)
     folder = tmp_path / "runs" / "tiny" / "evaluations" / suite.name
     folder.mkdir(parents=True)
     facts = saved.path.with_suffix(".json").read_text()
@@ -111,8 +112,8 @@ def test_a_line_still_being_written_and_one_written_twice_do_not_count(
     lines = saved.path.read_text()
     first = lines.splitlines(keepends=True)[0]  # as if a second evaluation wrote it too
     (folder / saved.path.name).write_text(first + lines[:-20])
-    found = what_if.load_scores("tiny", suite.name, world_seed=suite.world_seed, root=tmp_path)
-    assert found.records == records[:-1]
+    found = what_if.saved_records("tiny", suite.name, world_seed=suite.world_seed, root=tmp_path)
+    assert list(found.records.values()) == records[:-1]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +125,9 @@ def test_a_line_still_being_written_and_one_written_twice_do_not_count(
 )
 def test_missing_records_name_the_command_that_makes_them(records, root, variant, seed, command):
     with pytest.raises(ValueError, match=f"`tempo evaluate --preset tiny {command}`"):
-        what_if.load_scores("tiny", "mini-longvideobench", variant, seed, root)
+        what_if.saved_records("tiny", "mini-longvideobench", variant, seed, root)
 
 
 def test_an_unknown_suite_lists_the_known_ones(root):
     with pytest.raises(ValueError, match="unknown suite 'lvbench'; known: mini-"):
-        what_if.load_scores("tiny", "lvbench", root=root)
+        what_if.saved_records("tiny", "lvbench", root=root)

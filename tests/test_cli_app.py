@@ -11,8 +11,9 @@ import pytest
 import torch
 from video_clips import VIDEOS, needs_videos
 
+from tempo_lib.cli import common
 from tempo_lib.cli.app import run
-from tempo_lib.config import load_preset
+from tempo_lib.config import DEFAULT_PRESET, load_preset
 from tempo_lib.miniature.world.clips import write_clip, write_image
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
@@ -76,6 +77,30 @@ def test_options_reach_the_model(capsys, clip, checkpoint):
     answer = json.loads(capsys.readouterr().out)
     assert answer["num_frames"] == 30
     assert min(answer["counts"]) == 0
+
+
+def test_overrides_of_the_preset_reach_the_model_too(capsys, clip, checkpoint):
+    changed = ["--set", "allocation.budget=40", "--set", "video.max_frames=16"]
+    assert run(["ask", clip, "What?", "--checkpoint", checkpoint, "--json", *changed]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["budget"], answer["num_frames"]) == (40, 16)
+    assert answer["tokens_used"] <= 40
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("allocation.bugdet=1", "allocation.bugdet: no such field, got 1"),
+        ("allocation.budget=few", "allocation.budget: Input should be a valid integer"),
+        ("allocation.budget", "expected KEY=VALUE"),
+        ("allocation.k_max=17", "k_max 17 exceeds the 16 tokens per segment"),
+        ("model.num_memory_tokens=8", "changes nothing of a model that is trained"),
+        ("training.stages.0.window=8", "changes nothing of a model that is trained"),
+    ],
+)
+def test_an_override_that_no_model_takes_is_bad_input(capsys, clip, checkpoint, override, word):
+    assert run(["ask", clip, "?", "--checkpoint", checkpoint, "--set", override]) == 2
+    assert_one_error_line(capsys, word)
 
 
 def test_several_questions_answer_as_each_does_alone(capsys, clip, checkpoint):
@@ -246,6 +271,10 @@ def test_the_help_of_each_command_has_two_examples_and_defaults(capsys, command)
         return
     assert out.count(f"tempo {command} ") >= 2
     assert "default: " in out
+
+
+def test_the_default_preset_is_that_of_the_presets():
+    assert common.DEFAULT_PRESET == DEFAULT_PRESET
 
 
 def test_help_needs_no_heavy_library(repo_root):

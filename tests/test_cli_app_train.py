@@ -41,12 +41,15 @@ def test_evaluate_writes_what_its_table_shows(capsys, home, checkpoint):
         assert sum(kind["n"] for kind in one["per_type"].values()) == 3
         assert one["tokens_per_frame"] > 0
         assert len(one["checkpoint_sha256"]) == 64
+        assert one["overrides"] == {}
         assert one["versions"]["torch"] == torch.__version__
     out = capsys.readouterr().out
     assert "top-k" in out
     assert f"{100 * results[0]['accuracy']:.1f}" in out
-    assert run([*arguments]) == 0
-    assert json.loads((home / "out.json").read_text())["variant"] == "ata"
+    assert run([*arguments, "--set", "allocation.budget=48"]) == 0
+    one = json.loads((home / "out.json").read_text())
+    assert (one["variant"], one["budget"]) == ("ata", 48)
+    assert one["overrides"] == {"allocation.budget": 48}
 
 
 def test_a_variant_of_another_stage_needs_that_stage_beside_the_checkpoint(
@@ -82,10 +85,11 @@ def own_data(tmp_path):
 def test_a_stage_trains_on_data_of_ones_own_and_is_kept(capsys, own_data, checkpoint):
     arguments = ["train", "--stage", "0", "--start", checkpoint, "--work", str(own_data / "work")]
     arguments += ["--manifest", str(own_data / "own.yaml"), "--data", str(own_data / "data")]
-    arguments += ["--out", str(own_data / "out")]
+    arguments += ["--out", str(own_data / "out"), "--set", "training.stages.0.epochs=2"]
     assert run(arguments) == 0
     card = json.loads((own_data / "out" / "card.json").read_text())
-    assert (card["stage"], card["samples"]) == (0, 2)
+    assert (card["stage"], card["samples"], card["steps"]) == (0, 2, 2)
+    assert card["overrides"] == {"training.stages.0.epochs": 2}
     weights = own_data / "out" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     assert run(arguments) == 0

@@ -66,10 +66,10 @@ def test_several_variants_of_a_trainings_folder_write_a_list(work, tmp_path):
     out = tmp_path / "out.json"
     names = ["--variant", "ata", "--variant", "top-k-matched", "--variant", "ata-f16-b20"]
     assert evaluate(*names, "--out", str(out), work=work) == 0
-    ata, twin, point = json.loads(out.read_text())
+    ata, control, point = json.loads(out.read_text())
     assert ata["checkpoint"] == str(work / "stage3")
-    assert twin["matched_to"] == "ata"
-    assert twin["token_mismatch"] == 0
+    assert control["matched_to"] == "ata"
+    assert control["token_mismatch"] == 0
     assert point["budget"] == 20
 
 

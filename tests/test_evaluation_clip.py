@@ -37,18 +37,18 @@ def scorers(make_tiny_tempo):
 def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
     brief_tempo, one_video, monkeypatch
 ):
-    asked = []
+    compressed = []
     real = VideoSession.compress
 
     def counted(self, question, prompt="routing"):
-        asked.append((question, prompt))
+        compressed.append((question, prompt))
         return real(self, question, prompt)
 
     monkeypatch.setattr(VideoSession, "compress", counted)
     run(
         brief_tempo, one_video, ["ata", "top-k", "head-fixed", "merge", "no-ata", "prior-tempo-std"]
     )
-    assert len(asked) == 2 * one_video.num_questions  # once routing, once standard
+    assert len(compressed) == 2 * one_video.num_questions  # once routing, once standard
 
 
 def test_a_video_is_decoded_once_and_encoded_once_by_each_tower(
@@ -106,11 +106,11 @@ def test_stages_with_one_compressor_share_its_compression(
     stage2.config.max_new_tokens = 2
     with torch.no_grad():
         stage2.decoder.model.norm.weight.mul_(2.0)
-    asked = []
+    compressed = []
     real = VideoSession.compress
-    monkeypatch.setattr(VideoSession, "compress", lambda *a: asked.append(a) or real(*a))
+    monkeypatch.setattr(VideoSession, "compress", lambda *a: compressed.append(a) or real(*a))
     run(brief_tempo, one_video, ["no-ata", "without-stage3"], models={"stage2": stage2})
-    assert len(asked) == one_video.num_questions
+    assert len(compressed) == one_video.num_questions
 
 
 def test_equal_counts_are_decoded_once(brief_tempo, one_video, monkeypatch):

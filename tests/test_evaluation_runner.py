@@ -88,9 +88,9 @@ def test_policies_in_logit_space_can_be_redrawn_from_their_records(brief_tempo, 
 
 
 def test_records_hold_form_and_options_of_their_question(suite, made):
-    asked = {q.id: q for video in suite.videos for q in video.questions}
+    questions = {q.id: q for video in suite.videos for q in video.questions}
     for record in made["ata"]:
-        assert tuple(record.options) == asked[record.question_id].options
+        assert tuple(record.options) == questions[record.question_id].options
         assert record.form == ("choice" if record.options else "open")
 
 
@@ -122,7 +122,7 @@ def test_uniform_subsampling_reads_fewer_frames_at_full_tokens(brief_tempo, made
         assert (record.relevant, record.auc) == (None, None)
 
 
-def test_relevance_is_judged_on_the_segments_that_show_the_actor(brief_tempo, made):
+def test_relevance_is_known_for_the_segments_that_show_the_actor(brief_tempo, made):
     located = [record for record in made["ata"] if record.relevant is not None]
     assert located
     window = brief_tempo.config.video_numbers.window
@@ -189,11 +189,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(brief_tempo, one_video, tmp
     (path,) = (tmp_path / "runs/tiny/evaluations" / one_video.name).glob("*.jsonl")
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]) + lines[-1][:40])  # killed while writing the last record
-    asked = []
+    compressed = []
     real = VideoSession.compress
-    monkeypatch.setattr(VideoSession, "compress", lambda *a: asked.append(a[1]) or real(*a))
+    monkeypatch.setattr(VideoSession, "compress", lambda *a: compressed.append(a[1]) or real(*a))
     assert run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path) == whole
-    assert asked == [whole[-1].question]
+    assert compressed == [whole[-1].question]
     assert [json.loads(line)["question_id"] for line in path.read_text().splitlines()] == [
         record.question_id for record in whole
     ]

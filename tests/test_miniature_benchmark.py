@@ -59,15 +59,15 @@ def test_every_question_is_one_its_story_can_answer(suite):
         story = suite.story(video)
         possible = {(q.text, q.actors, q.interval): q for q in all_questions(story, NUMBERS.window)}
         for question in video.questions:
-            asked = suite.world_questions[question.id]
-            text = asked.text.split("\n")[0]
-            known = possible[text, asked.actors, asked.interval]
-            if not asked.options:
-                assert asked == known
-            assert any(is_correct(known, option) for option in asked.options or (known.answer,))
-            assert is_correct(asked, asked.answer)
+            of_world = suite.world_questions[question.id]
+            text = of_world.text.split("\n")[0]
+            known = possible[text, of_world.actors, of_world.interval]
+            if not of_world.options:
+                assert of_world == known
+            assert any(is_correct(known, option) for option in of_world.options or (known.answer,))
+            assert is_correct(of_world, of_world.answer)
             assert suite.score(question, question.answer)
-            assert (question.text, question.group) == (asked.text, asked.kind)
+            assert (question.text, question.group) == (of_world.text, of_world.kind)
     options = [q.options for video in suite.videos for q in video.questions]
     assert {len(listed) for listed in options} == {0, 4}
 
@@ -144,15 +144,15 @@ def draws(name, seed, first=None, numbers=None):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_suite_shows_the_mix_of_its_benchmark(name, seed):
     mix = suite_spec(name, suite_numbers(TINY)).mix
-    asked = [questions for _, questions in draws(name, seed)]
-    kinds = Counter(question.kind for questions in asked for question in questions)
+    drawn = [questions for _, questions in draws(name, seed)]
+    kinds = Counter(question.kind for questions in drawn for question in questions)
     shares = {kind: kinds[kind] / kinds.total() for kind in mix.kinds}
     assert kinds.total() >= 400
     assert set(kinds) == set(mix.kinds)
     assert shares == pytest.approx(mix.shares(), abs=0.05)
-    assert all(3 <= len(questions) <= 15 for questions in asked)
-    assert {len(questions) for questions in asked} <= {number for number, _ in mix.per_story}
-    listed = sum(bool(question.options) for questions in asked for question in questions)
+    assert all(3 <= len(questions) <= 15 for questions in drawn)
+    assert {len(questions) for questions in drawn} <= {number for number, _ in mix.per_story}
+    listed = sum(bool(question.options) for questions in drawn for question in questions)
     assert listed / kinds.total() == pytest.approx(0.5, abs=0.05)
 
 
@@ -212,7 +212,7 @@ def test_no_suite_shares_a_question_on_a_video_with_a_training_corpus(suite_pair
     """A leak is an equal pair of a story's scenes and a question about it.
 
     Questions and answers alone recur and must: there are only so many places that can be seen
-    most. What must not recur is the video that they are asked of.
+    most. What must not recur is the video that they are about.
     """
     training = set()
     for corpus in TINY.miniature.corpora.values():

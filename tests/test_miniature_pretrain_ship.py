@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, Qwen3ForCausalLM, Qwen3VLForConditionalG
 
 from tempo_lib import prompts
 from tempo_lib.config import load_preset
-from tempo_lib.miniature.pretrain.base_compressor import evaluate_base
+from tempo_lib.miniature.pretrain.base_compressor import SegmentReader, evaluate_base
 from tempo_lib.miniature.pretrain.base_compressor_data import make_pool
 from tempo_lib.miniature.pretrain.base_decoder_eval import evaluate_base_decoder
 from tempo_lib.miniature.pretrain.build import Miniature, make_corpus, make_stage
@@ -72,7 +72,8 @@ def test_the_shipped_readers_of_segments_judge_as_their_cards_say(name):
     model = Qwen3VLForConditionalGeneration.from_pretrained(ASSETS / name, dtype="float32")
     text = TextEncoder(build_tokenizer(prompts.all_texts()))
     pool = make_pool(config, TINY.pixels, 16, OTHER_SEED)
-    scores = evaluate_base(model, text, pool, config, TINY.pixels, OTHER_SEED, batches=2)
+    reader = SegmentReader(model, text, TINY.pixels)
+    scores = evaluate_base(reader, pool, config, OTHER_SEED, batches=2)
     shipped = card(name)["accuracy"]
     assert {metric.split("_")[0] for metric in scores} == {"caption", "relevance"}
     for metric, score in scores.items():

@@ -138,8 +138,8 @@ def test_base_models_of_two_vocabularies_are_refused(bases, golden_dir, tmp_path
 
 
 @pytest.fixture
-def make_tokenizer(golden_dir):
-    """``make_tokenizer(folder, edit)``: the recorded Qwen tokenizer, its JSON edited."""
+def edited(golden_dir):
+    """``edited(folder, edit)``: the recorded Qwen tokenizer, its JSON edited."""
 
     def make(tmp_path, edit):
         folder = tmp_path / edit.__name__
@@ -190,10 +190,8 @@ def other_merges(facts, settings):
     facts["model"]["merges"] = []
 
 
-def test_tokenizers_that_differ_in_unused_special_tokens_go_together(make_tokenizer, tmp_path):
-    plain, fewer, more = (
-        make_tokenizer(tmp_path, edit) for edit in (same, without_think, with_audio)
-    )
+def test_tokenizers_that_differ_in_unused_special_tokens_go_together(edited, tmp_path):
+    plain, fewer, more = (edited(tmp_path, edit) for edit in (same, without_think, with_audio))
     for one, other in (
         (plain, plain),
         (plain, fewer),
@@ -213,10 +211,8 @@ def test_tokenizers_that_differ_in_unused_special_tokens_go_together(make_tokeni
         (same, 610, r"ids beyond the 610 rows of the smaller embedding"),
     ],
 )
-def test_tokenizers_that_would_give_other_ids_are_refused(
-    make_tokenizer, tmp_path, edit, num_rows, match
-):
-    other = make_tokenizer(tmp_path, edit)
-    plain = other if edit is same else make_tokenizer(tmp_path, same)
+def test_tokenizers_that_would_give_other_ids_are_refused(edited, tmp_path, edit, num_rows, match):
+    other = edited(tmp_path, edit)
+    plain = other if edit is same else edited(tmp_path, same)
     with pytest.raises(CheckpointError, match=match):
         check_tokenizers_match(plain, other, num_rows)

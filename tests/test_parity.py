@@ -157,7 +157,7 @@ def test_doctor_answers_2_when_records_are_missing_and_says_where_they_are(tmp_p
     assert run(["doctor", "--json", str(tmp_path / "x.json")]) == 2
     assert "go with --parity" in capsys.readouterr().err
     assert run(["doctor", "--parity", "--json", str(tmp_path / "no" / "x.json")]) == 2
-    assert "no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_a_missing_file_of_the_records_is_named(golden_dir, tmp_path):

@@ -4,6 +4,8 @@ All functions read frames of ``what_if``, one row per segment, whether tokens we
 way or allocated again from saved scores. Intervals of 95 % take the video as the unit.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,31 +50,22 @@ def shapes(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     ``mode``: the most frequent bin's first count, ``lowest`` whether no occupied bin lies
     below it. ``skewness``: mean over questions, with its interval; ``seed`` draws its bootstrap.
     """
-    import pandas as pd
-
-    questions = per_question(segments)
-    bins = distribution(segments)
-    rows = []
-    for names, part in segments.groupby([*GROUP], sort=False):
-        place = dict(zip(GROUP, names, strict=True))
-        tokens, own = part["tokens"], _rows_of(bins, place)
-        occupied = own[own["segments"] > 0]
-        mode = int(occupied.loc[occupied["segments"].idxmax(), "low"])
-        rows.append(
-            {
-                **place,
-                "n": len(part.drop_duplicates([*QUESTION])),
-                "segments": len(part),
-                "mean": float(tokens.mean()),
-                "median": float(tokens.median()),
-                "at_k_min": float((tokens <= part["k_min"]).mean()),
-                "at_k_max": float((tokens == part["k_max"]).mean()),
-                "mode": mode,
-                "lowest": mode == int(occupied["low"].min()),
-                **_mean_of("skewness", _rows_of(questions, place), seed),
-            }
-        )
-    return pd.DataFrame(rows)
+    marked = segments.assign(
+        at_k_min=segments["tokens"] <= segments["k_min"],
+        at_k_max=segments["tokens"] == segments["k_max"],
+    )
+    table = marked.groupby([*GROUP], sort=False).agg(
+        segments=("tokens", "size"),
+        mean=("tokens", "mean"),
+        median=("tokens", "median"),
+        at_k_min=("at_k_min", "mean"),
+        at_k_max=("at_k_max", "mean"),
+    )
+    occupied = distribution(segments).query("segments > 0").groupby([*GROUP], sort=False)
+    mode = occupied.apply(lambda bins: int(bins["low"][bins["segments"].idxmax()]))
+    skewed = _means(per_question(segments), GROUP, ["skewness"], seed).set_index([*GROUP])
+    table = table.assign(mode=mode, lowest=mode == occupied["low"].min())
+    return skewed[["n"]].join(table).join(skewed.drop(columns="n")).reset_index()
 
 
 def overlaps(segments: "pd.DataFrame") -> "pd.DataFrame":
@@ -116,29 +109,25 @@ def budget_use(questions: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     the line; ``full``: share that uses the last token of its budget; ``most``: the largest share
     of a budget that was used. ``used``: mean share of the capacity, with its interval.
     """
-    import pandas as pd
-
-    rows = []
-    for names, part in questions.groupby([*GROUP], sort=False):
-        place = dict(zip(GROUP, names, strict=True))
-        line = float(part["budget"].sum() / part["num_segments"].sum())
-        cost = part["tokens_per_segment"]
-        quartiles = cost.quantile([0.25, 0.5, 0.75]).tolist()
-        rows.append(
-            {
-                **place,
-                "n": len(part),
-                "segments": float(part["num_segments"].mean()),
-                "mean": float(cost.mean()),
-                **dict(zip(("q25", "q50", "q75"), quartiles, strict=True)),
-                "line": line,
-                "above": float((cost > line).mean()),
-                "full": float((part["tokens_used"] == part["budget"]).mean()),
-                "most": float((part["tokens_used"] / part["budget"]).max()),
-                **_mean_of("used", part.assign(used=part["tokens_used"] / part["capacity"]), seed),
-            }
-        )
-    return pd.DataFrame(rows)
+    samples = questions.groupby([*GROUP], sort=False)
+    line = samples["budget"].sum() / samples["num_segments"].sum()
+    marked = questions.join(line.rename("line"), on=[*GROUP]).assign(
+        used=questions["tokens_used"] / questions["capacity"],
+        of_budget=questions["tokens_used"] / questions["budget"],
+        full=questions["tokens_used"] == questions["budget"],
+    )
+    marked["above"] = marked["tokens_per_segment"] > marked["line"]
+    table = marked.groupby([*GROUP], sort=False).agg(
+        segments=("num_segments", "mean"),
+        mean=("tokens_per_segment", "mean"),
+        **{f"q{q}": ("tokens_per_segment", partial(np.quantile, q=q / 100)) for q in (25, 50, 75)},
+        line=("line", "first"),
+        above=("above", "mean"),
+        full=("full", "mean"),
+        most=("of_budget", "max"),
+    )
+    used = _means(marked, GROUP, ["used"], seed).set_index([*GROUP])
+    return used[["n"]].join(table).join(used.drop(columns="n")).reset_index()
 
 
 def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
@@ -147,17 +136,11 @@ def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     ``many``: share of segments above halfway from k_min to k_max; ``fullest``: share of the
     tokens that the fullest tenth of the segments hold, 0.1 if all hold alike; with intervals.
     """
-    import pandas as pd
-
     halfway = (segments["k_min"] + segments["k_max"]) / 2
     marked = segments.assign(many=segments["tokens"] > halfway)
     grouped = marked.groupby([*QUESTION, *BOUNDS], sort=False)
     questions = grouped.agg(many=("many", "mean"), fullest=("tokens", _of_fullest)).reset_index()
-    rows = []
-    for kind, part in questions.groupby("kind"):
-        means = {**_mean_of("many", part, seed), **_mean_of("fullest", part, seed)}
-        rows.append({"kind": kind, "n": len(part), **means})
-    return pd.DataFrame(rows)
+    return _means(questions.sort_values("kind", kind="stable"), ["kind"], ["many", "fullest"], seed)
 
 
 def allocation_findings(
@@ -185,11 +168,17 @@ def _of_fullest(tokens: "pd.Series") -> float:
     return float(ordered.iloc[: -(-len(ordered) // 10)].sum() / ordered.sum())
 
 
-def _mean_of(name: str, questions: "pd.DataFrame", seed: int) -> dict[str, float]:
-    """Mean of a column over questions and its interval by bootstrap over videos."""
-    found = mean_interval(questions[name].tolist(), clusters(questions), seed)
-    return {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
+def _means(
+    questions: "pd.DataFrame", by: Sequence[str], columns: Sequence[str], seed: int
+) -> "pd.DataFrame":
+    """Per group: n, and of every column its mean and interval by bootstrap over videos."""
+    import pandas as pd
 
-
-def _rows_of(frame: "pd.DataFrame", place: dict[str, object]) -> "pd.DataFrame":
-    return frame[(frame[list(place)] == list(place.values())).all(axis=1)]
+    rows = []
+    for place, part in questions.groupby([*by], sort=False):
+        row = dict(zip(by, place, strict=True)) | {"n": len(part)}
+        for name in columns:
+            found = mean_interval(part[name].tolist(), clusters(part), seed)
+            row |= {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -4,10 +4,8 @@ Scores do not depend on what is allocated by them, so one evaluation serves all 
 what each segment would keep, not what would then be predicted. Shape suffixes: N segments.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ from tempo_lib.allocation.ata import allocate
 from tempo_lib.allocation.policies import Limits
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_source
-from tempo_lib.evaluation.records import Record
+from tempo_lib.evaluation.records import Record, RecordFile, read_records
 from tempo_lib.evaluation.variants import get_variant
 from tempo_lib.provenance import project_root
 
@@ -30,18 +28,9 @@ BOUNDS = ("budget", "k_min", "k_max")
 SEGMENT_COLUMNS = (*QUESTION, *BOUNDS, "segment", "seconds", "score", "relevant", "tokens")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SavedScores:
-    """Records of one variant as a file keeps them, and the bounds that they were made under."""
-
-    path: Path
-    limits: Limits
-    records: list[Record]
-
-
-def load_scores(
+def saved_records(
     preset: str, suite: str, variant: str = "ata", world_seed: int = 0, root: Path | None = None
-) -> SavedScores:
+) -> RecordFile:
     """The records that were written last for a variant on a suite, read from ``root``/runs.
 
     ValueError for an unknown name, and where there are none: with the command that makes them.
@@ -53,23 +42,14 @@ def load_scores(
     own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{16}}\.jsonl")  # ata is no part of ata-logit
     found = [path for path in folder.glob("*.jsonl") if own.fullmatch(path.name)]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True):
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if facts["suite"]["seed"] == world_seed:
-            return SavedScores(
-                path=path,
-                limits=Limits(**facts["limits"]),
-                records=_read(path, preset, suite, name),
-            )
-    command = evaluate_command(preset, suite, variant, world_seed)
-    raise ValueError(
-        f"no records of {variant} on {suite} (world seed {world_seed}); make them with `{command}`"
-    )
-
-
-def evaluate_command(preset: str, suite: str, variant: str, world_seed: int = 0) -> str:
-    """The command line that makes the records of a variant on a suite."""
+        saved = read_records(path)
+        if saved.facts["suite"]["seed"] == world_seed and saved.records:
+            return saved
     seed = f" --world-seed {world_seed}" if world_seed else ""
-    return f"tempo evaluate --preset {preset} --suite {suite} --variant {variant}{seed}"
+    raise ValueError(
+        f"no records of {variant} on {suite} (world seed {world_seed}); make them with `tempo "
+        f"evaluate --preset {preset} --suite {suite} --variant {variant}{seed}`"
+    )
 
 
 def recorded(records: Sequence[Record], k_max: int, model_seed: int = 0) -> "pd.DataFrame":
@@ -128,23 +108,6 @@ def reallocate_all(
     if not parts:
         raise ValueError("nothing to share again: name at least one budget and one training seed")
     return pd.concat(parts, ignore_index=True)
-
-
-def _read(path: Path, preset: str, suite: str, variant: str) -> list[Record]:
-    """All whole lines of a file; the last may still be written by an evaluation at work."""
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1].splitlines()
-    if not whole:
-        raise ValueError(f"{path.name} of {suite} under preset {preset} holds no record yet")
-    try:
-        found = [Record(**json.loads(line)) for line in whole]
-    except TypeError as error:
-        raise ValueError(
-            f"{path.name} holds records of another version; make them again with "
-            f"`{evaluate_command(preset, suite, variant)}`"
-        ) from error
-    # two evaluations at once may both have written a question
-    return list({record.question_id: record for record in found}.values())
 
 
 def _segments(

@@ -74,7 +74,7 @@ def doctor(
 
 
 def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | None) -> int:
-    """Print the parity report and write it where asked; 1 if a row is out of tolerance.
+    """Print the parity report and write the files that are named; 1 if a row is out of tolerance.
 
     InputError (exit code 2) when the recorded data or the place to write to is missing.
     """

@@ -1,1 +1,1 @@
-"""Measure a model on a suite: suites, variants, runner, records, metrics, claims, findings."""
+"""Measure a model on a benchmark: the protocol, variants, scorers, the runner and its records."""

@@ -112,7 +112,23 @@ def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> Re
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         write_atomic(path, whole)
-    found = [Record(**json.loads(line)) for line in whole.splitlines()]
+    return RecordFile(path, facts, read_records(path).records)
+
+
+def read_records(path: Path) -> RecordFile:
+    """A file of records and the facts beside it; a last line still being written is left out.
+
+    ValueError for records of another version.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    try:
+        found = [Record(**json.loads(line)) for line in lines]
+    except TypeError as error:
+        raise ValueError(
+            f"{path.name} holds records of another version; evaluate its variant again"
+        ) from error
+    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return RecordFile(path, facts, {record.question_id: record for record in found})
 
 

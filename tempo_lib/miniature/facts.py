@@ -18,9 +18,9 @@ from tempo_lib.miniature.world.question_sets import as_choice, right_option
 from tempo_lib.miniature.world.questions import (
     LETTERS,
     Question,
-    all_questions,
     is_correct,
     parse_letter,
+    questions_by_kind,
 )
 from tempo_lib.miniature.world.scenes import ACTORS, CODES, FPS, PLACES, Scene, Story, make_story
 from tempo_lib.statistics.summaries import ALL, constant_answers
@@ -67,10 +67,9 @@ def complete_story(num_frames: int, seed: int, attempts: int = 1000) -> Story:
     """
     for index in range(attempts):
         story = make_story(np.random.default_rng([seed, num_frames, index]), num_frames)
-        kinds = {question.kind for question in all_questions(story, SHOWCASE_SCENE_FRAMES)}
-        if kinds == set(KINDS):
+        if all(questions_by_kind(story, SHOWCASE_SCENE_FRAMES).values()):
             return story
-    raise ValueError(f"no story of {num_frames} frames answers all kinds; ask for a longer one")
+    raise ValueError(f"no story of {num_frames} frames answers all kinds; take more frames")
 
 
 def question_forms(story: Story, window: int, seed: int) -> "pd.DataFrame":
@@ -79,8 +78,7 @@ def question_forms(story: Story, window: int, seed: int) -> "pd.DataFrame":
 
     rng = np.random.default_rng(seed)
     rows = []
-    for kind in KINDS:
-        same = [question for question in all_questions(story, window) if question.kind == kind]
+    for kind, same in questions_by_kind(story, window).items():
         if not same:
             continue
         question = same[int(rng.integers(len(same)))]
@@ -120,9 +118,9 @@ def question_counts(
 
     rows = []
     for frames, stories in stories_by_frames.items():
-        counts = [Counter(q.kind for q in all_questions(story, window)) for story in stories]
+        pools = [questions_by_kind(story, window) for story in stories]
         for kind in KINDS:
-            numbers = np.array([count[kind] for count in counts])
+            numbers = np.array([len(pool[kind]) for pool in pools])
             row = {"frames": frames, "kind": kind, "mean": float(numbers.mean())}
             rows.append({**row, "share": float((numbers > 0).mean())})
     return pd.DataFrame(rows)
@@ -142,9 +140,7 @@ def guessing(stories: Sequence[Story], window: int, seed: int) -> "pd.DataFrame"
     opens: dict[str, list[Question]] = {kind: [] for kind in KINDS}
     letters: dict[str, Counter[str | None]] = {kind: Counter() for kind in KINDS}
     for story in stories:
-        pool = all_questions(story, window)
-        for kind in KINDS:
-            same = [question for question in pool if question.kind == kind]
+        for kind, same in questions_by_kind(story, window).items():
             if same:
                 question = same[int(rng.integers(len(same)))]
                 opens[kind].append(question)

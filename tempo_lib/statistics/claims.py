@@ -226,11 +226,12 @@ def _effect(
     import pandas as pd
 
     if len(parts) == 2:
-        return difference_of(pd.concat(parts), *names, seed, value=claim.column)
+        first, second = names
+        return difference_of(pd.concat(parts), first, second, seed, value=claim.column)
     excess = (parts[0][claim.column] - claim.by).tolist()
     found = mean_interval(excess, clusters(parts[0]), seed)
-    ends = (value + claim.by for value in (found.difference, found.low, found.high))
-    return Difference(found.n, *ends, found.p_value)
+    mean, low, high = (value + claim.by for value in (found.difference, found.low, found.high))
+    return Difference(found.n, mean, low, high, found.p_value)
 
 
 def _on_common_suites(

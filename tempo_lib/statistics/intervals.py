@@ -126,6 +126,8 @@ def equivalence_p(measured: Difference, margin: float, num_videos: int) -> float
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p values corrected for their number (Holm 1979): one error in 20 families, not 20 tests."""
+    if len(p_values) < 2:  # statsmodels runs the garbage collector, half a second with a model
+        return list(p_values)
     return multipletests(p_values, method="holm")[1].tolist()
 
 

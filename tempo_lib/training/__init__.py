@@ -1,0 +1,1 @@
+"""The four stages: Table A as data, samples, batches and one loop."""

@@ -44,7 +44,7 @@ class StageRun:
 
 
 def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
-    """Train ``model`` on ``samples``; returns one record a step and writes ``out_dir``.
+    """Train ``model`` on ``samples``; returns one record per step and writes ``out_dir``.
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
     which an interrupted run goes on. ValueError when there is nothing to train on, for some rank.
@@ -52,28 +52,15 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     if not samples:
         raise ValueError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
-    precision = resolve_precision(run.mixed_precision)
-    accelerator = make_accelerator(precision)
+    accelerator = make_accelerator(resolve_precision(run.mixed_precision))
     with accelerator.main_process_first():  # the others find its frames
         loader, batches = make_loader(model, samples, run)
-    ranks = accelerator.num_processes
-    if len(loader) < ranks:
-        raise ValueError(
-            f"stage {run.stage} has {len(loader)} batches for {ranks} ranks; "
-            "train it on fewer ranks or on more samples"
-        )
+    steps = total_steps(run, len(loader), accelerator.num_processes)
     set_trainable(model, run.numbers)
     model.train()
     if accelerator.device.type == "cpu":
         speed_up_norms(model)
-    steps = total_steps(run.numbers, math.ceil(len(loader) / ranks))
-    optimiser = getattr(torch.optim, OPTIMIZER)(
-        parameter_groups(model, run.numbers),
-        betas=(0.9, run.numbers.adam_beta2),
-        weight_decay=run.numbers.weight_decay,
-    )
-    warmup = round(run.numbers.warmup_ratio * steps)
-    schedule = get_scheduler(SCHEDULE, optimiser, warmup, steps)
+    optimiser, schedule = make_optimiser(model, run.numbers, steps)
     model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
     done, records = load_progress(accelerator, run)
     hidden = not accelerator.is_main_process
@@ -81,12 +68,11 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     for batch in endless(accelerator, loader, batches, done):
         if done >= steps:
             break
-        records.append(
-            {"step": done, **train_step(accelerator, model, optimiser, schedule, batch, run)}
-        )
+        facts = train_step(accelerator, model, optimiser, schedule, batch, run)
+        records.append({"step": done, **facts})
         done += 1
         bar.update()
-        bar.set_postfix(loss=f"{records[-1]['loss']:.3f}")
+        bar.set_postfix(loss=f"{facts['loss']:.3f}")
         if done % run.save_every == 0 and done < steps:
             save_progress(accelerator, run, done, records)
     bar.close()
@@ -170,9 +156,29 @@ def resolve_precision(requested: str) -> str:
     return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
 
 
-def total_steps(numbers: StageNumbers, batches_per_epoch: int) -> int:
-    steps = max(1, round(numbers.epochs * batches_per_epoch))
+def total_steps(run: StageRun, num_batches: int, num_ranks: int) -> int:
+    """Steps of all epochs, at most ``max_steps``. ValueError when a rank would get no batch."""
+    if num_batches < num_ranks:
+        raise ValueError(
+            f"stage {run.stage} has {num_batches} batches for {num_ranks} ranks; "
+            "train it on fewer ranks or on more samples"
+        )
+    numbers = run.numbers
+    steps = max(1, round(numbers.epochs * math.ceil(num_batches / num_ranks)))
     return min(steps, numbers.max_steps) if numbers.max_steps else steps
+
+
+def make_optimiser(
+    model: Tempo, numbers: StageNumbers, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Table A's optimiser and its schedule: linear warmup, then cosine."""
+    optimiser = getattr(torch.optim, OPTIMIZER)(
+        parameter_groups(model, numbers),
+        betas=(0.9, numbers.adam_beta2),
+        weight_decay=numbers.weight_decay,
+    )
+    warmup = round(numbers.warmup_ratio * steps)
+    return optimiser, get_scheduler(SCHEDULE, optimiser, warmup, steps)
 
 
 def endless(

@@ -8,7 +8,7 @@ Shape suffixes: N segments, L tokens, V visual tokens, D width, M tokens with a 
 
 import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,20 @@ from tempo_lib.training.fast_norm import speed_up_norms
 HELD_OUT_SEED = 10_000  # added to the run's seed: stories no step has seen
 
 
+@dataclass(frozen=True)
+class SegmentReader:
+    """A base compressor, and how text and pixels reach it."""
+
+    model: Qwen3VLForConditionalGeneration
+    text: TextEncoder
+    rules: PixelRules
+
+    @property
+    def shape(self) -> PatchShape:
+        vision = self.model.config.vision_config
+        return PatchShape(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)
+
+
 def train_base_compressor(
     model_config: Qwen3VLConfig,
     tokenizer: PreTrainedTokenizerBase,
@@ -63,20 +77,20 @@ def train_base_compressor(
     model.model.visual.config._attn_implementation = VISION_BATCHED
     speed_up_norms(model)
     miniature_init(model)
-    shape = _patch_shape(model)
-    pool = make_pool(config, rules, shape.factor, seed)
-    text = TextEncoder(tokenizer)
-    losses = train_vision(model, text, pool, config, rules, seed)
-    losses += train_language(model, text, pool, config, rules, seed, phase=1)
+    reader = SegmentReader(model, TextEncoder(tokenizer), rules)
+    factor = reader.shape.factor
+    pool = make_pool(config, rules, factor, seed)
+    losses = train_vision(reader, pool, config, seed)
+    losses += train_language(reader, pool, config, seed, phase=1)
     if config.caption_after_verdict is not None:
         last = replace(config, **asdict(config.caption_after_verdict))
-        losses += train_language(model, text, pool, last, rules, seed, phase=2)
+        losses += train_language(reader, pool, last, seed, phase=2)
     few = replace(config, num_stories=config.num_stories // 10)
-    held_out = make_pool(few, rules, shape.factor, seed + HELD_OUT_SEED)
+    held_out = make_pool(few, rules, factor, seed + HELD_OUT_SEED)
     summary = {
         "config": asdict(config),
         "seed": seed,
-        "accuracy": evaluate_base(model, text, held_out, config, rules, seed),
+        "accuracy": evaluate_base(reader, held_out, config, seed),
         "seconds": round(time.perf_counter() - started, 1),
         "parameters": sum(p.numel() for p in model.parameters()),
     }
@@ -88,14 +102,10 @@ def train_base_compressor(
 
 
 def train_vision(
-    model: Qwen3VLForConditionalGeneration,
-    text: TextEncoder,
-    pool: SegmentPool,
-    config: BaseCompressorConfig,
-    rules: PixelRules,
-    seed: int,
+    reader: SegmentReader, pool: SegmentPool, config: BaseCompressorConfig, seed: int
 ) -> list[dict[str, float]]:
     """Frame pairs against the embeddings of actor, place and the two digits of the code."""
+    model, text = reader.model, reader.text
     rng = np.random.default_rng([seed, 1])
     digits = nn.Embedding(20, model.config.text_config.hidden_size)  # tens, ones: this phase only
     nn.init.normal_(digits.weight, std=0.08)
@@ -111,7 +121,8 @@ def train_vision(
     losses = []
     for step in (bar := tqdm(range(config.vision_steps), desc="vision", unit="step")):
         drawn = [pool.draw(rng, 2) for _ in range(config.vision_batch)]
-        segments = stack_segments([frames for *_, frames in drawn], rules, _patch_shape(model))
+        frames = [frames for *_, frames in drawn]
+        segments = stack_segments(frames, reader.rules, reader.shape)
         with torch.autocast("cpu", torch.bfloat16):
             visual = model.model.visual(segments.pixel_rows_PC, grid_thw=segments.grid_thw_N3)
         tokens_NVD = visual.pooler_output.float().reshape(len(drawn), -1, table.shape[1])
@@ -143,19 +154,16 @@ def naming_loss(
     """Cross entropy of the best visual token's cosine with each name of a group."""
     scenes = [story.scene_at(start) for story, start, _ in drawn]
     names = ["empty", *ACTORS]
-    groups = {
-        "actor": (
-            table[_token_ids(text, names)],
-            [names.index(s.actor or "empty") for s in scenes],
-        ),
-        "place": (table[_token_ids(text, PLACES)], [PLACES.index(s.place) for s in scenes]),
-    }
     codes = [divmod(s.code, 10) if s.code is not None else (-1, -1) for s in scenes]
-    groups["tens"] = (digits[:10], [tens for tens, _ in codes])
-    groups["ones"] = (digits[10:], [ones for _, ones in codes])
+    groups = (
+        (table[_token_ids(text, names)], [names.index(s.actor or "empty") for s in scenes]),
+        (table[_token_ids(text, PLACES)], [PLACES.index(s.place) for s in scenes]),
+        (digits[:10], [tens for tens, _ in codes]),
+        (digits[10:], [ones for _, ones in codes]),
+    )
     unit_NVD = normalize(tokens_NVD, dim=-1)
     total = torch.zeros(())
-    for rows, targets in groups.values():
+    for rows, targets in groups:
         cosine_NVG = unit_NVD @ normalize(rows, dim=-1).T
         logits_NG = (scale * cosine_NVG).logsumexp(1)
         total = total + cross_entropy(logits_NG, torch.tensor(targets), ignore_index=-1)
@@ -163,17 +171,11 @@ def naming_loss(
 
 
 def train_language(
-    model: Qwen3VLForConditionalGeneration,
-    text: TextEncoder,
-    pool: SegmentPool,
-    config: BaseCompressorConfig,
-    rules: PixelRules,
-    seed: int,
-    phase: int,
+    reader: SegmentReader, pool: SegmentPool, config: BaseCompressorConfig, seed: int, phase: int
 ) -> list[dict[str, float]]:
     """The whole model on blocks of captions, answers and Yes/No questions."""
     optimiser = PretrainingOptimiser(
-        model,
+        reader.model,
         matrix_rate=config.matrix_learning_rate,
         rate=config.learning_rate,
         steps=config.steps,
@@ -184,24 +186,19 @@ def train_language(
     losses = []
     for step in (bar := tqdm(range(config.steps), desc="compressor", unit="step")):
         relevance_share = 0.0 if step < config.caption_steps else config.relevance_share
-        batch = draw_batch(rng, pool, text, config, relevance_share)
-        loss = optimiser.update(language_loss(model, text, batch, rules))
+        batch = draw_batch(rng, pool, reader.text, config, relevance_share)
+        loss = optimiser.update(language_loss(reader, batch))
         losses.append({"phase": phase, "step": step, "loss": loss})
         bar.set_postfix(loss=f"{loss:.3f}")
     return losses
 
 
-def forward_blocks(
-    model: Qwen3VLForConditionalGeneration,
-    text: TextEncoder,
-    batch: SegmentBatch,
-    rules: PixelRules,
-) -> LabelledLogits:
+def forward_blocks(reader: SegmentReader, batch: SegmentBatch) -> LabelledLogits:
     """Run a batch of segments with blocks; logits of the answers' tokens only."""
-    shape = _patch_shape(model)
-    segments = stack_segments(batch.frames, rules, shape, batch.offsets)
+    model, shape = reader.model, reader.shape
+    segments = stack_segments(batch.frames, reader.rules, shape, batch.offsets)
     context = [
-        prefix_ids(text, system, segments.part(i, i + 1), shape.merge)[0]
+        prefix_ids(reader.text, system, segments.part(i, i + 1), shape.merge)[0]
         for i, system in enumerate(batch.systems)
     ]
     blocks = collate_blocks(
@@ -223,51 +220,39 @@ def forward_blocks(
     return labelled_logits(model.lm_head, hidden_NLD, blocks)
 
 
-def language_loss(
-    model: Qwen3VLForConditionalGeneration,
-    text: TextEncoder,
-    batch: SegmentBatch,
-    rules: PixelRules,
-) -> torch.Tensor:
+def language_loss(reader: SegmentReader, batch: SegmentBatch) -> torch.Tensor:
     """Mean cross entropy over answer tokens."""
     with torch.autocast("cpu", torch.bfloat16):
-        out = forward_blocks(model, text, batch, rules)
+        out = forward_blocks(reader, batch)
     return cross_entropy(out.logits.float(), out.targets)
 
 
 @torch.inference_mode()
 def evaluate_base(
-    model: Qwen3VLForConditionalGeneration,
-    text: TextEncoder,
+    reader: SegmentReader,
     pool: SegmentPool,
     config: BaseCompressorConfig,
-    rules: PixelRules,
     seed: int,
     batches: int = 6,
 ) -> dict[str, float]:
     """Held-out accuracies: whole captions right under teacher forcing, and Yes/No right."""
-    model.eval()
+    reader.model.eval()
     rng = np.random.default_rng([seed, 3])
+    verdicts = torch.tensor([reader.text.encode(word)[0] for word in (prompts.YES, prompts.NO)])
     scores: dict[str, list[bool]] = {}
     for index in range(2 * batches):
         kind = ("caption", "relevance")[index % 2]
-        batch = draw_batch(rng, pool, text, config, relevance_share=float(index % 2))
-        out = forward_blocks(model, text, batch, rules)
+        batch = draw_batch(rng, pool, reader.text, config, relevance_share=float(index % 2))
+        out = forward_blocks(reader, batch)
         right = out.logits.argmax(-1) == out.targets
         if kind == "caption":
             hits = [bool(right[out.rows == row].all()) for row in range(config.batch)]
         else:
-            answers = torch.tensor([text.encode(word)[0] for word in (prompts.YES, prompts.NO)])
-            hits = right[torch.isin(out.targets, answers)].tolist()
+            hits = right[torch.isin(out.targets, verdicts)].tolist()
         scores.setdefault(f"{kind}_{len(batch.frames[0])}", []).extend(hits)
-    model.train()
+    reader.model.train()
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(scores.items())}
 
 
 def _token_ids(text: TextEncoder, names: tuple[str, ...] | list[str]) -> list[int]:
     return [text.encode(f" {name}")[0] for name in names]
-
-
-def _patch_shape(model: Qwen3VLForConditionalGeneration) -> PatchShape:
-    vision = model.config.vision_config
-    return PatchShape(vision.patch_size, vision.spatial_merge_size, vision.temporal_patch_size)

@@ -78,15 +78,15 @@ def train_miniature(mini: Miniature, stages: Sequence[int]) -> dict[int, Path]:
     trainer = ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1)
     with ProcessPoolExecutor(2, mp_context=spawn) as pool, trainer:
         try:
-            bases = [pool.submit(make_base, mini, name) for name in BASE_MODELS]
+            base_models = [pool.submit(make_base, mini, name) for name in BASE_MODELS]
             corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
-            judge = pool.submit(make_base, mini, RERANKER)
-            for base in bases:
-                base.result()
+            reranker = pool.submit(make_base, mini, RERANKER)
+            for base_model in base_models:
+                base_model.result()
             for stage in stages:
                 corpora[stage].result()
                 trainer.submit(make_stage, mini, stage).result()
-            judge.result()
+            reranker.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)  # what has not begun would be made for nothing
             raise

@@ -72,9 +72,14 @@ class PretrainingOptimiser:
             schedule.step()
         return loss.item()
 
-    def state_dict(self) -> list[dict[str, Any]]:
-        return [part.state_dict() for part in (*self.optimisers, *self.schedules)]
+    def state_dict(self) -> dict[str, list[dict[str, Any]]]:
+        return {
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+        }
 
-    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        for part, saved in zip((*self.optimisers, *self.schedules), state, strict=True):
-            part.load_state_dict(saved)
+    def load_state_dict(self, state: dict[str, list[dict[str, Any]]]) -> None:
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)

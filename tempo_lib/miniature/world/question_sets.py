@@ -20,9 +20,9 @@ from tempo_lib.miniature.world.questions import (
     LETTERS,
     Question,
     after_key,
-    all_questions,
     is_correct,
     parse_answer,
+    questions_by_kind,
     spread,
 )
 from tempo_lib.miniature.world.scenes import (
@@ -44,13 +44,10 @@ def sample_mix(
 ) -> list[Question]:
     """Different questions of a story in random order, kinds in the proportions of ``mix``.
 
-    Their number is drawn from ``mix``; fewer only where the story has no more
-    questions of these kinds. ``window`` is that of the timestamps.
+    Their number is drawn from ``mix``; fewer only where the story has no more of these kinds.
+    ``window`` is that of the timestamps.
     """
-    pools: dict[str, list[Question]] = {kind: [] for kind in mix.kinds}
-    for question in all_questions(story, window):
-        if question.kind in pools:
-            pools[question.kind].append(question)
+    pools = questions_by_kind(story, window, mix.kinds)
     times = np.array([times for _, times in mix.per_story], dtype=float)
     number = mix.per_story[int(rng.choice(len(times), p=times / times.sum()))][0]
     supply = {kind: len(pool) for kind, pool in pools.items()}
@@ -137,18 +134,23 @@ def option_lines(options: Sequence[str]) -> str:
 
 def any_options(rng: np.random.Generator, kind: str) -> list[str]:
     """Four different options that fit a kind of question, drawn without a story."""
+    known = _possible_options(kind, OPTION_WINDOW, OPTION_SEGMENTS)
+    return [known[i] for i in rng.choice(len(known), size=len(LETTERS), replace=False)]
+
+
+def _possible_options(kind: str, window: int, num_segments: int) -> list[str]:
+    """Everything that can answer a question of a kind; times of so many segments."""
     match kind:
         case "needle":
-            known = [str(code) for code in CODES]
+            return [str(code) for code in CODES]
         case "grounding":
-            known = [timestamp(segment_seconds(i, OPTION_WINDOW)) for i in range(OPTION_SEGMENTS)]
+            return [timestamp(segment_seconds(i, window)) for i in range(num_segments)]
         case "attribute" | "global":
-            known = list(PLACES)
+            return list(PLACES)
         case "counting":
-            known = [str(count) for count in range(1, MAX_COUNTED + 1)]
+            return [str(count) for count in range(1, MAX_COUNTED + 1)]
         case _:
-            known = list(ACTORS)
-    return [known[i] for i in rng.choice(len(known), size=len(LETTERS), replace=False)]
+            return list(ACTORS)
 
 
 def right_option(question: Question) -> str:
@@ -168,35 +170,24 @@ def _wrong_options(
     offset_seconds: float,
 ) -> list[str]:
     """At least three different wrong options, those that the story shows first."""
-    shown: list[str] = []
-    others: list[str]
+    count, shown = num_segments(story.num_frames, window), []
     match question.kind:
         case "needle":
             shown = [str(scene.code) for scene in story.scenes if scene.code is not None]
-            others = [str(code) for code in CODES]
         case "grounding":
-            count = num_segments(story.num_frames, window)
             shown = [timestamp(segment_seconds(i, window) + offset_seconds) for i in range(count)]
-            more = range(count + 2 * len(LETTERS))
-            others = [timestamp(segment_seconds(i, window)) for i in more]
-        case "attribute" | "global":
-            others = list(PLACES)
-        case "counting":
-            others = [str(count) for count in range(1, MAX_COUNTED + 1)]
-        case _:
+        case "after" | "before":
             shown = [actor for actor in story.appearances if actor not in question.actors[:1]]
-            others = list(ACTORS)
+    others = _possible_options(question.kind, window, count + 2 * len(LETTERS))
     if question.kind == "comparison":  # the two that are compared are always among the options
         first = [actor for actor in question.actors if actor != right]
-        return [*first, *_different(rng, ACTORS, {right, *first})]
+        return [*first, *_different(rng, others, {right, *first})]
     pool = _different(rng, shown, {right})
     pool += _different(rng, others, {right, *pool})
     keyed = replace(question, options=())
     return [option for option in pool if not is_correct(keyed, option)]
 
 
-def _different(
-    rng: np.random.Generator, options: list[str] | tuple[str, ...], taken: set[str]
-) -> list[str]:
+def _different(rng: np.random.Generator, options: list[str], taken: set[str]) -> list[str]:
     fresh = [option for option in dict.fromkeys(options) if option not in taken]
     return [fresh[i] for i in rng.permutation(len(fresh))]

@@ -80,6 +80,17 @@ def all_questions(story: Story, window: int, offset_seconds: float = 0.0) -> lis
     return questions
 
 
+def questions_by_kind(
+    story: Story, window: int, kinds: Iterable[str] = KINDS
+) -> dict[str, list[Question]]:
+    """All questions about this story of these kinds; a list may be empty."""
+    pools: dict[str, list[Question]] = {kind: [] for kind in kinds}
+    for question in all_questions(story, window):
+        if question.kind in pools:
+            pools[question.kind].append(question)
+    return pools
+
+
 def sample_questions(
     rng: np.random.Generator,
     story: Story,
@@ -95,10 +106,7 @@ def sample_questions(
     unknown = sorted(set(order) - set(KINDS))
     if unknown:
         raise ValueError(f"unknown question kinds {unknown}; known: {', '.join(KINDS)}")
-    pools: dict[str, list[Question]] = {kind: [] for kind in order}
-    for question in all_questions(story, window):
-        if question.kind in pools:
-            pools[question.kind].append(question)
+    pools = questions_by_kind(story, window, order)
     pools = {kind: spread(rng, pool) for kind, pool in pools.items()}
     chosen: list[Question] = []
     while len(chosen) < n and any(pools.values()):
