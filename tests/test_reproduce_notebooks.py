@@ -1,5 +1,7 @@
 """The strict runner: refuses before a kernel starts, and tells exactly what failed."""
 
+import os
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -172,3 +174,17 @@ def test_the_command_tells_bad_input_from_a_failing_notebook(home, capsys):
     with pytest.raises(SystemExit):
         main([str(path), "--given", '{"seed": 1}'])
     assert "--given needs --to" in capsys.readouterr().err
+
+
+def test_a_result_that_is_named_but_not_made_is_a_failure(home, capsys):
+    path = write(home, "print('nothing is saved')")
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata["tempo"] = {"tables": ["fig0"]}
+    nbformat.write(nb, path)
+    (home / "figures" / "tiny").mkdir(parents=True)
+    old = home / "figures" / "tiny" / "fig0.csv"
+    old.write_text("of an earlier run")
+    os.utime(old, (1000, 1000))
+    assert main([str(path), "--to", str(home), "--publish"]) == 1
+    message = "fig0.ipynb did not publish fig0.csv, fig0.json, which its metadata names"
+    assert message in capsys.readouterr().err

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,19 @@ def run_notebook(
     if out_dir == path.parent or (copy.exists() and copy.samefile(path)):
         raise ValueError(f"the executed copy would replace its source {path}: use another out_dir")
     return _execute(path, copy, parameters, publish=publish, timeout=timeout)
+
+
+def check_published(path: Path, parameters: Mapping[str, Any], started: float) -> None:
+    """NotebookError where a file that the metadata names was not written since ``started``."""
+    notebook = read_notebook(path)
+    _, preset = notebook.parameters.get("preset", ("str", ""))
+    folder = project_root() / "figures" / parameters.get("preset", preset)
+    found = {file.name for file in folder.glob("*") if file.stat().st_mtime >= started}
+    missing = [name for name in notebook.files if name not in found]
+    if missing:
+        raise NotebookError(
+            f"{path.name} did not publish {', '.join(missing)}, which its metadata names"
+        )
 
 
 def execute_in_place(path: Path | str, timeout: int | None = None) -> None:
@@ -162,8 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             if chosen.to is None:
                 execute_in_place(path)
-            else:
-                run_notebook(path, chosen.given, chosen.to, publish=chosen.publish)
+                continue
+            started = time.time()
+            run_notebook(path, chosen.given, chosen.to, publish=chosen.publish)
+            if chosen.publish:
+                check_published(path, chosen.given, started)
         except NotebookError as error:
             print(error, file=sys.stderr)
             failed += 1
