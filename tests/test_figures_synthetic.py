@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tempo_lib import figures
-from tempo_lib.miniature import facts
 from tempo_lib.figures.synthetic import MOST_SCENES
+from tempo_lib.miniature import facts
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story

@@ -1,6 +1,6 @@
 """One function per figure; each returns a ``DescribedFigure`` with its alt text."""
 
-from tempo_lib.figures.groups import head_against_tail
+from tempo_lib.figures.groups import accuracy_by_stage, head_against_tail
 from tempo_lib.figures.pages import (
     allocation,
     qualitative_examples,
@@ -17,7 +17,6 @@ from tempo_lib.figures.synthetic import (
 from tempo_lib.figures.tables import claims_forest
 from tempo_lib.figures.training import (
     accuracy_by_length,
-    accuracy_by_stage,
     base_curves,
     decoder_learning,
     loss_curves,

@@ -54,7 +54,7 @@ def token_distribution(
         ax.set_ylim(0, 100 * bins["share"].max() * 1.05)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
-    told = [
+    lines = [
         f"{row.suite}, budget {row.budget}: median {row.median:g}, {100 * row.at_k_min:.0f} % with "
         f"at most {row.k_min}, {100 * row.at_k_max:.0f} % with {row.k_max}, mean skewness "
         f"{row.skewness:.2f}."
@@ -66,7 +66,7 @@ def token_distribution(
         title="Tokens per segment: how ATA spreads them over the segments",
         labels=("tokens per segment", "segments (%)"),
         preset=preset,
-        alt_text=f"Histograms of memory tokens per segment, {len(told)} panels. {' '.join(told)}",
+        alt_text=f"Histograms of memory tokens per segment, {len(lines)} panels. {' '.join(lines)}",
     )
 
 
@@ -90,7 +90,7 @@ def budget_use(
         ax.set_ylim(0, top)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
-    told = [
+    lines = [
         f"{row.suite}, budget {row.budget}: median {row.q50:.1f} (quartiles {row.q25:.1f} to "
         f"{row.q75:.1f}), suite's capacity {row.line:.1f}, {100 * row.used:.0f} % of the own "
         f"capacity used, {100 * row.full:.0f} % of questions use the whole budget."
@@ -102,7 +102,7 @@ def budget_use(
         title="Budget use: tokens per segment of every question",
         labels=("segments of the video", "tokens per segment"),
         preset=preset,
-        alt_text=f"Tokens per segment of every question, {len(told)} panels. {' '.join(told)}",
+        alt_text=f"Tokens per segment of every question, {len(lines)} panels. {' '.join(lines)}",
     )
 
 

@@ -1,6 +1,6 @@
 """Accuracies of several series side by side in groups, such as kinds of questions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from tempo_lib.figures.style import (
     light_grid,
     made_by,
     new_figure,
+    series_styles,
 )
 
 OVERALL = "all"  # the kind under which a table holds the accuracy over all questions
@@ -28,16 +29,17 @@ def grouped_intervals(
     labels: Mapping[Any, str],
     baseline: Mapping[Any, float] | None = None,
 ) -> None:
-    """Upright intervals: the groups side by side, in each of them the series in order of styles.
+    """Upright intervals: the groups side by side, each series at its own place among ``styles``.
 
     ``table``: columns group, series, point and, where known, low and high. ``labels``: group ->
     what stands below it, in order; ``baseline``: group -> height of a grey stroke across it.
     """
     x = pd.Series(range(len(labels)), index=list(labels), dtype=float)
-    present = [name for name in styles if name in set(table["series"])]
-    for place, name in enumerate(present):
+    for place, name in enumerate(styles):
         rows = table[table["series"] == name].set_index("group").reindex(x.index)
-        at = x + (place - (len(present) - 1) / 2) * 0.8 / len(present)
+        if rows["point"].isna().all():
+            continue
+        at = x + (place - (len(styles) - 1) / 2) * 0.8 / len(styles)
         if "low" in rows.columns:
             ax.vlines(at, rows["low"], rows["high"], color=styles[name].colour, linewidth=2)
         ax.plot(at, rows["point"], label=styles[name].label, zorder=3, **styles[name].marks())
@@ -71,43 +73,59 @@ def head_against_tail(
     with new_figure(4.6 if paper is None else 7.6, title) as fig:
         ratios = (1.0,) if paper is None else (1.35, 1)
         ours, *theirs = fig.subplots(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
-        names = {"variant": "series", "kind": "group", "accuracy": "point"}
-        first = sorted(table["kind"].unique(), key=lambda kind: kind != OVERALL)
-        sizes = table.groupby("kind")["n"].max()
-        labels = {k: f"{'all' if k == OVERALL else k}\nn = {sizes[k]:.0f}" for k in first}
-        floor = table.groupby("kind")["floor"].first() if "floor" in table.columns else None
-        grouped_intervals(ours, table.rename(columns=names), styles, labels, floor)
-        ours.axvspan(-0.5, 0.5, color=BAND, zorder=0)
-        ours.set(ylim=(-0.04, 1.04), ylabel="accuracy (share right)")
+        fig.alt_text = _by_kind(ours, table, styles)
         suites = [] if suite is None else suite.split(", ")
-        where = (
-            f" on {suite}" if 0 < len(suites) < 3 else f" on {len(suites)} suites" * bool(suites)
-        )
+        where = f" on {len(suites)} suites" if len(suites) > 2 else f" on {suite}" if suite else ""
         ours.set_title(f"Measured{where}{made_by(preset)}; bars: 95 % intervals")
-        for ax in theirs:
-            assert paper is not None
-            names = {"variant": "series", "benchmark": "group", "value": "point"}
-            grouped_intervals(
-                ax,
-                paper.rename(columns=names),
-                styles,
-                {name: name for name in paper["benchmark"].unique()},
-            )
-            ax.set_ylabel("accuracy (%)")
-            ax.margins(y=0.12)
-            ax.set_title("Published, Tempo-6B: other benchmarks, no intervals given")
+        if paper is not None:
+            published = paper.rename(columns={"variant": "series", "value": "point"})
+            labels = {name: name for name in paper["benchmark"].unique()}
+            published = published.rename(columns={"benchmark": "group"})
+            grouped_intervals(theirs[0], published, styles, labels)
+            theirs[0].set_ylabel("accuracy (%)")
+            theirs[0].margins(y=0.12)
+            theirs[0].set_title("Published, Tempo-6B: other benchmarks, no intervals given")
+            fig.alt_text += " A second panel shows the published numbers of Tempo-6B."
         fig.legend_below(ours, 3)
-        fig.alt_text = _describe_schemes(table[table["kind"] == OVERALL], paper is not None)
     return fig
 
 
-def _describe_schemes(rows: pd.DataFrame, has_paper: bool) -> str:
+def accuracy_by_stage(
+    table: pd.DataFrame,
+    suite: str,
+    preset: str | None = None,
+    variants: Sequence[str] | None = None,
+) -> DescribedFigure:
+    """Accuracy with 95 % intervals after every stage, over all questions and by kind.
+
+    ``table``: as for ``head_against_tail``. ``variants`` are those that have a style, also where
+    the table lacks some (None: the table's), so that one is drawn alike in pictures of several
+    suites. ValueError for more variants than there are styles.
+    """
+    styles = series_styles(table["variant"] if variants is None else variants)
+    with new_figure(5.4, f"Accuracy on {suite} after each stage", preset) as fig:
+        ax = fig.subplots()
+        fig.alt_text = f"On {suite} after each stage. {_by_kind(ax, table, styles)}"
+        ax.set_title("Whole memories; bars: 95 % intervals")
+        fig.legend_below(ax, 6, columnspacing=1.2, handletextpad=0.4)
+    return fig
+
+
+def _by_kind(ax: Axes, table: pd.DataFrame, styles: Mapping[str, SeriesStyle]) -> str:
+    """Draw accuracies by kind, all questions first; return the description."""
+    sizes = table.groupby("kind", sort=False)["n"].max()
+    kinds = sorted(sizes.index, key=lambda kind: kind != OVERALL)
+    labels = {kind: f"{kind}\nn = {sizes[kind]:.0f}" for kind in kinds}
+    floor = table.groupby("kind")["floor"].first() if "floor" in table.columns else None
+    names = {"variant": "series", "kind": "group", "accuracy": "point"}
+    grouped_intervals(ax, table.rename(columns=names), styles, labels, floor)
+    ax.axvspan(-0.5, 0.5, color=BAND, zorder=0)
+    ax.set(ylim=(-0.04, 1.04), ylabel="accuracy (share right)")
     found = [
-        f"{STYLES[row.variant].label} {row.accuracy:.2f} ({row.low:.2f} to {row.high:.2f})"
-        for row in rows.itertuples()
+        f"{styles[row.variant].label} {row.accuracy:.2f} ({row.low:.2f} to {row.high:.2f})"
+        for row in table[table["kind"] == OVERALL].itertuples()
     ]
-    lower = " A second panel shows the published numbers of Tempo-6B." if has_paper else ""
     return (
-        "Accuracy of schemes that keep different memory tokens, with 95 % intervals, over all "
-        f"questions and by kind. Over all: {'; '.join(found)}.{lower}"
+        "Accuracy with 95 % intervals, over all questions and by kind. Over all: "
+        f"{'; '.join(found)}."
     )

@@ -144,8 +144,8 @@ def _rows(ax: Axes, places: Places, shaded: Collection[str]) -> None:
     if ax.get_subplotspec().colspan.start == 0:  # type: ignore[union-attr]
         for words, y in places.headings.items():
             edge = blended_transform_factory(ax.figure.transFigure, ax.transData)
-            look: dict[str, Any] = {"fontweight": "bold", "va": "center", "transform": edge}
-            ax.text(0.01, y, words, **look).set_in_layout(False)  # it may reach over the panels
+            options: dict[str, Any] = {"fontweight": "bold", "va": "center", "transform": edge}
+            ax.text(0.01, y, words, **options).set_in_layout(False)  # it may reach over the panels
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -198,17 +198,17 @@ def _texts(
         words = words[words != ""]
         if words.empty:
             continue
-        look: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "fontsize": TEXT_POINTS}
-        look |= {"xytext": (left, 0), "textcoords": "offset points"}
+        options: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "fontsize": TEXT_POINTS}
+        options |= {"xytext": (left, 0), "textcoords": "offset points"}
         for index, text in words.items():
             style = styles[part.loc[index, "series"]]
             colour = BLACK if style.is_bar or len(styles) == 1 else style.colour
             weight = "bold" if text in bold else "normal"
             at = (1, places.y[index])
-            ax.annotate(text, at, color=colour, fontweight=weight, va="center", **look)
-        look["xytext"] = (left, 6)
+            ax.annotate(text, at, color=colour, fontweight=weight, va="center", **options)
+        options["xytext"] = (left, 6)
         if heading:
-            ax.annotate(heading, (1, 0), va="baseline", **look)
+            ax.annotate(heading, (1, 0), va="baseline", **options)
         widest = max(len(line) for text in (*words, heading) for line in text.split("\n"))
         left += LETTER_POINTS * widest + 8
 

@@ -80,9 +80,9 @@ def allocation(
     cost = f"{answer.tokens_used} of {answer.budget} memory tokens on {num}"
     shown = textwrap.shorten(given, 80, placeholder=" ...")
     lines = [(f"Prediction: {shown}", BLACK, "bold"), (f"{cost}{made_by(preset)}", MUTED, "normal")]
-    asked = "" if question is None else f"Question: {printable(question)} "
+    lead = "" if question is None else f"Question: {printable(question)} "
     text = (
-        f"Memory tokens per segment over time. {asked}Prediction: {given} {cost}; "
+        f"Memory tokens per segment over time. {lead}Prediction: {given} {cost}; "
         f"{int(segments.many_N.sum())} kept many; {_most(segments)}."
     )
     bold = textwrap.fill(title, 72, max_lines=2, placeholder=" ...")
@@ -149,8 +149,8 @@ def videos_at_a_glance(
         for ax in panels[-1]:
             ax.set_xlabel("time in the video (seconds)")
         fig.supylabel("memory tokens per segment", fontsize=12)
-        told = "; ".join(_exchange(record, n) for n, record in enumerate(records, start=1))
-        fig.alt_text = f"{title}. {told}."
+        sentences = "; ".join(_exchange(record, n) for n, record in enumerate(records, start=1))
+        fig.alt_text = f"{title}. {sentences}."
     return fig
 
 
@@ -225,8 +225,8 @@ def _write(head: Axes, lines: Sequence[_Line]) -> None:
     head.set_axis_off()
     head.set(xlim=(0, 1), ylim=(0, 1))
     for place, (words, colour, weight) in enumerate(lines):
-        look: dict[str, Any] = {"color": colour, "fontsize": 12, "fontweight": weight}
-        head.text(0, 1 - place / len(lines), words, va="top", **look)
+        options: dict[str, Any] = {"color": colour, "fontsize": 12, "fontweight": weight}
+        head.text(0, 1 - place / len(lines), words, va="top", **options)
 
 
 def _small_panel(ax: Axes, record: "Record", number: int, k_max: int | None) -> None:

@@ -86,9 +86,9 @@ def recipe_picture(table: pd.DataFrame, *, title: str, own: str) -> DescribedFig
     agree = (published == mine) & (mine != "")
     with new_figure(CELL_INCHES * len(lines) + 1.5, title) as fig:
         ax = fig.subplots()
-        look: dict[str, Any] = {"cbar": False, "linewidths": 3, "linecolor": "white", "fmt": ""}
-        look |= {"cmap": ListedColormap(["white", SAME]), "vmin": 0, "vmax": 1}
-        sns.heatmap(agree.astype(int), ax=ax, annot=published + "\n", annot_kws=_grey(), **look)
+        options: dict[str, Any] = {"cbar": False, "linewidths": 3, "linecolor": "white", "fmt": ""}
+        options |= {"cmap": ListedColormap(["white", SAME]), "vmin": 0, "vmax": 1}
+        sns.heatmap(agree.astype(int), ax=ax, annot=published + "\n", annot_kws=_grey(), **options)
         for row, column in np.ndindex(mine.shape):
             at = (column + 0.5, row + 0.72)
             ax.text(*at, mine.iat[row, column], ha="center", va="center", color=BLACK)

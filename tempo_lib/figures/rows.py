@@ -60,7 +60,7 @@ def describe_rows(
     number: str,
 ) -> str:
     """Every row of a forest in words: panel, series, point with its interval, texts."""
-    told = []
+    sentences = []
     for row, cells in frame.groupby("row", sort=False):
         parts = []
         for cell in cells.to_dict("records"):
@@ -73,8 +73,8 @@ def describe_rows(
             words = [cell[name] for name in texts if pd.notna(cell[name]) and cell[name]]
             said += [_one_line(word) for word in words if str(word) not in said]
             parts.append(" ".join(said))
-        told.append(f"{_one_line(row)}: {'; '.join(parts)}.")
-    return f"{_one_line(title)}. {' '.join(told)}"
+        sentences.append(f"{_one_line(row)}: {'; '.join(parts)}.")
+    return f"{_one_line(title)}. {' '.join(sentences)}"
 
 
 def _one_line(words: Any) -> str:

@@ -63,10 +63,10 @@ def accuracy_by_tokens(
             f"budget {row.budget}: {_percent(row)} at {row.tokens_per_frame:.2f} tokens per frame"
             for row in points.itertuples()
         ]
-        told = [f"{row.model} {row.value:.1f} %" for row in published.itertuples()]
+        sentences = [f"{row.model} {row.value:.1f} %" for row in published.itertuples()]
         fig.alt_text = (
             f"Accuracy against tokens per frame, with 95 % intervals. Measured on {suites[0]}: "
-            f"{'; '.join(found)}. Published: {'; '.join(told)}."
+            f"{'; '.join(found)}. Published: {'; '.join(sentences)}."
         )
     return fig
 
@@ -86,7 +86,7 @@ def accuracy_by_frames(
     budgets than a figure shows.
     """
     styles = _styles(points)
-    suites, told = list(dict.fromkeys(points["suite"])), []
+    suites, sentences = list(dict.fromkeys(points["suite"])), []
     title = "Accuracy against the most frames that are read, one line per budget"
     with new_figure(7.6, title) as fig:
         grid = fig.subplots(2, len(suites), height_ratios=(1.9, 1), squeeze=False)
@@ -99,7 +99,7 @@ def accuracy_by_frames(
             _published_frames(theirs, published, published_benchmark(suite), styles)
             for budget, line in rows.groupby("budget"):
                 found = (f"{row.max_frames} frames {_percent(row)}" for row in line.itertuples())
-                told.append(f"{suite}, budget {budget}: {', '.join(found)}.")
+                sentences.append(f"{suite}, budget {budget}: {', '.join(found)}.")
         limits = np.array([ax.get_ylim() for ax in grid[0]])
         for ax in grid[0]:
             ax.set_ylim(max(limits[:, 0].min(), -4), min(limits[:, 1].max(), 104))
@@ -107,7 +107,7 @@ def accuracy_by_frames(
         grid[1, 0].set_ylabel("accuracy (%)")
         fig.legend_below(grid[0, 0])
         intro = "Accuracy against the most frames read, with 95 % intervals."
-        fig.alt_text = f"{intro} {' '.join(told)}"
+        fig.alt_text = f"{intro} {' '.join(sentences)}"
     return fig
 
 

@@ -242,9 +242,9 @@ def _stack(
 def _numbers(ax: Axes, heights_N: np.ndarray, words: Sequence[str]) -> None:
     if len(words) > MOST_LABELLED:
         return
-    look: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
+    options: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
     for place, (height, word) in enumerate(zip(heights_N, words, strict=True), start=1):
-        ax.annotate(word, (place, height), va="bottom", **look)
+        ax.annotate(word, (place, height), va="bottom", **options)
 
 
 def _bounds(ax: Axes, limits: tuple[int, int], label: str | None = None) -> None:

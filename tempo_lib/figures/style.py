@@ -1,4 +1,4 @@
-"""The common look of all figures, and a figure that carries its own description.
+"""The common style of all figures, and a figure that carries its own description.
 
 Theme and palette are seaborn's ("ticks", "colorblind"), which stay apart for colour-blind readers;
 fonts are 12 pt at 10 inches of width, which can be read on a slide. Every figure is drawn inside
@@ -55,7 +55,7 @@ RULES: Any = {  # matplotlib types every key as a literal
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesStyle:
-    """How one series looks in every figure: label, colour, marker, filling and line.
+    """The style of one series in every figure: label, colour, marker, filling and line.
 
     ``is_bar``: ``forest`` draws its interval as a bar behind the marks of the other series.
     """

@@ -107,7 +107,7 @@ def story_strip(
         strip.set_xlim(0, 1)
         ax.set(xlim=(0, num_frames / fps), ylim=(-0.5, 0.5), yticks=[])
         ax.spines["left"].set_visible(False)
-        told = []
+        sentences = []
         for place, (_, scene) in enumerate(shown.iterrows()):
             middle = (scene["start"] + scene["stop"]) // 2
             box = strip.inset_axes(((place + 0.04) / len(shown), 0.12, 0.92 / len(shown), 0.56))
@@ -115,11 +115,11 @@ def story_strip(
             _scene(box, ax, scene, fps)
             join(box, ax, middle / fps, PALE)
             ends = f"from {scene['start'] / fps:.0f} to {scene['stop'] / fps:.0f} s"
-            told.append(f"{_name(scene)} {ends}")
+            sentences.append(f"{_name(scene)} {ends}")
         for border in range(window, num_frames, window):
             ax.axvline(border / fps, ymax=0.25, color=BLACK, linewidth=1.2, linestyle=":")
         ax.set_xlabel(f"time (seconds); dotted lines: segments of {window} frames")
-        fig.alt_text = f"A story as a strip of frames over time: {'; '.join(told)}."
+        fig.alt_text = f"A story as a strip of frames over time: {'; '.join(sentences)}."
     return fig
 
 
@@ -221,13 +221,15 @@ def _askable(ax: Axes, askable: pd.DataFrame, fps: float) -> None:
     kinds = list(askable["kind"].unique())
     grid = askable.pivot(index="kind", columns="frames", values="mean").reindex(kinds)
     grid.columns = pd.Index([f"{frames / fps:.0f}" for frames in grid.columns])
-    look: dict[str, Any] = {
+    options: dict[str, Any] = {
         "cmap": "Blues",
         "vmin": 0,
         "vmax": 1.6 * np.nanmax(grid),
         "cbar": False,
     }
-    sns.heatmap(grid, ax=ax, annot=True, fmt=".1f", annot_kws={"color": BLACK, "size": 12}, **look)
+    sns.heatmap(
+        grid, ax=ax, annot=True, fmt=".1f", annot_kws={"color": BLACK, "size": 12}, **options
+    )
     ax.tick_params(length=0, rotation=0)
     ax.set(xlabel="length of the video (seconds)", ylabel="")
     ax.set_title("Questions a video can answer (mean)")
@@ -248,7 +250,7 @@ def _guesses(ax: Axes, guesses: pd.DataFrame) -> None:
 
 
 def _spread(ax: Axes, guesses: pd.DataFrame) -> None:
-    """One bar per kind, cut by the shares of its right answers; the commonest stands left."""
+    """One bar per kind, cut by the shares of its right answers; the most frequent stands left."""
     for row, shares in enumerate(guesses["shares"]):
         parts = np.array(shares[:MOST_SHARES])
         left = np.concatenate([[0.0], parts.cumsum()])
@@ -260,6 +262,6 @@ def _spread(ax: Axes, guesses: pd.DataFrame) -> None:
     labels = [f"{kind} ({number})" for kind, number in guesses["answers"].items()]
     ax.set_yticks(np.arange(len(guesses)), labels)
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel=f"share of questions; pale: after the {MOST_SHARES} commonest")
+    ax.set(xlim=(0, 1), xlabel=f"share of questions; pale: after the {MOST_SHARES} most frequent")
     ax.set_title("How right answers are spread (different ones)")
     ax.tick_params(length=0)

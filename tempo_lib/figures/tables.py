@@ -169,9 +169,9 @@ def _tokens(table: pd.DataFrame) -> pd.DataFrame:
         at = {"row": _label(cells.iloc[0].to_dict()), "panel": "tokens\nper video", "point": NAN}
         mean = np.average(cells["tokens"], weights=cells["n"])
         rows.append({**at, "series": "measured", "accuracy": f"{mean:.0f}"})
-        twins = cells[cells["twin_tokens"].notna() & (cells["twin"] != cells["variant"])]
-        if len(twins):
-            mean = np.average(twins["twin_tokens"], weights=twins["twin_n"])
+        controls = cells[cells["twin_tokens"].notna() & (cells["twin"] != cells["variant"])]
+        if len(controls):
+            mean = np.average(controls["twin_tokens"], weights=controls["twin_n"])
             rows.append({**at, "series": "token-matched", "accuracy": f"{mean:.0f}"})
     return pd.DataFrame(rows)
 

@@ -3,7 +3,7 @@
 Colour and dashes of a kind of question are the same in all pictures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.figures.style import (
-    BAND,
     BLACK,
     BLUE,
     DASHES,
@@ -23,7 +22,6 @@ from tempo_lib.figures.style import (
     SKY,
     VERMILLION,
     DescribedFigure,
-    SeriesStyle,
     light_grid,
     new_figure,
 )
@@ -43,14 +41,6 @@ KIND_LINES = {  # colour and dashes: two kinds of one hue differ in their line
     "caption": (GREY, ":"),
 }
 TARGETS = {"needle": 0.95, "after": 0.8, "before": 0.8}  # of the base decoder, on transcripts
-STAGE_MARKS = (  # colour, marker, filled: a stage differs in all three
-    (GREY, "o", False),
-    (SKY, "s", True),
-    (ORANGE, "D", True),
-    (BLUE, "o", True),
-    (VERMILLION, "^", True),
-)
-OVERALL = "all"
 NUM_COLUMNS = 2  # of panels, one per stage
 
 
@@ -68,7 +58,7 @@ def loss_curves(losses_by_stage: Mapping[int, pd.DataFrame], preset: Preset) -> 
         panels = list(fig.subplots(num_rows, NUM_COLUMNS, squeeze=False).flat)
         for ax in panels[len(preset.stages) :]:
             ax.set_axis_off()
-        described = []
+        described: list[str] = []
         for stage, ax in zip(preset.stages, panels, strict=False):
             numbers = preset.training.stages[stage]
             ax.set_title(f"Stage {stage}: {numbers.name}\n{_trains(numbers)}")
@@ -90,7 +80,7 @@ def base_curves(losses: Mapping[str, pd.DataFrame], preset: str | None = None) -
     title = "Training losses of the base compressor and the reranker"
     with new_figure(0.6 + 2.6 * len(losses), title, preset) as fig:
         grid = fig.subplots(len(losses), len(phases), squeeze=False)
-        described = []
+        described: list[str] = []
         for row, (part, table) in zip(grid, losses.items(), strict=True):
             for ax, phase in zip(row, phases, strict=True):
                 found = table[table["phase"] == phase]
@@ -176,62 +166,10 @@ def accuracy_by_length(table: pd.DataFrame, preset: str | None = None) -> Descri
     return fig
 
 
-def accuracy_by_stage(
-    table: pd.DataFrame,
-    suite: str,
-    preset: str | None = None,
-    variants: Sequence[str] | None = None,
-) -> DescribedFigure:
-    """Accuracy with 95 % intervals after every stage, over all questions and by kind.
-
-    ``table``: columns variant, kind, n, accuracy, low, high, floor; kind "all" is the suite.
-    ``variants`` are those that have a style, also where the table lacks some (None: the table's),
-    so that one looks the same in pictures of several suites. Dots: the majority-class baseline.
-    ValueError for more variants than there are styles.
-    """
-    places = list(dict.fromkeys(table["variant"] if variants is None else variants))
-    if len(places) > len(STAGE_MARKS):
-        raise ValueError(f"at most {len(STAGE_MARKS)} variants fit, got {', '.join(places)}")
-    names = [name for name in places if name in set(table["variant"])]
-    kinds = [OVERALL, *(kind for kind in KIND_LINES if kind in set(table["kind"]))]
-    with new_figure(5.4, f"Accuracy on {suite} after each stage", preset) as fig:
-        ax = fig.subplots()
-        x = np.arange(len(kinds))
-        for name in names:
-            rows = table[table["variant"] == name].set_index("kind").reindex(kinds)
-            _points(ax, rows, x, name, places.index(name))
-        by_kind = table.groupby("kind")[["floor", "n"]].max().reindex(kinds)
-        ends = (x - 0.45, x + 0.45)
-        baseline = {"color": BLACK, "linewidth": 2, "linestyle": ":"}
-        ax.hlines(by_kind["floor"], *ends, label="majority-class baseline", **baseline)
-        ax.set_xticks(x, [f"{kind}\nn={size:.0f}" for kind, size in by_kind["n"].items()])
-        ax.axvspan(-0.5, 0.5, color=BAND, zorder=0)
-        ax.set(xlim=(-0.5, len(kinds) - 0.5), ylim=(-0.04, 1.04))
-        ax.set(ylabel="accuracy (share right)", title="Whole memories; bars: 95 % intervals")
-        light_grid(ax)
-        fig.legend_below(ax, num_columns=6, columnspacing=1.2, handletextpad=0.4)
-        whole = table[table["kind"] == OVERALL].set_index("variant")
-        values = "; ".join(
-            f"{name} {whole.loc[name, 'accuracy']:.2f} ({whole.loc[name, 'low']:.2f} to "
-            f"{whole.loc[name, 'high']:.2f})"
-            for name in names
-        )
-        fig.alt_text = f"Accuracy on {suite} after each stage, whole memories. Over all: {values}."
-    return fig
-
-
 def _trains(numbers: StageNumbers) -> str:
     if len(numbers.trainable) == NUM_PARTS:
         return "trains all parts"
     return "trains " + " and ".join(part.replace("_", " ") for part in numbers.trainable)
-
-
-def _points(ax: Axes, rows: pd.DataFrame, x: np.ndarray, name: str, place: int) -> None:
-    colour, marker, filled = STAGE_MARKS[place]
-    at = x + (place - (len(STAGE_MARKS) - 1) / 2) * 0.16
-    ax.vlines(at, rows["low"], rows["high"], color=colour, linewidth=2)
-    style = SeriesStyle(label=name, colour=colour, marker=marker, filled=filled)
-    ax.plot(at, rows["accuracy"], label=name, **style.marks())
 
 
 def _losses(ax: Axes, records: pd.DataFrame | None, name: str, labelled: bool = False) -> str:
