@@ -56,11 +56,7 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="ROOT",
-            help="Folder that your manifest's paths start from.",
-            show_default="none",
-        ),
+        typer.Option(metavar="ROOT", help="Folder that your manifest's paths start from."),
     ] = None,
     start: Annotated[
         str | None,
@@ -69,8 +65,7 @@ def train(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the stage on your data goes.", show_default="none"),
+        Path | None, typer.Option(metavar="DIR", help="Where the stage on your data goes.")
     ] = None,
     overrides: SetOption = None,
 ) -> int:
@@ -144,12 +139,7 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     Looks at --start, then --work, then at what ``find_checkpoint`` finds, shipped ones included.
     InputError when there is none.
     """
-    from tempo_lib.checkpoints.folders import (
-        BASE_MODELS,
-        RERANKER,
-        find_checkpoint,
-        is_finished,
-    )
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint, is_finished
     from tempo_lib.checkpoints.loading import check_layout
     from tempo_lib.miniature.pretrain.build import take_base_model
 
