@@ -1,0 +1,265 @@
+"""A real benchmark: its manifest, its questions and videos on disk, and how replies are scored."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from tqdm import tqdm
+
+from tempo_lib.config import Preset, VideoNumbers
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.letters import LETTERS, RULES, Letter, find_letter
+from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError, Row, questions_of
+from tempo_lib.fingerprint import sha256_of_file, write_atomic
+from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.video.base import VideoError
+from tempo_lib.video.clip import open_video
+
+UNCAPPED = 10**7  # frames; a video is longer only in 58 days
+SHOWN = 5  # things listed in a message
+
+
+class Edition(BaseModel):
+    """One of the question sets that go by the benchmark's name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    questions: int
+    videos: int
+    note: str
+
+
+class Manifest(BaseModel):
+    """``data_manifests/benchmarks/<name>.yaml``; each fact with its source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    title: str
+    hub_id: str
+    former_hub_ids: tuple[str, ...]
+    split: str
+    lmms_eval_task: str
+    annotations: tuple[str, ...]  # glob patterns below the benchmark's folder, the first that fits
+    videos: tuple[str, ...]  # file patterns below it; {video} is what the annotation names
+    editions: tuple[Edition, ...]
+    groups: Mapping[str, int]  # questions per group of the published edition
+    mean_seconds: int
+    extraction: Mapping[Literal["before_2026_04_11", "since"], str]
+    metric: Literal["mean over questions", "mean over groups"]
+    max_new_tokens: int
+    licence: str
+    gigabytes: float | None
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A reply under the scorer of either date: the letters, how they were found, whether right."""
+
+    letter: Letter
+    letter_before: Letter
+    correct: bool
+    correct_before: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealSource:
+    """One benchmark as it is registered: ``read_question`` turns a row into a question."""
+
+    name: str
+    read_question: Callable[[Row, str], Annotated]
+
+    @property
+    def manifest(self) -> Manifest:
+        return load_manifest(self.name)
+
+    def folder(self) -> Path:
+        """Where the benchmark lies unless one says otherwise."""
+        return project_root() / "data" / self.name
+
+    def questions(self, root: Path) -> tuple[list[Annotated], list[AnnotationError], list[Path]]:
+        """Questions, refused rows and the annotation files that they come from."""
+        found: list[Annotated | AnnotationError] = []
+        files = annotation_files(self.manifest, root)
+        for file in files:
+            found += questions_of(file, self.read_question)
+        good = [row for row in found if isinstance(row, Annotated)]
+        return good, [row for row in found if isinstance(row, AnnotationError)], files
+
+    def load(
+        self,
+        preset: Preset,
+        *,
+        num_questions: int = 0,
+        world_seed: int = 0,
+        root: Path | None = None,
+    ) -> Benchmark:
+        """Read annotations and measure the videos under ``root`` (default ``data/<name>``).
+
+        Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick.
+        ValueError for a refused row, a missing or unreadable video, or a world seed.
+        """
+        if world_seed:
+            raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
+        folder = self.folder() if root is None else root
+        questions, refused, files = self.questions(folder)
+        if refused:
+            raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
+        chosen = questions[:num_questions] if num_questions else questions
+        by_video: dict[str, list[Annotated]] = {}
+        for question in chosen:
+            by_video.setdefault(question.video, []).append(question)
+        paths = {video: video_file(self.manifest, folder, video) for video in by_video}
+        absent = [video for video, path in paths.items() if path is None]
+        if absent:
+            raise ValueError(
+                f"{len(absent)} of {len(paths)} videos of {self.name} are not in {folder}: "
+                f"{', '.join(absent[:SHOWN])} ..; `tempo data check {self.name}` lists them"
+            )
+        known = {video: path for video, path in paths.items() if path is not None}
+        media = measured(known, preset, self.name)
+        videos = tuple(
+            BenchmarkVideo(
+                id=video,
+                path=known[video],
+                sha256=media[video]["digest"],
+                num_frames=media[video]["num_frames"],
+                questions=tuple(map(as_question, of_video)),
+            )
+            for video, of_video in by_video.items()
+        )
+        hashes = [sha256_of_file(file) for file in files]
+        return Benchmark(
+            name=self.name,
+            preset=preset.name,
+            identity=_hash([self.manifest.model_dump_json(), *hashes]),
+            data_hash=_hash([[v.sha256, [q.id for q in v.questions]] for v in videos]),
+            videos=videos,
+        )
+
+    def score(self, question: Question, text: str) -> bool:
+        """Right by the scorer in use since 2026-04-11."""
+        return self.judge(question, text).correct
+
+    def judge(self, question: Question, text: str) -> Judgement:
+        """A reply under both scorers."""
+        rules, choices = self.manifest.extraction, self._choices(question)
+        now = find_letter(rules["since"], text, choices)
+        before = find_letter(rules["before_2026_04_11"], text, choices)
+        right = question.answer
+        return Judgement(now, before, now.value == right, before.value == right)
+
+    def _choices(self, question: Question) -> str:
+        """lmms-eval tries A to D, whatever the number of options; LongVideoBench's rule A to E."""
+        return LETTERS[:4] if len(question.options) <= 4 else LETTERS[: len(question.options)]
+
+
+def as_question(row: Annotated) -> Question:
+    """What the runner sees; seconds of evidence are NaN where the benchmark does not say."""
+    times = {
+        name: value
+        for name, value in (("start", row.start), ("stop", row.stop))
+        if value is not None
+    }
+    return Question(
+        id=row.id,
+        text=row.prompt,
+        answer=row.answer,
+        options=row.options,
+        group=row.group,
+        **times,
+    )
+
+
+def load_manifest(name: str) -> Manifest:
+    """Facts of one benchmark; ValueError for a manifest that breaks its schema."""
+    path = manifest_path(f"benchmarks/{name}.yaml")
+    try:
+        manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValidationError) as error:
+        raise ValueError(f"benchmark manifest {path.name} is not valid: {error}") from error
+    unknown = set(manifest.extraction.values()) - set(RULES)
+    if unknown:
+        raise ValueError(f"{path.name} names unknown answer extractions: {', '.join(unknown)}")
+    return manifest
+
+
+def annotation_files(manifest: Manifest, root: Path) -> list[Path]:
+    """Files of the first pattern that fits; AnnotationError where none does."""
+    for pattern in manifest.annotations:
+        files = sorted(root.glob(pattern))
+        if files:
+            return files
+    raise AnnotationError(
+        f"no annotations of {manifest.title} in {root}: expected one of "
+        f"{', '.join(manifest.annotations)}, from {manifest.hub_id} ({manifest.licence})"
+    )
+
+
+def video_file(manifest: Manifest, root: Path, video: str) -> Path | None:
+    """The file of a video, None where it is absent."""
+    for pattern in manifest.videos:
+        path = root / pattern.format(video=video)
+        if path.is_file():
+            return path
+    return None
+
+
+def measured(paths: Mapping[str, Path], preset: Preset, name: str) -> dict[str, dict]:
+    """num_frames at the preset's rate and a digest of each video, measured once per file.
+
+    ValueError, naming the first ones, for videos that cannot be opened.
+    """
+    kept_path = project_root() / "runs" / preset.name / "benchmarks" / f"{name}-media.json"
+    kept = json.loads(kept_path.read_text()) if kept_path.is_file() else {}
+    found, broken = dict[str, dict](), dict[str, str]()
+    for video, path in tqdm(paths.items(), desc=f"{name}: lengths", unit="video", disable=None):
+        stat = path.stat()
+        key = f"{path.name} {stat.st_size} {stat.st_mtime_ns} {preset.video.fps}"
+        if key not in kept:
+            try:
+                kept[key] = {"num_frames": frames_of(path, preset.video), "digest": _digest(path)}
+            except VideoError as error:
+                broken[video] = str(error)
+                continue
+        found[video] = kept[key]
+    write_atomic(kept_path, json.dumps(kept, indent=0) + "\n")
+    if broken:
+        listed = "; ".join(list(broken.values())[:SHOWN])
+        raise ValueError(f"{len(broken)} videos of {name} cannot be read: {listed}")
+    return found
+
+
+def frames_of(path: Path, numbers: VideoNumbers) -> int:
+    """Frames of a file at the preset's rate, without a cap; VideoError when it has none."""
+    return open_video(path, numbers.fps, UNCAPPED, numbers.min_frames).num_frames
+
+
+def count(values: Iterable[str]) -> dict[str, int]:
+    """Value -> how often, the most frequent first."""
+    return dict(Counter(values).most_common())
+
+
+def edition_of(manifest: Manifest, num_questions: int, num_videos: int) -> Edition | None:
+    """Which of the known sets has these numbers."""
+    same = (e for e in manifest.editions if (e.questions, e.videos) == (num_questions, num_videos))
+    return next(same, None)
+
+
+def _digest(path: Path) -> str:
+    """Hex SHA-256 of a video's size, first and last megabyte: whole hours of film are not read."""
+    size, part = path.stat().st_size, 2**20
+    with path.open("rb") as stream:
+        head = stream.read(part)
+        stream.seek(max(0, size - part))
+        return hashlib.sha256(b"%d" % size + head + stream.read(part)).hexdigest()
+
+
+def _hash(content: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,174 @@
+"""The four real benchmarks: rows, prompts, counts on the real files, scores under both scorers."""
+
+import importlib.util
+import json
+
+import pytest
+from video_clips import numbered_frames, write_video
+
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, load_benchmark
+from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows
+from tempo_lib.evaluation.real.check import check
+
+NAMES = ("longvideobench", "mlvu", "videomme", "lvbench")
+HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
+
+
+@pytest.fixture(scope="module")
+def recorded(repo_root):
+    return json.loads((repo_root / "tests/data/benchmark_prompts.json").read_text())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
+    return tmp_path
+
+
+def lvbench_folder(folder, rows):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "lvbench_clean.json").write_text(json.dumps(rows))
+    return folder
+
+
+def lvbench_row(**changes):
+    row = {"video": "v1", "type": "tv", "question": "What is in the box?"}
+    row |= {"candidates": ["(A) Tea", "(B) Ink"], "answer": "(B) Ink"}
+    return row | {"question_type": ["reasoning"], "time_reference": "01:05-02:00"} | changes
+
+
+def report_of(name, root, **options):
+    return check(BENCHMARKS.get(name), load_preset("6b"), root, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_prompt_equals_the_one_of_lmms_eval(recorded, name):
+    question = BENCHMARKS.get(name).read_question(recorded["rows"][name], "row-0")
+    assert question.prompt == recorded["prompts"][name]
+    assert question.answer == "B"
+
+
+def test_the_same_mlvu_question_in_either_file_gives_the_same_prompt(recorded):
+    theirs = {"video": "v1.mp4", "question": "What is in the box?", "question_type": "plotQA"}
+    theirs |= {"candidates": ["Tea", "Ink", "Sand", "Nothing"], "answer": "Ink"}
+    assert BENCHMARKS.get("mlvu").read_question(theirs, "0").prompt == recorded["prompts"]["mlvu"]
+
+
+def test_evidence_of_lvbench_is_read_in_seconds():
+    question = BENCHMARKS.get("lvbench").read_question(lvbench_row(), "0")
+    assert (question.start, question.stop) == (65.0, 120.0)
+    assert question.tags["question_type"] == ("reasoning",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answer": "(C) Sand"}, r"answer '\(C\) Sand' is not among its options"),
+        ({"candidates": "Tea"}, "field 'candidates' must be a list of texts"),
+        ({"question": " "}, "field 'question' must be a text"),
+        ({"video": None}, "field 'video' must be a text"),
+    ],
+)
+def test_a_row_that_is_no_question_is_named_with_file_and_row(tmp_path, changes, message):
+    root = lvbench_folder(tmp_path, [lvbench_row(), lvbench_row(**changes)])
+    _, refused, _ = BENCHMARKS.get("lvbench").questions(root)
+    assert [str(error)[:25] for error in refused] == ["lvbench_clean.json, row 1"]
+    with pytest.raises(AnnotationError, match=message):
+        raise refused[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe{}", "is not UTF-8 text"),
+        (b"[1, 2", "cannot be read"),
+        (b"{}", "must hold a list of objects"),
+        (b"[]", "must hold a list of objects"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path, content, message):
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(AnnotationError, match=message):
+        read_rows(path)
+
+
+def test_lvbench_counts_of_the_real_file(shared_dir):
+    report = report_of("lvbench", shared_dir / "annotations" / "lvbench", videos=False)
+    assert (report.facts["questions"], report.facts["videos"]) == (1519, 101)
+    assert report.facts["edition"] == "clean"
+    assert "not the published one" in report.problems[0]
+
+
+@pytest.mark.skipif(not HAS_PYARROW, reason="Parquet needs pyarrow")
+def test_videomme_counts_of_the_real_file(shared_dir):
+    report = report_of("videomme", shared_dir / "annotations" / "videomme", videos=False)
+    assert (report.facts["questions"], report.facts["videos"]) == (2700, 900)
+    assert report.facts["answers"] == {"A": 677, "B": 735, "C": 684, "D": 604}
+    assert report.facts["groups"] == {"short": 900, "medium": 900, "long": 900}
+    assert report.is_good
+
+
+def test_longvideobench_counts_of_the_real_file(shared_dir):
+    report = report_of(
+        "longvideobench", shared_dir / "annotations" / "longvideobench", videos=False
+    )
+    assert (report.facts["questions"], report.facts["videos"]) == (1337, 753)
+    assert report.facts["options"] == {3: 1, 4: 353, 5: 983}
+    assert report.facts["groups"] == {"3600": 564, "600": 412, "15": 189, "60": 172}
+    assert report.is_good
+
+
+def test_mlvu_counts_of_the_real_files_by_task(shared_dir):
+    report = report_of("mlvu", shared_dir / "annotations" / "mlvu", videos=False)
+    assert report.facts["groups"] == {"plotQA": 539, "needle": 353, "count": 206}
+    refused = next(line for line in report.problems if "refused" in line)
+    assert refused.startswith("2 rows refused: 2_needle.json, row 34")
+
+
+def test_a_check_names_missing_and_unreadable_videos_and_double_ids(tmp_path):
+    rows = [lvbench_row(uid=1), lvbench_row(uid=1), lvbench_row(video="gone", uid=2)]
+    root = lvbench_folder(tmp_path, [*rows, lvbench_row(video="bad", uid=3)])
+    write_video(root / "v1.mp4", numbered_frames(8))
+    (root / "bad.mp4").write_bytes(b"no video")
+    problems = " | ".join(report_of("lvbench", root).problems)
+    assert "1 question ids occur more than once: 1" in problems
+    assert "1 videos missing: gone" in problems
+    assert "1 videos unreadable" in problems and "bad.mp4" in problems
+
+
+def test_a_benchmark_on_disk_is_loaded_with_lengths_and_both_verdicts(home):
+    root = lvbench_folder(home / "data" / "lvbench", [lvbench_row(uid=1), lvbench_row(uid=2)])
+    write_video(root / "v1.mp4", numbered_frames(48))
+    loaded = load_benchmark("6b", "lvbench")
+    assert [question.id for question in loaded.videos[0].questions] == ["1", "2"]
+    assert loaded.videos[0].num_frames >= 4
+    question = loaded.videos[0].questions[0]
+    verdict = BENCHMARKS.get("lvbench").judge(question, "Because (A) is wrong")
+    assert (verdict.correct_before, verdict.correct) == (True, False)
+    assert loaded.score(question, "(B)")
+    kept = home / "runs" / "6b" / "benchmarks" / "lvbench-media.json"
+    assert len(json.loads(kept.read_text())) == 1
+
+
+def test_missing_videos_are_refused_with_the_command_that_lists_them(home):
+    lvbench_folder(home / "data" / "lvbench", [lvbench_row()])
+    with pytest.raises(ValueError, match=r"1 of 1 videos of lvbench .*`tempo data check lvbench`"):
+        load_benchmark("6b", "lvbench")
+
+
+def test_absent_annotations_name_where_they_come_from(home):
+    with pytest.raises(ValueError, match="no annotations of Video-MME .* lmms-eval/Video-MME"):
+        load_benchmark("6b", "videomme")
+
+
+def test_a_world_seed_makes_no_sense_for_real_videos(home):
+    with pytest.raises(ValueError, match="no generated benchmark"):
+        load_benchmark("6b", "lvbench", world_seed=1)
+
+
+def test_fewer_than_five_options_are_still_tried_as_lmms_eval_tries_them():
+    source = BENCHMARKS.get("longvideobench")
+    question = Question(id="0", text="?", answer="C", options=("a", "b", "c"))
+    assert source.judge(question, "It is C").correct
