@@ -7,7 +7,7 @@ import torch
 from evaluation_samples import first_video, small_suite
 from planted_memories import paper_suite, plant
 
-from tempo_lib import Tempo, Video
+from tempo_lib import Tempo, Video, prompts
 from tempo_lib.analysis import slices
 from tempo_lib.analysis.ablation import (
     BACKWARDS,
@@ -16,6 +16,7 @@ from tempo_lib.analysis.ablation import (
     ablated_answers,
     ablation_table,
     answer_gradients,
+    answer_ids,
     block_difference,
     effective_rank,
     geometry_by_position,
@@ -26,7 +27,6 @@ from tempo_lib.analysis.ablation import (
     position_blocks,
     position_similarity,
 )
-from tempo_lib.analysis.attention import answer_ids
 from tempo_lib.checkpoints.loading import find_checkpoint
 from tempo_lib.model.compressor import SegmentMemories
 
@@ -105,6 +105,13 @@ def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):
     answers.loc[0, "method"] = "mean"
     with pytest.raises(ValueError, match="one method of ablation, got mean, token"):
         ablation_table(answers, seed=0)
+
+
+def test_answers_are_forced_on_whole_memories(model, memories):
+    ids, labels = answer_ids(model, memories, QUESTION, ANSWER)
+    assert ids.count(-200) == 2 * 16
+    said = [label for label in labels if label != -100]
+    assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
 
 
 def test_gradients_agree_with_scaling_a_memory_a_little(model, memories):

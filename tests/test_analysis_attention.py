@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from tempo_lib import Tempo, Video, prompts
+from tempo_lib import Tempo, Video
 from tempo_lib.analysis.attention import (
     TARGETS,
-    answer_attention,
-    answer_ids,
     attention_halves,
     clip_attention,
     memory_attention,
@@ -23,7 +21,6 @@ from tempo_lib.miniature.world.scenes import Scene, Story
 
 QUESTION = "Which number is shown with the red star?"
 EMPTY = Story((Scene(None, None, "snow", 8),))
-ANSWER = "The red star 47."
 STORY = Story((Scene("red star", 47, "beach", 8), Scene("blue circle", 12, "city", 16)))
 
 
@@ -97,39 +94,11 @@ def test_a_question_changes_what_memory_tokens_look_at(model, video):
     assert not np.allclose(one.patches, two.patches, atol=1e-5)
 
 
-def test_indifferent_decoders_spread_evenly_over_words_and_memories(indifferent, video):
-    memories = indifferent.compress(video, QUESTION)
-    found = answer_attention(indifferent, memories, QUESTION, ANSWER)
-    assert found.memory.shape == (4, 3, 16)
-    ids, labels = answer_ids(indifferent, memories, QUESTION, ANSWER)
-    first = labels.index(next(label for label in labels if label != -100))
-    sees = np.arange(first, len(ids))  # a row at place p sees p + 1 tokens, and predicts p + 1
-    assert found.memory == pytest.approx(np.mean(1 / sees) * np.ones((4, 3, 16)), rel=1e-4)
-    by_position = found.by_position()
-    assert by_position["share"].tolist() == pytest.approx([3 * np.mean(1 / sees)] * 64, rel=1e-4)
-
-
-def test_what_a_decoder_gives_memories_and_words_sums_to_one(model, video):
-    memories = model.compress(video, QUESTION)
-    found = answer_attention(model, memories, QUESTION, ANSWER)
-    assert found.memory.sum((1, 2)) + found.rest == pytest.approx(np.ones(4), abs=1e-4)
-    assert found.memory.std() > 0
-
-
-def test_answers_are_forced_on_whole_memories(model, video):
-    memories = model.compress(video, QUESTION)
-    ids, labels = answer_ids(model, memories, QUESTION, ANSWER)
-    assert ids.count(-200) == 3 * 16
-    said = [label for label in labels if label != -100]
-    assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
-
-
 def test_recording_leaves_a_model_as_it_was(model, video):
     before = model.compress(video, QUESTION).memories
     parts = (model.compressor.vlm.language_model, model.decoder.model)
     settings = [part.config._attn_implementation for part in parts]
     memory_attention(model, video, QUESTION)
-    answer_attention(model, model.compress(video, QUESTION), QUESTION, ANSWER)
     with pytest.raises(RuntimeError, match="inside"), recorded(parts[0], attention=True):
         raise RuntimeError("inside")
     assert [part.config._attn_implementation for part in parts] == settings

@@ -47,15 +47,14 @@ def results_of(sign=1):
         {"kind": "after", **asdict(nothing)},
     ]
     stages = [{"checkpoint": "base", **asdict(nothing)}, {"checkpoint": "stage3", **asdict(INDEX)}]
-    return lesson.Results(
-        preset="tiny",
-        suite="mini-mlvu",
-        findings=findings(rows),
-        index=INDEX,
-        by_kind=pd.DataFrame(kinds),
-        stages=pd.DataFrame(stages),
-        alt_texts={name: f"About {name}." for name in PICTURES},
-    )
+    return {
+        "where": "preset tiny, mini-mlvu",
+        "table": findings(rows),
+        "index": INDEX,
+        "by_kind": pd.DataFrame(kinds),
+        "stages": pd.DataFrame(stages),
+        "alt_texts": {name: f"About {name}." for name in PICTURES},
+    }
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def results_of(sign=1):
     ],
 )
 def test_the_words_follow_the_verdicts(sign, headline, suspect):
-    text = lesson.page(results_of(sign))
+    text = lesson.page(**results_of(sign))
     assert f"**Front-loading is {headline}**: heads" in text
     assert f"{100 * sign * 0.125:+.1f} points" in text
     assert suspect in text
@@ -75,8 +74,8 @@ def test_the_words_follow_the_verdicts(sign, headline, suspect):
 
 def test_the_page_holds_every_sentence_picture_and_number():
     results = results_of()
-    text = lesson.page(results)
-    for row in results.findings.itertuples():
+    text = lesson.page(**results)
+    for row in results["table"].itertuples():
         assert f"{row.statement}: **{row.verdict}**, {100 * row.effect:+.1f} points" in text
     for name in PICTURES:
         assert f"![About {name}.]({name}.png)" in text
@@ -90,26 +89,23 @@ def test_the_page_holds_every_sentence_picture_and_number():
 
 def test_kinds_differ_only_where_their_intervals_part():
     apart = results_of()
-    assert (
-        "The task: **shown**. The index of 2 kinds runs from +0.00 (global) to +0.50 (needle)"
-        in (lesson.cause_sentences(apart)[-1])
-    )
-    wide = apart.by_kind.assign(low=-1.0)
-    alike = lesson.cause_sentences(replace(apart, by_kind=wide))[-1]
+    table, kinds = apart["table"], apart["by_kind"]
+    last = lesson.cause_sentences(table, kinds)[-1]
+    assert "The task: **shown**. The index of 2 kinds runs from +0.00 (global) to +0.50" in last
+    alike = lesson.cause_sentences(table, kinds.assign(low=-1.0))[-1]
     assert "The task: **not shown**" in alike
-    one = replace(apart, by_kind=apart.by_kind.head(2))
-    assert "fewer than two kinds" in lesson.cause_sentences(one)[-1]
+    assert "fewer than two kinds" in lesson.cause_sentences(table, kinds.head(2))[-1]
 
 
 def test_incomplete_results_are_refused():
     results = results_of()
-    silent = replace(results, alt_texts={**results.alt_texts, "front_loading_stages": ""})
+    silent = {**results, "alt_texts": {**results["alt_texts"], "front_loading_stages": ""}}
     with pytest.raises(ValueError, match="without a description: front_loading_stages"):
-        lesson.page(silent)
-    rows = results.findings
-    untested = replace(results, findings=rows[rows["statement"] != lesson.IN_ORDER])
+        lesson.page(**silent)
+    rows = results["table"]
+    untested = {**results, "table": rows[rows["statement"] != lesson.IN_ORDER]}
     with pytest.raises(ValueError, match=f"lack a test of: {lesson.IN_ORDER}"):
-        lesson.page(untested)
+        lesson.page(**untested)
 
 
 def test_all_findings_judge_what_was_planted(tiny_tempo, monkeypatch):
@@ -192,7 +188,7 @@ def test_trainings_with_one_thing_changed_join_the_page_where_there_are_some():
         for name, change, p in (("baseline", np.nan, np.nan), ("bidirectional", -0.2, 1e-4))
     ]
     table = compare_with_baseline(pd.DataFrame(rows))
-    text = lesson.page(replace(results_of(), interventions=table))
+    text = lesson.page(**results_of(), interventions=table)
     assert "## Trainings with one thing changed" in text and "**smaller**, -20.0 points" in text
     assert "**in line with** the paper's explanation" in text and "nan" not in text
-    assert "Trainings with one thing changed" not in lesson.page(results_of())
+    assert "Trainings with one thing changed" not in lesson.page(**results_of())

@@ -169,7 +169,7 @@ def test_positions_are_dealt_out_anew_and_none_is_lost(tiny_tempo, video):
     assert drawn_order(capacity, 5).tolist() != drawn_order(capacity, 6).tolist()
 
 
-def test_a_prepared_model_has_the_number_of_memories_asked_for(make_tiny_tempo, video, tmp_path):
+def test_a_prepared_model_has_as_many_memories_as_named(make_tiny_tempo, video, tmp_path):
     model = prepared(make_tiny_tempo(), "k4", seed=2)
     assert memories(model, video, True).memories.shape[1] == 4
     assert len(model.compressor.memory_tokens[0].unique(dim=0)) == 4

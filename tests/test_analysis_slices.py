@@ -76,8 +76,8 @@ def test_merged_memories_are_those_of_the_reduction():
     assert torch.equal(slice_memories(memories, 5, "merge"), expected)
 
 
-def test_wrong_slices_are_refused_before_anything_is_asked(tiny_tempo, monkeypatch):
-    asked = plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
+def test_wrong_slices_are_refused_before_anything_is_computed(tiny_tempo, monkeypatch):
+    questions = plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
     memories = torch.zeros(2, 16, 4)
     with pytest.raises(ValueError, match="unknown scheme 'middle'; known: head, tail"):
         slice_memories(memories, 4, "middle")
@@ -87,7 +87,7 @@ def test_wrong_slices_are_refused_before_anything_is_asked(tiny_tempo, monkeypat
         slice_answers(tiny_tempo, SUITE, schemes=["head", "middle"])
     with pytest.raises(ValueError, match=r"ks must lie in 1..16, got \[0, 2\]"):
         slice_answers(tiny_tempo, SUITE, ks=[2, 0])
-    assert asked == []
+    assert questions == []
 
 
 def test_what_lies_at_the_head_is_answered_from_heads_alone(tiny_tempo, monkeypatch):
@@ -125,10 +125,10 @@ def test_random_slices_grow_and_depend_on_the_seed_alone(tiny_tempo, monkeypatch
     assert (by_question.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
 
-def test_whole_memories_are_asked_once_for_all_schemes(tiny_tempo, monkeypatch):
-    asked = plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
+def test_whole_memories_are_decoded_once_for_all_schemes(tiny_tempo, monkeypatch):
+    questions = plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
     answers = slice_answers(tiny_tempo, SUITE, [2, 16], progress=False)
-    assert len(asked) == SUITE.num_questions * (len(SCHEMES) + 1)
+    assert len(questions) == SUITE.num_questions * (len(SCHEMES) + 1)
     assert len(answers) == SUITE.num_questions * len(SCHEMES) * 2
     assert answers["correct"].all()
 
@@ -160,7 +160,7 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
 
 def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monkeypatch, tmp_path):
     suite = paper_suite(3)
-    asked = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
+    questions = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
     last = slices.Checkpoint("tiny", "stage3", "one", 0)
     how = {"ks": [1, 16], "schemes": ["head", "tail"], "seed": 0, "progress": False}
 
@@ -171,9 +171,9 @@ def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monk
         )
 
     first = keep()
-    count = len(asked)
+    count = len(questions)
     again = keep()
-    assert len(asked) == count > 0
+    assert len(questions) == count > 0
     pd.testing.assert_frame_equal(first, again)
     direct = slices.slice_answers(tiny_tempo, suite, **how).assign(checkpoint="stage3")
     pd.testing.assert_frame_equal(again, direct, check_dtype=False)  # empty predictions stay text

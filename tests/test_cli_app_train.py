@@ -113,6 +113,16 @@ def test_work_of_another_seed_is_not_mistaken_for_this_one(capsys, tmp_path):
     assert_one_error_line(capsys, "seed 3, not 0")
 
 
+@pytest.mark.parametrize("made", [{}, {"training.stages.0.epochs": 3}])
+def test_work_of_other_overrides_is_not_mistaken_for_this_one(capsys, tmp_path, made):
+    (tmp_path / "stage0").mkdir()
+    facts = {"seed": 0, "overrides": made, "final_loss": 1.0, "steps": 2, "seconds": 3.0}
+    (tmp_path / "stage0" / "card.json").write_text(json.dumps(facts))
+    work = ["--from-scratch", "--stage", "0", "--work", str(tmp_path)]
+    assert run(["train", *work, "--set", "training.stages.0.epochs=2"]) == 2
+    assert_one_error_line(capsys, f"stage0 was made with overrides {made}, not")
+
+
 def test_a_single_stage_is_called_again_whatever_seed_its_base_models_have(
     capsys, tmp_path, monkeypatch
 ):

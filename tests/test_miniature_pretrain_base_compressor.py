@@ -12,11 +12,9 @@ from tempo_lib.miniature.pretrain.base_compressor_data import (
     make_pool,
     relevance_pairs,
 )
-from tempo_lib.miniature.pretrain.blocks import BlockRow, block_mask, collate_blocks
 from tempo_lib.miniature.pretrain.build import compressor_config
 from tempo_lib.miniature.world.scenes import Scene, Story
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
-from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.processing import TextEncoder
 
 PRESET = load_preset("tiny")
@@ -81,22 +79,6 @@ def test_content_questions_are_about_what_the_segment_shows():
     assert pairs[1:] == [
         ("Which number is shown with the red star?", "The red star 47."),
         ("Where is the red star seen?", "The red star beach."),
-    ]
-
-
-def test_a_block_sees_its_context_and_itself_only():
-    row = BlockRow(context=[1, 2], blocks=[([3], [4]), ([5], [6])])
-    batch = collate_blocks([row, BlockRow(context=[1], blocks=[([3], [4])])])
-    assert batch.labels[0].tolist() == [IGNORE, IGNORE, IGNORE, 4, IGNORE, 6]
-    assert batch.positions[0].tolist() == [0, 1, 2, 3, 2, 3]
-    seen = block_mask(batch.block)[0, 0] == 0
-    assert seen.int().tolist() == [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0],
-        [1, 1, 0, 0, 1, 0],
-        [1, 1, 0, 0, 1, 1],
     ]
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from scipy.stats import entropy
 
-from tempo_lib.analysis.attention import answer_ids
 from tempo_lib.analysis.slices import decoded, each_question, question_row
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoder_prompt import Turn, training_ids
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.intervals import Difference, paired_difference
 from tempo_lib.statistics.summaries import clusters, compare, difference_of
@@ -154,6 +154,15 @@ def answer_gradients(
         loss = model.decoder(inputs_embeds=embeds_1LD, labels=labels_1L, use_cache=False).loss
         (grad_NKd,) = torch.autograd.grad(loss, leaf_NKd)
     return (grad_NKd * leaf_NKd.detach()).float().sum(-1).abs().cpu()
+
+
+def answer_ids(
+    model: Tempo, memories: SegmentMemories, question: str, answer: str
+) -> tuple[list[int], list[int]]:
+    """Ids and labels of the decoder's prompt with whole memories and a given answer."""
+    num_segments, capacity = memories.memories.shape[:2]
+    turn = Turn(memories.seconds.tolist(), [capacity] * num_segments, question, answer)
+    return training_ids(model.encoder, model.config.decoder_system_prompt, turn)
 
 
 def gradient_shares(

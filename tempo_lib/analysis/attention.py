@@ -1,7 +1,7 @@
-"""What memory tokens attend to, and what the decoder attends to when it answers.
+"""What memory tokens attend to.
 
-The held models run as they are, with eager attention. Weights are averaged over heads; each row of
-them sums to 1.
+The held compressor runs as it is, with eager attention. Weights are averaged over heads; each row
+of them sums to 1.
 
 Shape suffixes: Y layers, L tokens, N segments, K memory tokens, Q query tokens, T frame pairs,
 R and C rows and columns of merged patches.
@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from tempo_lib import prompts
 from tempo_lib.analysis.hooks import recorded
 from tempo_lib.analysis.probes import LabelledClip
-from tempo_lib.model.compressor import SegmentMemories
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.intervals import Difference, paired_difference
 from tempo_lib.video.clip import Video
@@ -52,27 +49,6 @@ class MemoryAttention:
             {"layer": layer, "position": position, "target": target, "share": float(share)}
             for target, share_YK in zip(TARGETS, sums, strict=True)
             for (layer, position), share in np.ndenumerate(share_YK)
-        ]
-        return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
-class AnswerAttention:
-    """Attention of the decoder while it gives an answer, averaged over the answer's tokens.
-
-    memory (Y, N, K): what goes to each memory; rest (Y,): to all words. They sum to 1.
-    """
-
-    memory: np.ndarray
-    rest: np.ndarray
-
-    def by_position(self) -> "pd.DataFrame":
-        """Columns layer, position, share: of all attention, summed over the segments."""
-        import pandas as pd
-
-        rows = [
-            {"layer": layer, "position": position, "share": float(share)}
-            for (layer, position), share in np.ndenumerate(self.memory.sum(1))
         ]
         return pd.DataFrame(rows)
 
@@ -148,37 +124,6 @@ def attention_halves(shares: "pd.DataFrame", target: str, seed: int) -> Differen
     first, second = grid.iloc[:, :middle].mean(axis=1), grid.iloc[:, middle:].mean(axis=1)
     videos = [str(story) for story in grid.index]
     return paired_difference(first.tolist(), second.tolist(), videos, seed)
-
-
-@torch.no_grad()
-def answer_attention(
-    model: Tempo, memories: SegmentMemories, question: str, answer: str
-) -> AnswerAttention:
-    """Attention of the decoder when it is made to give ``answer`` from whole memories.
-
-    The rows averaged are those that predict the answer's tokens and its end.
-    """
-    ids, labels = answer_ids(model, memories, question, answer)
-    with recorded(model.decoder.model, attention=True) as calls:
-        embeds_1LD = model.embed(
-            torch.tensor([ids], device=model.device),
-            memories.memories.flatten(0, 1).to(model.device, model.projector.weight.dtype),
-        )
-        model.decoder(inputs_embeds=embeds_1LD, use_cache=False)
-    predicts_L = np.roll(np.array(labels) != IGNORE, -1)  # a row predicts the token after it
-    mean_YL = calls[-1].attention()[:, 0].numpy()[:, predicts_L].mean(1)
-    slot_L = np.array(ids) == MEMORY_PLACEHOLDER
-    memory = mean_YL[:, slot_L].reshape(len(mean_YL), *memories.memories.shape[:2])
-    return AnswerAttention(memory, mean_YL[:, ~slot_L].sum(1))
-
-
-def answer_ids(
-    model: Tempo, memories: SegmentMemories, question: str, answer: str
-) -> tuple[list[int], list[int]]:
-    """Ids and labels of the decoder's prompt with whole memories and a given answer."""
-    num_segments, capacity = memories.memories.shape[:2]
-    turn = Turn(memories.seconds.tolist(), [capacity] * num_segments, question, answer)
-    return training_ids(model.encoder, model.config.decoder_system_prompt, turn)
 
 
 def _query_places(model: Tempo, question: str, length: int) -> tuple[list[int], np.ndarray]:

@@ -3,8 +3,7 @@
 Every number and verdict on the page is computed.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,31 +57,21 @@ CAUSES = {  # suspected cause -> beginning of the last statement that tests it
     "the decoder's habit (the last stage trains the decoder alone)": LEAD,
     "the position in the decoder": IN_ORDER,
 }
+INTRODUCTION = (
+    "Do the first memory tokens of a segment hold more than the last ones? Made by notebook 40. "
+    "Effects are points of accuracy with 95 % intervals over videos (of attention and gradients: "
+    "points of their share); verdicts are corrected for the number of statements (Holm). *Not "
+    "shown* is about the evidence, not about the truth."
+)
 NOT_DECIDED = (
     "Causal attention is in every model of these stages; lesson 43 takes it away in short "
-    "trainings. There a memory's place and its own learned vector are told apart, too.",
+    "trainings. There a memory's place and its own learned vector are separated, too.",
     "A linear probe finds what is linearly readable, not what a decoder of several layers unpacks.",
     "Attention is not use. The ablations test use, for these questions only.",
     "One training run and one world: the intervals are over videos, not over training seeds.",
 )
 
 Row = tuple[str, str, Difference]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """What the lesson measured: ``all_findings``, the index, the index by kind of question and by
-    checkpoint, the description of each picture by its name, and rows of
-    ``short_training.compare_with_baseline``, None without any."""
-
-    preset: str
-    suite: str
-    findings: "pd.DataFrame"
-    index: FrontLoading
-    by_kind: "pd.DataFrame"
-    stages: "pd.DataFrame"
-    alt_texts: Mapping[str, str]
-    interventions: "pd.DataFrame | None" = None
 
 
 def all_findings(
@@ -134,53 +123,43 @@ def _need_rows(ablated: "pd.DataFrame", gradients: "pd.DataFrame", seed: int) ->
     ]
 
 
-def page(results: Results) -> str:
+def page(
+    where: str,
+    table: "pd.DataFrame",
+    index: FrontLoading,
+    by_kind: "pd.DataFrame",
+    stages: "pd.DataFrame",
+    alt_texts: Mapping[str, str],
+    interventions: "pd.DataFrame | None" = None,
+) -> str:
     """The lesson as Markdown: findings by topic, possible causes, what stays open.
 
-    ValueError for a picture without description, or findings without a test of a cause.
+    ``where``: preset and suite; ``table``: ``all_findings``; the index over all questions,
+    ``by_kind`` of question and by checkpoint (``stages``); ``alt_texts``: the description of each
+    picture, by its name; ``interventions``: ``short_training.compare_with_baseline``, if there is
+    one. ValueError for a picture without description, or findings without a test of a cause.
     """
-    absent = [name for name in PICTURES.values() if name and not results.alt_texts.get(name)]
+    absent = [name for name in PICTURES.values() if name and not alt_texts.get(name)]
     if absent:
         raise ValueError(f"pictures without a description: {', '.join(absent)}")
-    lines = _opening(results)
-    for topic, picture in PICTURES.items():
-        rows = results.findings[results.findings["topic"] == topic]
-        lines += [f"## {_capital(topic)}", "", *(f"* {line}" for line in sentences(rows))]
-        if topic == TIME:
-            lines += [f"* Index at {line}" for line in _stage_lines(results.stages)]
-        lines += ["", f"![{results.alt_texts[picture]}]({picture}.png)"] if picture else []
-        lines.append("")
-    lines += ["## Possible causes", "", *(f"* {line}" for line in cause_sentences(results)), ""]
-    if results.interventions is not None:
-        verdict = attention_verdict(results.interventions)
-        lines += ["## Trainings with one thing changed (lesson 43)", ""]
-        lines += [f"They are **{verdict}** the paper's explanation, causal attention.", ""]
-        lines += [f"* {line}" for line in intervention_sentences(results.interventions)]
-        lines.append("")
-    lines += ["## What is not decided here", "", *(f"* {line}" for line in NOT_DECIDED)]
-    return "\n".join([*lines, ""])
-
-
-def _opening(results: Results) -> list[str]:
-    """Title, what is measured, headline and index."""
-    index = results.index
-    first = results.findings[results.findings["topic"] == PHENOMENON].iloc[0]
-    return [
-        f"# Semantic front-loading (preset {results.preset}, {results.suite})",
-        "",
-        "Do the first memory tokens of a segment hold more than the last ones? Made by notebook "
-        "40. Effects are points of accuracy with 95 % intervals over videos (of attention and "
-        "gradients: points of their share); verdicts are corrected for the number of statements "
-        "(Holm). *Not shown* is about the evidence, not about the truth.",
-        "",
+    first = table[table["topic"] == PHENOMENON].iloc[0]
+    lines = [
+        f"# Semantic front-loading ({where})\n\n{INTRODUCTION}\n",
         f"**Front-loading is {first['verdict']}**: heads against tails of equal size "
-        f"{100 * first['effect']:+.1f} points.",
-        "",
+        f"{100 * first['effect']:+.1f} points.\n",
         f"**Index:** {index_words(index)} (1: tails answer nothing; 0: both ends answer alike). "
         f"Heads answer {index.head:.1%} on average over k, tails {index.tail:.1%}; "
-        f"{index.n} questions about {index.num_videos} videos.",
-        "",
+        f"{index.n} questions about {index.num_videos} videos.\n",
     ]
+    for topic, picture in PICTURES.items():
+        points = sentences(table[table["topic"] == topic])
+        points += _stage_lines(stages) if topic == TIME else []
+        lines += _section(topic, points)
+        lines += [f"![{alt_texts[picture]}]({picture}.png)\n"] if picture else []
+    lines += _section("possible causes", cause_sentences(table, by_kind))
+    if interventions is not None:
+        lines += _section("trainings with one thing changed", intervention_sentences(interventions))
+    return "\n".join([*lines, *_section("what is not decided here", NOT_DECIDED)])
 
 
 def sentences(table: "pd.DataFrame") -> list[str]:
@@ -192,19 +171,19 @@ def sentences(table: "pd.DataFrame") -> list[str]:
     ]
 
 
-def cause_sentences(results: Results) -> list[str]:
+def cause_sentences(table: "pd.DataFrame", by_kind: "pd.DataFrame") -> list[str]:
     """One line per suspected cause with its test, then the task's: do kinds of question differ?
 
     ValueError for findings that lack the test of a cause.
     """
     found = []
     for cause, beginning in CAUSES.items():
-        rows = results.findings[results.findings["statement"].str.startswith(beginning)]
+        rows = table[table["statement"].str.startswith(beginning)]
         if rows.empty:
             raise ValueError(f"findings lack a test of: {beginning}")
         row = rows.iloc[-1]
         found.append(f"{_capital(cause)}: **{row['verdict']}**. {row['statement']}.")
-    kinds = results.by_kind[(results.by_kind["kind"] != ALL) & results.by_kind["index"].notna()]
+    kinds = by_kind[(by_kind["kind"] != ALL) & by_kind["index"].notna()]
     if len(kinds) < 2:
         return [*found, "The task: fewer than two kinds of question have an index."]
     low, high = kinds.loc[kinds["index"].idxmin()], kinds.loc[kinds["index"].idxmax()]
@@ -214,8 +193,9 @@ def cause_sentences(results: Results) -> list[str]:
 
 
 def intervention_sentences(table: "pd.DataFrame") -> list[str]:
-    """One line per row of ``short_training.compare_with_baseline``."""
-    lines = []
+    """The verdict on causal attention, then one line per row of ``compare_with_baseline``."""
+    verdict = attention_verdict(table)
+    lines = [f"They are **{verdict}** the paper's explanation, causal attention."]
     for row in table.to_dict("records"):
         index = "no index" if np.isnan(row["index"]) else f"index {row['index']:+.2f}"
         state = f"{index}, {row['end']}, whole memories {row['whole']:.0%}"
@@ -240,9 +220,15 @@ def index_words(index: FrontLoading) -> str:
     return f"{text}, hardly anything answered" if few else text
 
 
+def _section(heading: str, points: Sequence[str]) -> list[str]:
+    return [f"## {_capital(heading)}\n", *(f"* {point}" for point in points), ""]
+
+
 def _stage_lines(stages: "pd.DataFrame") -> list[str]:
     rows = stages.to_dict("records")
-    return [f"{row.pop('checkpoint')}: {index_words(FrontLoading(**row))}." for row in rows]  # type: ignore[arg-type]
+    names = [row.pop("checkpoint") for row in rows]
+    found = [index_words(FrontLoading(**row)) for row in rows]
+    return [f"Index at {name}: {words}." for name, words in zip(names, found, strict=True)]
 
 
 def _capital(text: str) -> str:

@@ -6,7 +6,6 @@ serves all slices.
 Shape suffixes: N segments, K memory tokens per segment, k of them kept, d channels.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,7 @@ from tempo_lib.checkpoints.folders import (
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.clip import SharedClip, SharedFrames
-from tempo_lib.fingerprint import code_fingerprint, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
@@ -106,12 +105,10 @@ def cached_answers(
         "code": code_fingerprint(measure.__module__, *load_preset(checkpoint.preset).plugins),
         "versions": library_versions(),
     }
-    text = json.dumps(facts, indent=1)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = folder / f"{measure.__name__}-{suite.name}-{checkpoint.name}-{digest}.csv"
+    path = folder / f"{measure.__name__}-{suite.name}-{checkpoint.name}-{digest(facts)[:16]}.csv"
     if not path.is_file():
         answers = measure(checkpoint.load() if model is None else model, suite, **options)
-        write_atomic(path.with_suffix(".json"), text + "\n")
+        write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
         write_atomic(path, answers.to_csv(index=False))
     frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
     return frame.assign(checkpoint=checkpoint.name)

@@ -68,18 +68,21 @@ def read_cases(path: Path) -> list[Case]:
         raise CasesError(f"{path} is not JSON: {error}") from error
     if not isinstance(records, list) or not records:
         raise CasesError(f"{path} must hold a list of at least one record")
-    return [_read_record(record, path, number) for number, record in enumerate(records, 1)]
+    for number, record in enumerate(records, 1):
+        problem = _problem(record)
+        if problem:
+            raise CasesError(f"{path}, record {number}: {problem}")
+    return [case(record["video_path"], record["query"], path.parent) for record in records]
 
 
-def _read_record(record: Any, path: Path, number: int) -> Case:
+def _problem(record: Any) -> str:
+    """What is wrong with a record of a file, "" where it is fine."""
     if not isinstance(record, dict):
-        raise CasesError(f"{path}, record {number}: expected an object, got {record!r:.60}")
+        return f"expected an object, got {record!r:.60}"
     for key in ("video_path", "query"):
         if not isinstance(record.get(key), str):
-            raise CasesError(f"{path}, record {number}: {key!r} must be a text")
-    if not record["video_path"]:
-        raise CasesError(f"{path}, record {number}: 'video_path' is empty")
-    return case(record["video_path"], record["query"], path.parent)
+            return f"{key!r} must be a text"
+    return "" if record["video_path"] else "'video_path' is empty"
 
 
 def by_video(cases: Sequence[Case]) -> dict[Path | None, list[int]]:
@@ -147,11 +150,7 @@ def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Vid
 
 
 def _answer(
-    model: "Tempo",
-    session: "VideoSession | None",
-    video: "Video | None",
-    one: Case,
-    adaptive: bool,
+    model: "Tempo", session: "VideoSession | None", video: "Video | None", one: Case, adaptive: bool
 ) -> Outcome:
     """One answer, or the reason why prompt and answer do not fit into the decoder's context."""
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids

@@ -52,12 +52,10 @@ def ask(
         typer.Argument(
             metavar="VIDEO",
             help="A video, an image or a folder of frames; the word none: no video.",
-            show_default=False,
         ),
     ] = None,
     questions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="QUESTION", help="One question or several.", show_default=False),
+        list[str] | None, typer.Argument(metavar="QUESTION", help="One question or several.")
     ] = None,
     cases: Annotated[
         Path | None,
@@ -65,7 +63,6 @@ def ask(
             metavar="FILE.json",
             help="Questions about many videos: a list of {video_path, query}, paths as seen from "
             "FILE.",
-            show_default=False,
         ),
     ] = None,
     budget: BudgetOption = None,
@@ -96,7 +93,6 @@ def ask(
         typer.Option(
             metavar="PATH",
             help="Base model with the Yes/No rows, for a checkpoint that does not hold them.",
-            show_default="none",
         ),
     ] = None,
     max_new_tokens: Annotated[
@@ -131,7 +127,6 @@ def ask(
         typer.Option(
             metavar="FILE",
             help="Draw the allocation as .png, .pdf or .svg; several questions: FILE-1, FILE-2.",
-            show_default="none",
         ),
     ] = None,
 ) -> int:

@@ -50,7 +50,6 @@ SetOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Change one number of the preset, as allocation.k_min=4; may be repeated.",
-        show_default="none",
     ),
 ]
 

@@ -8,12 +8,8 @@ from tempo_lib.cli.common import bad_input
 
 
 def convert(
-    source: Annotated[
-        str, typer.Argument(metavar="IN", help="Checkpoint folder or hub id.", show_default=False)
-    ],
-    target: Annotated[
-        str, typer.Argument(metavar="OUT", help="A new or empty folder.", show_default=False)
-    ],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Checkpoint folder or hub id.")],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="A new or empty folder.")],
     max_shard_size: Annotated[
         str,
         typer.Option(metavar="SIZE", help="Largest weights file, as 500MB or 4GB; bounds memory."),

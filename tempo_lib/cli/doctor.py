@@ -39,8 +39,7 @@ def doctor(
         typer.Option("--json", metavar="FILE", help="Write the parity report there, as JSON."),
     ] = None,
     markdown: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write it there as a page (PARITY.md)."),
+        Path | None, typer.Option(metavar="FILE", help="Write it there as a page (PARITY.md).")
     ] = None,
 ) -> int:
     """Say what is installed, what a model would run on, and which checkpoints are here.

@@ -64,8 +64,7 @@ def evaluate(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help="Write the summary there.", show_default="none"),
+        Path | None, typer.Option(metavar="FILE.json", help="Write the summary there.")
     ] = None,
 ) -> int:
     """Measure variants of Table 2 on a suite; all of them answer the same questions.

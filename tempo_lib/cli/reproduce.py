@@ -36,10 +36,7 @@ def reproduce(
         typer.Option(metavar="NAME", help="Snakemake's executor, as slurm.", show_default="here"),
     ] = None,
     report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html", help="All pictures and tables on one page.", show_default="none"
-        ),
+        Path | None, typer.Option(metavar="FILE.html", help="All pictures and tables on one page.")
     ] = None,
     num_questions: NumQuestionsOption = 0,
     publish: Annotated[

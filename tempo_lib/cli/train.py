@@ -56,11 +56,7 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="ROOT",
-            help="Folder that your manifest's paths start from.",
-            show_default="none",
-        ),
+        typer.Option(metavar="ROOT", help="Folder that your manifest's paths start from."),
     ] = None,
     start: Annotated[
         str | None,
@@ -69,8 +65,7 @@ def train(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the stage on your data goes.", show_default="none"),
+        Path | None, typer.Option(metavar="DIR", help="Where the stage on your data goes.")
     ] = None,
     overrides: SetOption = None,
 ) -> int:
@@ -89,6 +84,7 @@ def train(
     with needs_extra("train"):
         from tempo_lib.checkpoints.folders import SUMMARY
         from tempo_lib.config import load_preset
+        from tempo_lib.miniature.config import miniature_numbers
         from tempo_lib.miniature.pretrain import build
         from tempo_lib.provenance import project_root
         from tempo_lib.training.stages import stage_numbers
@@ -102,17 +98,22 @@ def train(
         raise InputError(f"--set {named[0]} goes with --from-scratch or --stage 0")
     with bad_input(prefix="" if stage is None else f"--stage {stage}: "):
         stage_numbers(numbers, stage or 0)
+        if manifest is None:
+            miniature_numbers(numbers)  # whose data it is then
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
     if not resume:
         clear(mini, stage, from_scratch, out)
     check_seed(mini, makes_base_models=from_scratch)
     if stage is None or from_scratch:
         stages = [number for number in numbers.stages if stage is None or number <= stage]
+        check_overrides(mini, [mini.stage(number) for number in stages])
         with bad_input():
             folders = build.train_miniature(mini, stages)
     elif manifest is not None and data is not None and out is not None:
+        check_overrides(mini, [out])
         folders = {stage: train_own(mini, stage, start, manifest, data, out)}
     else:
+        check_overrides(mini, [mini.stage(stage)])
         begin = find_start(mini, stage, start)
         build.make_corpus(mini, stage)
         folders = {stage: build.make_stage(mini, stage, begin)}
@@ -144,12 +145,7 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     Looks at --start, then --work, then at what ``find_checkpoint`` finds, shipped ones included.
     InputError when there is none.
     """
-    from tempo_lib.checkpoints.folders import (
-        BASE_MODELS,
-        RERANKER,
-        find_checkpoint,
-        is_finished,
-    )
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint, is_finished
     from tempo_lib.checkpoints.loading import check_layout
     from tempo_lib.miniature.pretrain.build import take_base_model
 
@@ -219,6 +215,24 @@ def check_seed(mini: "Miniature", makes_base_models: bool = True) -> None:
             raise InputError(
                 f"{path.parent} was made with seed {seed}, not {needed}: "
                 "add --fresh, or choose another --work"
+            )
+
+
+def check_overrides(mini: "Miniature", folders: list[Path]) -> None:
+    """InputError when a finished stage that would be kept was made with other overrides.
+
+    A run without overrides keeps whatever is finished.
+    """
+    from tempo_lib.checkpoints.folders import SUMMARY, is_finished
+    from tempo_lib.training.loop import summary_overrides
+
+    wanted = summary_overrides(mini.preset.overrides)
+    for folder in filter(is_finished, folders if wanted else []):
+        made = json.loads((folder / SUMMARY).read_text(encoding="utf-8")).get("overrides") or {}
+        if made != wanted:
+            raise InputError(
+                f"{folder} was made with overrides {made}, not {wanted}: "
+                "add --fresh, or choose another place"
             )
 
 

@@ -1,6 +1,6 @@
 """Semantic front-loading in pictures: slices, probes, attention, and when it appears."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -175,43 +175,42 @@ def index_over_training(
     styles = {"": SeriesStyle(label="", colour=BLUE)}
     if rows["seed"].iloc[0] != "":
         styles = series_styles(rows["seed"], [f"seed {seed}" for seed in rows["seed"].unique()])
-    described = []
     with new_figure(4.8, title, preset) as fig:
         left, right = fig.subplots(1, 2, width_ratios=(1.15, 1))
         left.axhline(0, color=GREY, linewidth=1.5)
         for place, (seed, part) in enumerate(rows.groupby("seed", sort=False)):
-            style = styles[seed]
             at = part[x].map(labels.index)
-            beside = at + 0.12 * (place - (len(styles) - 1) / 2)
-            left.vlines(beside, part["low"], part["high"], color=style.colour, linewidth=2)
-            left.plot(beside, part["index"], color=style.colour, linewidth=1, alpha=0.5)
-            few = part[["head", "tail"]].max(axis=1) < FEW_ANSWERS
-            for chosen, is_filled in ((~few, True), (few, False)):
-                marks = style.marks(filled=is_filled)
-                label = style.label if is_filled else None
-                left.plot(beside[chosen], part["index"][chosen], label=label, **marks)
+            _index(left, part, at + 0.12 * (place - (len(styles) - 1) / 2), styles[seed])
             for end in ("head", "tail"):
-                line = {**SCHEMES[end].curve(), "marker": style.marker, "alpha": 0.85}
-                right.plot(at, part[end], label=" ".join((end, style.label)).strip(), **line)
-            described += _described(part, x, style.label)
-            if len(styles) == 1:
-                _annotate(left, part["index"])
+                line = {**SCHEMES[end].curve(), "marker": styles[seed].marker, "alpha": 0.85}
+                name = " ".join((end, styles[seed].label)).strip()
+                right.plot(at, part[end], label=name, **line)
         left.set_ylim(*_around(np.append(rows[["low", "high", "index"]], [-0.1, 0.1])))
         left.set(ylabel="index: (head - tail) / (head + tail)")
         left.set_title("Index with 95 % interval; open: hardly any answers")
         right.set(ylabel="accuracy (share right)", title=f"Mean over k, n = {table['n'].max()}")
         right.set_ylim(0, max(0.1, 1.45 * float(rows[["head", "tail"]].to_numpy().max())))
-        right.legend(loc="upper left", ncols=2 if len(styles) > 1 else 1)
+        right.legend(loc="upper left", ncols=min(2, len(styles)))
         if len(styles) > 1:
             left.legend(loc="best", ncols=len(styles), columnspacing=1.0, handletextpad=0.3)
+        else:
+            _annotate(left, rows["index"])
         for ax in (left, right):
             ax.set_xticks(range(len(labels)), [str(name) for name in labels])
             ax.set(xlim=(-0.5, len(labels) - 0.5), xlabel=xlabel)
             light_grid(ax)
-        fig.alt_text = (
-            f"Front-loading index over training, with 95 % intervals. {' '.join(described)}"
-        )
+        described = " ".join(_described(rows, x, styles))
+        fig.alt_text = f"Front-loading index over training, with 95 % intervals. {described}"
     return fig
+
+
+def _index(ax: Axes, part: pd.DataFrame, at: pd.Series, style: SeriesStyle) -> None:
+    """The index of one seed with its intervals; open marks where hardly anything was answered."""
+    ax.vlines(at, part["low"], part["high"], color=style.colour, linewidth=2)
+    ax.plot(at, part["index"], color=style.colour, linewidth=1, alpha=0.5)
+    few = part[["head", "tail"]].max(axis=1) < FEW_ANSWERS
+    ax.plot(at[~few], part["index"][~few], label=style.label, **style.marks(filled=True))
+    ax.plot(at[few], part["index"][few], **style.marks(filled=False))
 
 
 def _annotate(ax: Axes, index: pd.Series) -> None:
@@ -223,17 +222,18 @@ def _annotate(ax: Axes, index: pd.Series) -> None:
         ax.annotate(text, (place, np.nan_to_num(value)), away, bbox=box, **options)
 
 
-def _described(part: pd.DataFrame, x: str, label: str) -> list[str]:
-    """One sentence per row of a seed."""
-    told = []
-    for row in part.to_dict("records"):
+def _described(rows: pd.DataFrame, x: str, styles: Mapping[Any, SeriesStyle]) -> list[str]:
+    """One sentence per row."""
+    sentences = []
+    for row in rows.to_dict("records"):
         index = "no index, nothing was answered"
         if not np.isnan(row["index"]):
             index = f"{row['index']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
         name = f"{x} {row[x]}" if isinstance(row[x], int) else row[x]
         ends = f"head {row['head']:.2f}, tail {row['tail']:.2f}"
-        told.append(f"{' '.join((name, label)).strip()}: {index}, {ends}.")
-    return told
+        label = styles[row["seed"]].label
+        sentences.append(f"{' '.join((name, label)).strip()}: {index}, {ends}.")
+    return sentences
 
 
 def _around(values: np.ndarray) -> tuple[float, float]:

@@ -85,8 +85,7 @@ def train_and_summarise(
 ) -> dict[str, Any]:
     """``train_stage``, then the training summary: the sign of a finished checkpoint.
 
-    It holds the overrides of the preset, but not where base models lay on a disk. (Summaries
-    written before there were overrides have ``switches`` instead.)
+    Summaries written before there were overrides have ``switches`` instead.
     """
     started = time.perf_counter()
     records = train_stage(model, samples, run)
@@ -100,14 +99,17 @@ def train_and_summarise(
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
         "manifest_sha256": sha256_of_file(manifest),
-        "overrides": {
-            path: value for path, value in run.overrides.items() if not path.startswith("weights.")
-        },
+        "overrides": summary_overrides(run.overrides),
     }
     if PartialState().is_main_process:
         write_summary(run.out_dir, summary)
     PartialState().wait_for_everyone()
     return summary
+
+
+def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides as a summary holds them: not where base models lay on a disk."""
+    return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
 
 
 def make_accelerator(precision: str) -> Accelerator:

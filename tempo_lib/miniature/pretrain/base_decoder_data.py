@@ -155,19 +155,19 @@ def _sample(
             text,
             story,
             window,
-            config.offset_share,
-            config.listing_share,
-            kind.backwards_share,
+            offset_share=config.offset_share,
+            listing_share=config.listing_share,
+            backwards_share=kind.backwards_share,
         )
     return question_sample(
         rng,
         text,
         story,
         window,
-        config.num_questions,
-        kind.weights,
-        config.offset_share,
-        kind.stretch,
+        num_questions=config.num_questions,
+        kind_weights=kind.weights,
+        offset_share=config.offset_share,
+        stretch=kind.stretch,
         as_choices=kind.name == "choice",
     )
 

@@ -2,7 +2,7 @@
 
 Equal frames give equal bytes: one encoder thread, no dates, no version tags of the muxer.
 (Equal bytes across machines also need the same libx264; PyAV's wheels carry theirs. Below 64
-pixels a side, its lookahead reads memory outside the picture: 1 clip in 30 differs, measured.)
+pixels per side, its lookahead reads memory outside the picture: 1 clip in 30 differs, measured.)
 
 Shape suffixes: T frames, H height, W width, C the three colours.
 """

@@ -158,7 +158,7 @@ def right_option(question: Question) -> str:
     slot = parse_answer(question.kind, question.answer)
     if slot is None:
         raise ValueError(f"{question.answer!r} answers no question of kind {question.kind}")
-    return f"<{slot} seconds>" if question.kind == "grounding" else slot
+    return timestamp(float(slot)) if question.kind == "grounding" else slot
 
 
 def _wrong_options(
