@@ -50,10 +50,10 @@ def make_tiny_tempo():
     from transformers import Qwen3Config
 
     from tempo_lib import prompts
+    from tempo_lib.checkpoints.config import config_from_preset
     from tempo_lib.config import load_preset
     from tempo_lib.miniature.pretrain.build import compressor_config
     from tempo_lib.miniature.world.tokenizer import build_tokenizer
-    from tempo_lib.checkpoints.config import config_from_preset
     from tempo_lib.model.tempo import Tempo
 
     def make(seed=0):

@@ -27,7 +27,7 @@ from tempo_lib.analysis.ablation import (
     position_blocks,
     position_similarity,
 )
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.model.compressor import SegmentMemories
 
 SUITE = paper_suite(6)

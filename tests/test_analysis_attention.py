@@ -14,7 +14,7 @@ from tempo_lib.analysis.attention import (
     segment_clip,
 )
 from tempo_lib.analysis.hooks import recorded
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.miniature.lessons import labelled_clips
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story

@@ -7,7 +7,7 @@ from planted_answers import answers
 
 from tempo_lib.analysis import evaluations
 from tempo_lib.checkpoints import folders as checkpoint_folders
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.evaluation.variants import get_variant
 from tempo_lib.statistics.claims import claims_table, measured, variants_of_claims
 

@@ -12,7 +12,7 @@ from tempo_lib.analysis.probes import (
     probe_positions,
     probe_table,
 )
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.miniature.lessons import ATTRIBUTES, draw_stories, labelled_clips
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story

@@ -28,7 +28,7 @@ from tempo_lib.analysis.short_training import (
     slice_sizes,
     train_and_measure,
 )
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.lessons import (
     CORPUS_SEED,

@@ -16,7 +16,7 @@ from tempo_lib.analysis.slices import (
     slice_answers,
     slice_memories,
 )
-from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 
 SUITE = paper_suite(6)
 LAST = 15

@@ -6,7 +6,7 @@ import pytest
 
 from tempo_lib.analysis import training_summaries as summaries
 from tempo_lib.checkpoints import folders as checkpoint_folders
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.provenance import manifest_path

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo, Video
 from tempo_lib.checkpoints import convert as conversion
-from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint, stored_tensors
+from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.loading import stored_tensors
 from tempo_lib.checkpoints.released import DIFFERENCE, ROWS
 from tempo_lib.cli.app import run
 

@@ -10,8 +10,8 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.loading import (
-    CheckpointError,
     check_complete,
     local_folder,
     stored_tensors,

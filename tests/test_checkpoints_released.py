@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tempo_lib import Tempo
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 
 
 def test_a_released_checkpoint_with_a_lost_or_foreign_tensor_is_refused(golden_dir, tmp_path):

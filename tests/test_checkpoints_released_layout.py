@@ -10,7 +10,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import Tempo, TempoConfig
 from tempo_lib.checkpoints.convert import expected_shapes
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.released import (
     DIFFERENCE,
     ROWS,

@@ -10,7 +10,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.checkpoints import folders as checkpoint_folders
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.scorers import VlmScorer, check_scorer, load_base, load_reranker
 from tempo_lib.miniature.pretrain.build import compressor_config

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
 from tempo_lib.cli.app import run
 from tempo_lib.cli.common import InputError
 from tempo_lib.cli.train import check_seed

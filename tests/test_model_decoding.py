@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tempo_lib import Tempo, Video
-from tempo_lib.checkpoints.loading import find_checkpoint
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.miniature.world.questions import sample_questions
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story

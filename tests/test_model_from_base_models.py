@@ -14,7 +14,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.model.from_base_models import check_tokenizers_match, tempo_from_base_models
 

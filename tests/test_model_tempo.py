@@ -4,7 +4,7 @@ import torch
 from transformers import AutoConfig, AutoModel
 
 from tempo_lib import Tempo, TempoConfig, Video
-from tempo_lib.checkpoints.loading import CheckpointError
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, ContextError
 from tempo_lib.model.session import VideoSession
 

@@ -23,12 +23,12 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.loading import (
     EXTRAS,
     INDEX,
     PICKLES,
     RELEASED_TYPE,
-    CheckpointError,
     PathOrId,
     Stored,
     check_complete,

@@ -27,9 +27,7 @@ from transformers import (
 
 from tempo_lib import prompts
 from tempo_lib.checkpoints.config import TempoConfig
-from tempo_lib.checkpoints.folders import CheckpointError as CheckpointError
-from tempo_lib.checkpoints.folders import checkpoint_digest as checkpoint_digest
-from tempo_lib.checkpoints.folders import find_checkpoint as find_checkpoint
+from tempo_lib.checkpoints.folders import CheckpointError
 
 PathOrId = str | PathLike[str]  # a folder, or the id of a model on the Hugging Face hub
 RELEASED_TYPE = "tempo_qwen"  # the model type of the released layout

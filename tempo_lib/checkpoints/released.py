@@ -15,9 +15,9 @@ import torch
 from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
 
 from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.loading import (
     RELEASED_TYPE,
-    CheckpointError,
     PathOrId,
     Stored,
     base_config,

@@ -128,7 +128,7 @@ def load_model(
     from safetensors import SafetensorError
     from transformers.utils import logging
 
-    from tempo_lib.checkpoints.loading import find_checkpoint
+    from tempo_lib.checkpoints.folders import find_checkpoint
     from tempo_lib.config import load_preset
     from tempo_lib.model.tempo import Tempo
 

@@ -35,7 +35,7 @@ def convert(
     * tempo convert runs/tiny/train/stage3 released/tempo-tiny --base-compressor base_compressor
     """
     from tempo_lib.checkpoints import convert as layouts
-    from tempo_lib.checkpoints.loading import CheckpointError
+    from tempo_lib.checkpoints.folders import CheckpointError
     from tempo_lib.checkpoints.released import RELEASED_TYPE
     from tempo_lib.model.tempo import Tempo
 

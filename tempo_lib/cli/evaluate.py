@@ -80,7 +80,7 @@ def evaluate(
     * tempo evaluate --plugin my_policy.py --suite mini-mlvu --variant my-policy
     """
     with needs_extra("notebooks"):
-        from tempo_lib.checkpoints.loading import CheckpointError
+        from tempo_lib.checkpoints.folders import CheckpointError
         from tempo_lib.config import load_preset
         from tempo_lib.evaluation import benchmark, runner
 

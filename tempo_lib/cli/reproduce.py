@@ -56,7 +56,7 @@ def reproduce(
     * tempo reproduce --executor slurm --cores 10
     """
     with needs_extra("notebooks"):
-        from tempo_lib.checkpoints.loading import CheckpointError
+        from tempo_lib.checkpoints.folders import CheckpointError
         from tempo_lib.reproduce import batch
 
     if report is not None:

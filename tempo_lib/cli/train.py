@@ -23,6 +23,7 @@ from tempo_lib.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from tempo_lib.config import Preset
     from tempo_lib.miniature.pretrain.build import Miniature
 
 SHARED_FOLDERS = ("corpora", "frames")  # what a --work folder holds beside base models and stages
@@ -83,23 +84,13 @@ def train(
     """
     with needs_extra("train"):
         from tempo_lib.checkpoints.folders import SUMMARY
-        from tempo_lib.config import load_preset
-        from tempo_lib.miniature.config import miniature_numbers
         from tempo_lib.miniature.pretrain import build
         from tempo_lib.provenance import project_root
-        from tempo_lib.training.stages import stage_numbers
 
     own = {"--manifest": manifest, "--data": data, "--out": out}
     check(stage, from_scratch, own, start)
-    with bad_input():
-        numbers = load_preset(preset, overrides or [])
-    named = [path for path in numbers.overrides if path.startswith("weights.")]
-    if named and not from_scratch and (stage or start):
-        raise InputError(f"--set {named[0]} goes with --from-scratch or --stage 0")
-    with bad_input(prefix="" if stage is None else f"--stage {stage}: "):
-        stage_numbers(numbers, stage or 0)
-        if manifest is None:
-            miniature_numbers(numbers)  # whose data it is then
+    from_base_models = from_scratch or not (stage or start)
+    numbers = find_preset(preset, overrides or [], stage, from_base_models, manifest is not None)
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
     if not resume:
         clear(mini, stage, from_scratch, out)
@@ -137,6 +128,26 @@ def check(
     if given and len(given) < len(own):
         missing = [name for name in own if name not in given]
         raise InputError(f"{given[0]} (own data) needs {' and '.join(missing)} too")
+
+
+def find_preset(
+    name: str, overrides: list[str], stage: int | None, from_base_models: bool, has_data: bool
+) -> "Preset":
+    """The preset with its overrides; InputError where it cannot train what the options name."""
+    from tempo_lib.config import load_preset
+    from tempo_lib.miniature.config import miniature_numbers
+    from tempo_lib.training.stages import stage_numbers
+
+    with bad_input():
+        preset = load_preset(name, overrides)
+    weights = [path for path in preset.overrides if path.startswith("weights.")]
+    if weights and not from_base_models:
+        raise InputError(f"--set {weights[0]} goes with --from-scratch or --stage 0")
+    with bad_input(prefix="" if stage is None else f"--stage {stage}: "):
+        stage_numbers(preset, stage or 0)
+        if not has_data:
+            miniature_numbers(preset)  # which makes its own
+    return preset
 
 
 def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:

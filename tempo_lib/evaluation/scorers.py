@@ -17,7 +17,7 @@ import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
-from tempo_lib.checkpoints.loading import CheckpointError, find_checkpoint
+from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import weights_digest
 from tempo_lib.model.compressor import Compressor

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG = "\N{HEAVY CHECK MARK} right", "\N{HEAVY BALLOT X} wrong"
 LINE_INCHES, STRIP_INCHES, BARS_INCHES, REST_INCHES = 0.3, 1.5, 2.0, 1.0
+MARGIN_LINES = 0.4  # above the words of a block
 TITLE_CHARACTERS = 48  # a small panel is that wide
 MOST_LETTERS = 44  # of a prediction, and of an answer; longer ones are cut
 
@@ -160,7 +161,7 @@ def _page(blocks: Sequence[_Block], title: str | None, alt_text: str) -> Describ
         height
         for block in blocks
         for height in (
-            LINE_INCHES * len(block.lines),
+            LINE_INCHES * (len(block.lines) + MARGIN_LINES),
             *((STRIP_INCHES,) if block.film is not None else ()),
             BARS_INCHES,
         )
@@ -226,7 +227,8 @@ def _write(head: Axes, lines: Sequence[_Line]) -> None:
     head.set(xlim=(0, 1), ylim=(0, 1))
     for place, (words, colour, weight) in enumerate(lines):
         options: dict[str, Any] = {"color": colour, "fontsize": 12, "fontweight": weight}
-        head.text(0, 1 - place / len(lines), words, va="top", **options)
+        height = 1 - (place + MARGIN_LINES) / (len(lines) + MARGIN_LINES)
+        head.text(0, height, words, va="top", **options)
 
 
 def _small_panel(ax: Axes, record: "Record", number: int, k_max: int | None) -> None:
