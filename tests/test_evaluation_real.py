@@ -159,7 +159,7 @@ def test_missing_videos_are_refused_with_the_command_that_lists_them(home):
 
 
 def test_absent_annotations_name_where_they_come_from(home):
-    with pytest.raises(ValueError, match="no annotations of Video-MME .* lmms-eval/Video-MME"):
+    with pytest.raises(ValueError, match=r"no annotations of Video-MME .* lmms-eval/Video-MME"):
         load_benchmark("6b", "videomme")
 
 

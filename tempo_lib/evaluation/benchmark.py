@@ -108,7 +108,8 @@ def benchmark_names(preset: Preset | str) -> list[str]:
     return [
         name
         for name, module in modules.items()
-        if module in numbers.plugins or not module.startswith("tempo_lib.")
+        if not module.startswith("tempo_lib.")
+        or any(f"{module}.".startswith(f"{plugin}.") for plugin in numbers.plugins)
     ]
 
 
