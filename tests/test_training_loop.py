@@ -6,7 +6,7 @@ from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
 from tempo_lib.config import load_preset
-from tempo_lib.training import loop
+from tempo_lib.training import loop, ranks
 from tempo_lib.training.loop import StageRun, train_stage
 from tests.training_samples import world_samples
 
@@ -90,8 +90,8 @@ def test_auto_precision_is_bf16_only_where_the_hardware_has_it(monkeypatch):
         monkeypatch.setattr(
             torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda found=supported: found
         )
-        assert loop.resolve_precision("auto") == wanted
-    assert loop.resolve_precision("fp16") == "fp16"
+        assert ranks.resolve_precision("auto") == wanted
+    assert ranks.resolve_precision("fp16") == "fp16"
 
 
 def test_a_stage_without_samples_is_refused(fresh_tiny_tempo, tmp_path):

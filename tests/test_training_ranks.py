@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tempo_lib import Tempo
-from tempo_lib.training.data import MEDIA_TAGS
+from tempo_lib.training.records import MEDIA_TAGS
 from tests.training_samples import turn, write_corpus
 
 IMAGE_TAG = MEDIA_TAGS[0]

@@ -4,29 +4,45 @@ accelerate decides where it runs: one process, or ranks by its configuration, ea
 its own. Nothing below names a device.
 """
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, set_seed
+from accelerate.utils import set_seed
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
-from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator, FrameStore, Sample
+from tempo_lib.training.data import Collator
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.frames import FrameStore, without_broken
+from tempo_lib.training.progress import (
+    CODE,
+    check_resume,
+    data_digest,
+    drop_state,
+    load_state,
+    locked,
+    num_skipped,
+    save_state,
+    write_losses,
+    write_skipped,
+)
+from tempo_lib.training.ranks import make_accelerator, resolve_precision
+from tempo_lib.training.records import Sample, TrainingError
 from tempo_lib.training.sampler import LengthBatches
 from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, parameter_groups, set_trainable
+
+MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +57,49 @@ class StageRun:
     mixed_precision: str = "auto"
     save_every: int = 50
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
+    manifest_sha256: str | None = None  # of the file that names the data, where there is one
+    most_broken: float = MOST_BROKEN
 
 
 def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
     """Train ``model`` on ``samples``; returns one record per step and writes ``out_dir``.
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
-    which an interrupted run goes on. ValueError when there is nothing to train on, for some rank.
+    which an interrupted run goes on. ValueError when there is nothing to train on, for some rank,
+    and, before anything is decoded, when ``out_dir`` holds the state of another run.
     """
+    records = train_keeping_state(model, samples, run)
+    if PartialState().is_main_process:
+        drop_state(run.out_dir)
+    return records
+
+
+def train_keeping_state(
+    model: Tempo, samples: list[Sample], run: StageRun
+) -> list[dict[str, float]]:
+    """``train_stage`` without its end: the state stays until a summary says that all is done."""
     if not samples:
-        raise ValueError(f"stage {run.stage} has no samples")
+        raise TrainingError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
     accelerator = make_accelerator(resolve_precision(run.mixed_precision))
+    facts = run_facts(samples, run, accelerator.num_processes)
+    check_resume(run.out_dir, facts)
+    with locked(run.out_dir, accelerator.is_main_process):
+        return run_steps(accelerator, model, samples, run, facts)
+
+
+def run_steps(
+    accelerator: Accelerator,
+    model: Tempo,
+    samples: list[Sample],
+    run: StageRun,
+    facts: Mapping[str, Any],
+) -> list[dict[str, float]]:
+    """All steps that are not done yet, and the checkpoint; returns one record per step."""
     with accelerator.main_process_first():  # the others find its frames
-        loader, batches = make_loader(model, samples, run)
+        store, shown, broken = decoded(model, samples, run)
+    write_skipped(run.out_dir, len(samples) - len(shown), broken, accelerator.is_main_process)
+    loader, batches = make_loader(model, store, shown, run)
     steps = total_steps(run, len(loader), accelerator.num_processes)
     set_trainable(model, run.numbers)
     model.train()
@@ -62,22 +107,35 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
         speed_up_norms(model)
     optimiser, schedule = make_optimiser(model, run.numbers, steps)
     model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
-    done, records = load_progress(accelerator, run)
+    done, records = load_state(accelerator, run.out_dir)
     hidden = not accelerator.is_main_process
     bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step", disable=hidden)
     for batch in endless(accelerator, loader, batches, done):
         if done >= steps:
             break
-        facts = train_step(accelerator, model, optimiser, schedule, batch, run)
-        records.append({"step": done, **facts})
+        record = train_step(accelerator, model, optimiser, schedule, batch, run)
+        records.append({"step": done, **record})
         done += 1
         bar.update()
-        bar.set_postfix(loss=f"{facts['loss']:.3f}")
+        bar.set_postfix(loss=f"{record['loss']:.3f}")
         if done % run.save_every == 0 and done < steps:
-            save_progress(accelerator, run, done, records)
+            save_state(accelerator, run.out_dir, done, records, facts)
     bar.close()
     finish(accelerator, model, run, records)
     return records
+
+
+def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str, Any]:
+    """What a run must share with the one whose state it takes up; the code is stated only."""
+    return {
+        "stage": run.stage,
+        "seed": run.seed,
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
+        "numbers": run.numbers.model_dump(mode="json"),
+        "ranks": num_ranks,
+        CODE: code_fingerprint("tempo_lib.training.loop"),
+    }
 
 
 def train_and_summarise(
@@ -88,21 +146,25 @@ def train_and_summarise(
     Summaries written before there were overrides have ``switches`` instead.
     """
     started = time.perf_counter()
-    records = train_stage(model, samples, run)
+    run = replace(run, manifest_sha256=sha256_of_file(manifest))
+    records = train_keeping_state(model, samples, run)
     tail = records[-max(1, len(records) // 20) :]
     summary = {
         "stage": run.stage,
         "seed": run.seed,
-        "samples": len(samples),
+        "samples": len(samples) - num_skipped(run.out_dir),
+        "skipped": num_skipped(run.out_dir),  # their media cannot be read: skipped.json
         "steps": len(records),
         "seconds": round(time.perf_counter() - started, 1),
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
-        "manifest_sha256": sha256_of_file(manifest),
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
         "overrides": summary_overrides(run.overrides),
     }
     if PartialState().is_main_process:
         write_summary(run.out_dir, summary)
+        drop_state(run.out_dir)  # only now: a process killed before goes on from it
     PartialState().wait_for_everyone()
     return summary
 
@@ -112,24 +174,26 @@ def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
 
 
-def make_accelerator(precision: str) -> Accelerator:
-    """Of one process or of several, whose batches differ in size and in what they train."""
-    return Accelerator(
-        mixed_precision=precision,
-        step_scheduler_with_optimizer=False,
-        dataloader_config=DataLoaderConfiguration(even_batches=False),
-        # a batch of texts leaves the compressor without gradients
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+def decoded(
+    model: Tempo, samples: list[Sample], run: StageRun
+) -> tuple[FrameStore, list[Sample], dict[Path, str]]:
+    """All media decoded once: their store, the samples that can be shown, the broken files.
+
+    ValueError past the run's share of samples that may be left out.
+    """
+    video = model.config.video_numbers
+    store = FrameStore(model, video, run.numbers.max_frames, run.cache_dir)
+    broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
+    return store, without_broken(samples, broken, run.most_broken), broken
 
 
 def make_loader(
-    model: Tempo, samples: list[Sample], run: StageRun
+    model: Tempo, store: FrameStore, samples: list[Sample], run: StageRun
 ) -> tuple[DataLoader, LengthBatches]:
-    """Decode all media once; a loader of batches of about equal length, and their sampler."""
-    video = model.config.video_numbers
-    store = FrameStore(model, video, run.numbers.max_frames, run.cache_dir)
-    store.prepare(sorted({s.media for s in samples if s.media is not None}))
+    """A loader of batches of about equal length, and their sampler.
+
+    ValueError for a sample that is longer than the stage's context.
+    """
     numbers = run.numbers
     collate = Collator(
         model,
@@ -139,29 +203,16 @@ def make_loader(
         numbers.varied_prompt_share,
         run.seed,
     )
+    collate.check_lengths(samples)
     lengths = [collate.num_segments(sample) for sample in samples]
-    batches = LengthBatches(
-        lengths, run.numbers.batch_segments, run.numbers.batch_samples, run.seed
-    )
+    batches = LengthBatches(lengths, numbers.batch_segments, numbers.batch_samples, run.seed)
     return DataLoader(samples, batch_sampler=batches, collate_fn=collate), batches  # type: ignore[arg-type]
-
-
-def resolve_precision(requested: str) -> str:
-    """``auto`` -> bf16 where the hardware multiplies it, else float32 ("no"); others unchanged.
-
-    Which of the two was used decides nothing but time: tests/test_training_loop.py compares them.
-    """
-    if requested != "auto":
-        return requested
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
 
 
 def total_steps(run: StageRun, num_batches: int, num_ranks: int) -> int:
     """Steps of all epochs, at most ``max_steps``. ValueError when a rank would get no batch."""
     if num_batches < num_ranks:
-        raise ValueError(
+        raise TrainingError(
             f"stage {run.stage} has {num_batches} batches for {num_ranks} ranks; "
             "train it on fewer ranks or on more samples"
         )
@@ -222,43 +273,13 @@ def train_step(
     }
 
 
-def save_progress(
-    accelerator: Accelerator, run: StageRun, done: int, records: list[dict[str, float]]
-) -> None:
-    accelerator.save_state(str(run.out_dir / "state"))
-    if accelerator.is_main_process:
-        write_losses(run, records)
-        (run.out_dir / "state" / "progress.json").write_text(json.dumps({"done": done}))
-
-
-def load_progress(accelerator: Accelerator, run: StageRun) -> tuple[int, list[dict[str, float]]]:
-    """(steps done, their records) of an interrupted run; (0, []) of a new one."""
-    progress = run.out_dir / "state" / "progress.json"
-    if not progress.is_file():
-        return 0, []
-    accelerator.load_state(str(run.out_dir / "state"))
-    done = int(json.loads(progress.read_text())["done"])
-    lines = (run.out_dir / "losses.jsonl").read_text().splitlines()
-    return done, [json.loads(line) for line in lines[:done]]
-
-
-def write_losses(run: StageRun, records: list[dict[str, float]]) -> None:
-    run.out_dir.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(record) for record in records]
-    (run.out_dir / "losses.jsonl").write_text("\n".join(lines) + "\n")
-
-
 def finish(
     accelerator: Accelerator, model: torch.nn.Module, run: StageRun, records: list[dict[str, float]]
 ) -> None:
-    """Save the checkpoint from all ranks and drop the resume state."""
+    """Save the checkpoint from all ranks."""
     accelerator.wait_for_everyone()
     whole = accelerator.unwrap_model(model)
     state = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
-        write_losses(run, records)
+        write_losses(run.out_dir, records)
         whole.eval().save_pretrained(run.out_dir, state_dict=state)
-        for path in sorted((run.out_dir / "state").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        if (run.out_dir / "state").is_dir():
-            (run.out_dir / "state").rmdir()
