@@ -226,7 +226,7 @@ def _media(record: Mapping[str, Any], modality: str, folder: Path) -> list[Path]
         return []
     part = [key for key in CLIP_KEYS if record.get(key) is not None]
     if part:
-        raise ValueError(f"{part[0]!r}: parts of a {modality} are not read; cut the file first")
+        raise ValueError(f"{part[0]!r}: parts of a file are not read; cut the file first")
     given = record.get(modality)
     names: list[Any] = given if isinstance(given, list) else [given]
     if not names or not all(isinstance(name, str) and name for name in names):
