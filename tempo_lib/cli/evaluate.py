@@ -13,6 +13,7 @@ from tempo_lib.cli.common import (
     DEFAULT_PRESET,
     BudgetOption,
     CheckpointOption,
+    DebugNumericsOption,
     InputError,
     Loaded,
     NumQuestionsOption,
@@ -20,6 +21,7 @@ from tempo_lib.cli.common import (
     SetOption,
     bad_input,
     check_parent,
+    checked_layers,
     load_model,
     needs_extra,
     screen,
@@ -55,6 +57,7 @@ def evaluate(
     num_questions: NumQuestionsOption = 0,
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
+    debug_numerics: DebugNumericsOption = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,6 +86,8 @@ def evaluate(
         from tempo_lib.checkpoints.folders import CheckpointError
         from tempo_lib.config import load_preset
         from tempo_lib.evaluation import benchmark, runner
+        from tempo_lib.fingerprint import write_atomic
+        from tempo_lib.model.numerics import NumericsError
 
     if out is not None:
         check_parent("--out", out)
@@ -96,7 +101,10 @@ def evaluate(
         data = benchmark.load_benchmark(
             numbers, suite, num_questions=num_questions, world_seed=world_seed
         )
-        with bad_input(CheckpointError):
+        with (
+            bad_input(CheckpointError, NumericsError),
+            checked_layers(loaded.model, debug_numerics),
+        ):
             frame = runner.evaluate(loaded.model, data, rows, budget=budget)
     results = [
         result(frame[frame["variant"] == row.name], data, row, loaded, numbers) for row in rows
@@ -104,7 +112,7 @@ def evaluate(
     print_table(results)
     if out is not None:
         document = results[0] if len(results) == 1 else results
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_atomic(out, json.dumps(document, indent=2) + "\n")
         print(f"wrote {out}", file=sys.stderr)
     return 0
 

@@ -19,6 +19,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from tempo_lib import prompts
 from tempo_lib.model.compressor import Cut
+from tempo_lib.model.numerics import check_logits
 from tempo_lib.model.tempo import Tempo
 
 MOST_TOKENS = 2048  # of a batch, padding included: more is slower on a CPU, whose caches it leaves
@@ -45,6 +46,8 @@ def greedy_answers(
     end_id: int,
 ) -> list[list[int]]:
     """New token ids of each prompt (L, D), up to and with ``end_id``, as ``generate`` gives them.
+
+    NumericsError for logits that are not finite.
 
     Batches are made of prompts of about one length. What shares a batch can change a logit in its
     last bits, as any other kernel can.
@@ -93,7 +96,8 @@ def _answer_batch(
     ).last_hidden_state
     rows_B = torch.arange(len(length_B), device=device)
     places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
-    greedy_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).argmax(-1)
+    largest_BG, greedy_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).max(-1)
+    check_logits(largest_BG, decoder, "decoder")
     agreed_B = (greedy_BG[:, :-1] == draft_G).cumprod(1).sum(1)
     token_B = greedy_BG[rows_B, agreed_B]
     answers = [
@@ -112,7 +116,9 @@ def _answer_batch(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        token_B, length_B = decoder.lm_head(hidden_BD).argmax(-1), length_B + 1
+        largest_B, token_B = decoder.lm_head(hidden_BD).max(-1)
+        check_logits(largest_B, decoder, "decoder")
+        length_B = length_B + 1
         for ids, token in zip(answers, token_B.tolist(), strict=True):
             if not _is_over(ids, max_new_tokens, end_id):
                 ids.append(token)

@@ -23,6 +23,7 @@ from tempo_lib.checkpoints.released import open_checkpoint
 from tempo_lib.model.attention import mask_if_needed, resolve_attention
 from tempo_lib.model.compressor import Compressor, Cut, SegmentMemories
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Answer, Turn, prompt_ids
+from tempo_lib.model.numerics import FiniteLogits
 from tempo_lib.model.processing import PatchShape, TextEncoder, segment_pixels
 from tempo_lib.model.rope import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.model.session import VideoSession
@@ -127,8 +128,7 @@ class Tempo(PreTrainedModel):
         compressor_ids, compressor_mask (N, L) are the segments in order, None for text alone.
         labels (S, L) are -100 outside the answer, so the loss (Eq. 1) is on answer tokens only,
         and so are the logits (A, V) then: one row per answer token, in order. Without labels
-        they are (S, L, V). The whole computation is in here, because sharded training wraps
-        this call.
+        they are (S, L, V). All of it is in here, because sharded training wraps this call.
         """
         memories_MD = input_ids.new_zeros(0, self.projector.in_features, dtype=self.dtype)
         if pixel_rows is not None and grid_thw is not None:
@@ -224,12 +224,13 @@ class Tempo(PreTrainedModel):
         return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
     def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
-        """Greedy token ids after one prompt."""
+        """Greedy token ids after one prompt; NumericsError for logits that are not finite."""
         return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            logits_processor=[FiniteLogits(self)],
             eos_token_id=self.encoder.special(prompts.IM_END),
             pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
         )[0].tolist()
