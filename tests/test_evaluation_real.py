@@ -1,6 +1,5 @@
 """The four real benchmarks: rows, prompts, counts on the real files, scores under both scorers."""
 
-import importlib.util
 import json
 
 import pytest
@@ -12,7 +11,6 @@ from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows
 from tempo_lib.evaluation.real.check import check
 
 NAMES = ("longvideobench", "mlvu", "videomme", "lvbench")
-HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +99,6 @@ def test_lvbench_counts_of_the_real_file(shared_dir):
     assert "not the published one" in report.problems[0]
 
 
-@pytest.mark.skipif(not HAS_PYARROW, reason="Parquet needs pyarrow")
 def test_videomme_counts_of_the_real_file(shared_dir):
     report = report_of("videomme", shared_dir / "annotations" / "videomme", videos=False)
     assert (report.facts["questions"], report.facts["videos"]) == (2700, 900)

@@ -12,6 +12,7 @@ import typer
 from tempo_lib.cli.ask import ask
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
+from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
 from tempo_lib.cli.reproduce import reproduce
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (ask, train, evaluate, reproduce, convert, doctor):
     app.command()(command)
+app.add_typer(data)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -91,10 +91,7 @@ class BenchmarkSource(Protocol):
 
 
 BENCHMARKS: Registry[BenchmarkSource] = Registry("suite")
-NO_BENCHMARKS = (
-    "preset {preset} has no suites: readers of the real benchmarks are not part of this version; "
-    "use --preset tiny"
-)
+NO_BENCHMARKS = "preset {preset} has no suites of its own; use --preset tiny"
 
 
 def benchmark_names(preset: Preset | str) -> list[str]:
@@ -116,8 +113,11 @@ def benchmark_names(preset: Preset | str) -> list[str]:
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:
     """Source of benchmark ``name``; ValueError, with the known ones, for an unknown name."""
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    if not benchmark_names(numbers):
+    names = benchmark_names(numbers)
+    if not names:
         raise ValueError(NO_BENCHMARKS.format(preset=numbers.name))
+    if name not in names:
+        raise ValueError(f"unknown suite {name!r}; known: {', '.join(names)}")
     return BENCHMARKS.get(name)
 
 

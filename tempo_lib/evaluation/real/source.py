@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -70,14 +71,20 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class RealSource:
-    """One benchmark as it is registered: ``read_question`` turns a row into a question."""
+    """One benchmark as it is registered: ``read_question`` turns a row into a question.
+
+    ``manifest_file``: None takes the one of this name in ``data_manifests/benchmarks``.
+    """
 
     name: str
     read_question: Callable[[Row, str], Annotated]
+    manifest_file: Path | None = None
 
     @property
     def manifest(self) -> Manifest:
-        return load_manifest(self.name)
+        if self.manifest_file is not None:
+            return load_manifest(self.manifest_file)
+        return load_manifest(manifest_path(f"benchmarks/{self.name}.yaml"))
 
     def folder(self) -> Path:
         """Where the benchmark lies unless one says otherwise."""
@@ -177,12 +184,12 @@ def as_question(row: Annotated) -> Question:
     )
 
 
-def load_manifest(name: str) -> Manifest:
-    """Facts of one benchmark; ValueError for a manifest that breaks its schema."""
-    path = manifest_path(f"benchmarks/{name}.yaml")
+@cache  # read once per process: every reply that is judged asks for it
+def load_manifest(path: Path) -> Manifest:
+    """Facts of one benchmark; ValueError for a file that is absent or breaks the schema."""
     try:
         manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise ValueError(f"benchmark manifest {path.name} is not valid: {error}") from error
     unknown = set(manifest.extraction.values()) - set(RULES)
     if unknown:
