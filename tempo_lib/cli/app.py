@@ -10,6 +10,7 @@ from typing import cast
 import typer
 
 from tempo_lib.cli.ask import ask
+from tempo_lib.cli.audit import audit
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
 from tempo_lib.cli.data import data
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, evaluate, reproduce, convert, doctor):
+for command in (ask, train, evaluate, audit, reproduce, convert, doctor):
     app.command()(command)
 app.add_typer(data)
 
