@@ -118,7 +118,7 @@ class BenchmarkSource(Protocol):
 
 
 BENCHMARKS: Registry[BenchmarkSource] = Registry("suite")
-NO_BENCHMARKS = "preset {preset} has no suites of its own; use --preset tiny"
+NO_BENCHMARKS = "preset {preset} has no suites: it names no plug-in that registers one"
 
 
 def benchmark_names(preset: Preset | str) -> list[str]:
@@ -140,11 +140,11 @@ def benchmark_names(preset: Preset | str) -> list[str]:
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:
     """Source of benchmark ``name``; ValueError, with the known ones, for an unknown name."""
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    names = benchmark_names(numbers)
-    if not names:
+    known = benchmark_names(numbers)
+    if not known:
         raise ValueError(NO_BENCHMARKS.format(preset=numbers.name))
-    if name not in names:
-        raise ValueError(f"unknown suite {name!r}; known: {', '.join(names)}")
+    if name not in known:
+        raise ValueError(f"unknown suite {name!r}; known: {', '.join(known)}")
     return BENCHMARKS.get(name)
 
 
