@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 NOT_A_VIDEO = "not a video, or its header is damaged or cut off"
+SALVAGE_HINT = "; salvage keeps what can be read"  # load_video(salvage=True), ask --salvage
 NO_VIDEO_STREAM = "it has no video stream (audio only?)"
 
 

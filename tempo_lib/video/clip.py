@@ -19,6 +19,7 @@ from tempo_lib.video.folder import check_sizes, frame_files
 from tempo_lib.video.kinds import IMAGE_SUFFIXES, kind_of, local_path
 from tempo_lib.video.pictures import resized as resize_frame
 from tempo_lib.video.readers import open_reader
+from tempo_lib.video.safe import open_in_child
 from tempo_lib.video.salvage import SalvagingReader
 from tempo_lib.video.sampling import (
     check_counts,
@@ -139,10 +140,9 @@ def load_video(
     """
     options = (fps, max_frames, min_frames, reader, timestamps, max_edge, salvage, square_pixels)
     if safe and isinstance(path, str | Path):
-        from tempo_lib.video.safe import open_safely
-
         _check_arguments(fps, max_frames, min_frames, timestamps, max_edge)
-        return collect(open_safely(local_path(path), *options))
+        held = open_in_child(local_path(path), options)
+        return collect(VideoStream(**vars(held), source=str(local_path(path))))
     return collect(open_video(path, *options))
 
 

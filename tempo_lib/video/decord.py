@@ -19,6 +19,7 @@ from tempo_lib.video.base import (
     NO_VIDEO_STREAM,
     NOT_A_VIDEO,
     CannotOpenError,
+    FrameReader,
     NotInstalledError,
     StreamFacts,
     VideoError,
@@ -51,15 +52,21 @@ class DecordReader:
         rate = float(video.get_avg_fps())
         self.facts = StreamFacts(rate if rate > 0 else 0.0, stamps_T - stamps_T[0])
 
-    def hold_to(self, first: StreamFacts) -> None:
-        """Take over the facts that PyAV read; CannotOpenError where this reader sees others."""
-        mine_T, first_T = self.facts.seconds_T, first.seconds_T
+    def hold_to(self, first: FrameReader) -> None:
+        """Take over the facts that PyAV read; CannotOpenError where this reader sees others.
+
+        The first picture of both is compared too: of small turned ones decord gives another shape.
+        """
+        mine_T, first_T = self.facts.seconds_T, first.facts.seconds_T
         if len(mine_T) != len(first_T):
             reason = f"decord counts {len(mine_T)} frames, PyAV {len(first_T)}"
             raise CannotOpenError(f"{reason}; {USE_PYAV}")
         if np.abs(mine_T - first_T).max() > TIME_TOLERANCE_SECONDS:
             raise CannotOpenError(f"decord gives its frames other times; {USE_PYAV}")
-        self.facts = first
+        start = np.array([0])
+        if not np.array_equal(next(self.frames(start)), next(first.frames(start))):
+            raise CannotOpenError(f"decord shows another first picture than PyAV; {USE_PYAV}")
+        self.facts = first.facts
 
     def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the wanted frames; see FrameReader."""

@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 from urllib.parse import unquote, urlsplit
 
 from tempo_lib.video.base import VideoError, video_error
@@ -107,7 +107,7 @@ def kind_of(path: Path) -> Kind:
     return "clip" if head[:1] == b"\x47" and head[188:189] == b"\x47" else "unknown"
 
 
-def _has_animation_chunk(file) -> bool:
+def _has_animation_chunk(file: BinaryIO) -> bool:
     """Whether a PNG's acTL stands before its picture, as the animated ones have it."""
     while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
         if head[4:] == b"acTL":
@@ -124,7 +124,9 @@ def _of_address(text: str, scheme: str) -> Path:
     rest = text[len("file:") :]
     parts = urlsplit("file:" + rest)
     if parts.netloc not in ("", "localhost"):
-        raise VideoError(f"cannot read {text[:SHOWN]}: the file of another machine ({parts.netloc})")
+        raise VideoError(
+            f"cannot read {text[:SHOWN]}: the file of another machine ({parts.netloc})"
+        )
     # everything after the host is the path: "?" and "#" may stand in a name
     path = rest[2 + len(parts.netloc) :] if rest.startswith("//") else rest
     return local_path(Path(unquote(path)))

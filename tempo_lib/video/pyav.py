@@ -16,9 +16,11 @@ import numpy as np
 from tempo_lib.video.base import (
     NO_VIDEO_STREAM,
     NOT_A_VIDEO,
+    SALVAGE_HINT,
     CannotOpenError,
     NotInstalledError,
     StreamFacts,
+    VideoError,
     video_error,
 )
 from tempo_lib.video.clock import clock_of, longest, matroska_is_whole
@@ -55,7 +57,7 @@ class PyavReader:
         self._converter = av.video.reformatter.VideoReformatter()
         self._path = path
         self._jumps = False  # whether the clock of the file starts again
-        self._held_until = 0  # the tick at which the last picture ends
+        self._held_until = -(1 << 62)  # the tick at which the last picture ends, once known
         with self._opened() as (container, stream):
             ticks = self._read_packets(container, stream)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
@@ -194,7 +196,7 @@ class PyavReader:
 
     def _lose(self, total: int, reason: str, cause: Exception | None = None) -> None:
         """Raise VideoError: this reader gives whole files only (salvage.py goes on)."""
-        raise video_error(self._path, reason) from cause
+        raise video_error(self._path, reason + SALVAGE_HINT) from cause
 
     def _decoded(self) -> Iterator[tuple[int, Any]]:
         """Yield (presentation tick, frame) for the whole file, in order."""
@@ -210,19 +212,26 @@ class PyavReader:
                         packet.pts = None if packet.pts is None else packet.pts + shift
                         packet.dts = None if packet.dts is None else packet.dts + shift
                     for frame in decode(packet):
+                        if frame.is_corrupt:
+                            raise self._damaged(count, "the next is marked as corrupt")
                         placed = self._by_place or frame.pts is None
                         place = min(count, total - 1)
                         yield int(self._ticks_T[place]) if placed else frame.pts, frame
                         count += 1
             except self._av.FFmpegError as error:
-                reason = f"damaged: {count} of {total} frames could be read"
-                raise video_error(self._path, reason) from error
+                raise self._damaged(count) from error
+
+    def _damaged(self, count: int, more: str = "") -> VideoError:
+        """The error of a file that can be read up to frame ``count``."""
+        reason = f"damaged: {count} of {len(self._ticks_T)} frames could be read"
+        return video_error(self._path, ", ".join(filter(None, (reason, more))) + SALVAGE_HINT)
 
     def _decoder(self, stream: Any) -> Callable[[Any], list[Any]]:
         """Packet to frames; another decoder than FFmpeg's first where that drops transparency."""
         name = ALPHA_DECODERS.get(stream.codec_context.name)
         if stream.metadata.get("alpha_mode") == "1" and name in self._av.codecs_available:
-            return self._av.CodecContext.create(name, "r").decode
+            other: Any = self._av.CodecContext.create(name, "r")
+            return other.decode
         return stream.decode
 
     def _rgb(self, shown: tuple[int, Any], wanted_tick: int) -> np.ndarray:
@@ -231,10 +240,11 @@ class PyavReader:
         if abs(wanted_tick - tick) * self._tick_seconds > MAX_HELD_SECONDS:
             at = (wanted_tick - int(self._ticks_T[0])) * self._tick_seconds
             reason = f"damaged: no frame within {MAX_HELD_SECONDS:g} s of second {at:.1f}"
-            raise video_error(self._path, reason + " can be decoded")
+            raise video_error(self._path, reason + " can be decoded" + SALVAGE_HINT)
         rgb_HW3 = self._on_white(frame)
         if self.square_pixels:
-            rgb_HW3 = resized(rgb_HW3, stretched_size(*rgb_HW3.shape[:2], self._sample_aspect))
+            height, width = rgb_HW3.shape[:2]
+            rgb_HW3 = resized(rgb_HW3, stretched_size(height, width, self._sample_aspect))
         return oriented(rgb_HW3, orientation_of(frame))
 
     def _on_white(self, frame: Any) -> np.ndarray:

@@ -35,7 +35,7 @@ def _open_decord(path: Path) -> FrameReader:
     why = first.unlike_decord()
     if why:
         raise CannotOpenError(f"decord may show it otherwise: {why}; {USE_PYAV}")
-    reader.hold_to(first.facts)
+    reader.hold_to(first)
     return reader
 
 

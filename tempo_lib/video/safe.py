@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +23,6 @@ from typing import IO, Any
 import numpy as np
 
 from tempo_lib.video.base import Salvaged, VideoError, video_error
-from tempo_lib.video.clip import VideoStream
 
 MEBIBYTE = 1 << 20
 CODE = "import sys; from tempo_lib.video.safe import child; sys.exit(child())"
@@ -46,9 +45,52 @@ class Bounds:
             raise ValueError(f"bounds must be positive, got {self.seconds} s, {self.mebibytes} MiB")
 
 
-def open_safely(path: Path, *options: Any, bounds: Bounds = Bounds()) -> VideoStream:  # noqa: B008
-    """Like ``open_video``, decoded by a child process; the arguments are checked by the caller."""
-    return _stream("tempo_lib.video.clip:open_video", path, options, bounds)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ChildStream:
+    """What a child says of a file, as ``VideoStream`` has it; each pass over it is a new child."""
+
+    iter_frames: Callable[[], Iterator[np.ndarray]]  # yields T times uint8 (H, W, 3)
+    fps: float
+    seconds: np.ndarray  # float64 (T,)
+    is_image: bool
+    salvaged: Salvaged | None
+
+
+def open_in_child(
+    path: Path,
+    options: Sequence[Any],
+    bounds: Bounds | None = None,
+    target: str = "tempo_lib.video.clip:open_video",
+) -> ChildStream:
+    """Call ``target`` (module:function) with the path and options in a child process.
+
+    Raises VideoError with one line where the child reports an error, gives nothing for
+    ``bounds.seconds``, needs more than ``bounds.mebibytes``, or crashes.
+    """
+    bounds = bounds or Bounds()
+    running: list[_Child] = [_Child(target, path, options, bounds)]
+    facts = running[0].message()
+
+    def frames() -> Iterator[np.ndarray]:
+        # the first pass goes on with the child that opened the file
+        one = running.pop() if running else _Child(target, path, options, bounds)
+        try:
+            found = one.message()
+            while "end" not in found:
+                if "shape" in found:  # a second pass meets the facts again
+                    yield one.frame(found["shape"])
+                found = one.message()
+        finally:
+            one.end()
+
+    lost = facts["salvaged"]
+    return ChildStream(
+        iter_frames=frames,
+        fps=facts["fps"],
+        seconds=np.array(facts["seconds"], dtype=np.float64),
+        is_image=facts["image"],
+        salvaged=None if lost is None else Salvaged(**lost),
+    )
 
 
 def child() -> int:
@@ -67,6 +109,7 @@ def child() -> int:
         for frame_HW3 in stream.iter_frames():
             _say(out, {"shape": frame_HW3.shape})
             out.write(np.ascontiguousarray(frame_HW3).data)
+            out.flush()
         _say(out, {"end": True})
     except (VideoError, ValueError) as error:
         _say(out, {"error": OUT_OF_MEMORY if _is_memory(error) else str(error)})
@@ -78,12 +121,17 @@ def child() -> int:
 class _Child:
     """A running child: reads its stream within the bounds; ended at the first problem."""
 
-    def __init__(self, target: str, path: Path, options: tuple, bounds: Bounds) -> None:
+    def __init__(self, target: str, path: Path, options: Sequence[Any], bounds: Bounds) -> None:
         self._path, self._bounds = path, bounds
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([sys.executable, "-c", CODE], env=environment, **pipes)
-        request = {"target": target, "path": str(path), "options": options}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", CODE],  # -P: the current folder hides no module
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        request = {"target": target, "path": str(path), "options": list(options)}
         text = json.dumps({**request, "mebibytes": bounds.mebibytes}) + "\n"
         self._stdin, self._out = self._process.stdin, self._process.stdout
         assert self._stdin is not None and self._out is not None
@@ -142,33 +190,6 @@ class _Child:
         data = bytes(self._held[:size])
         del self._held[:size]
         return data
-
-
-def _stream(target: str, path: Path, options: tuple, bounds: Bounds) -> VideoStream:
-    """Open ``module:function`` in a child. The first pass over the frames goes on with it."""
-    running: list[_Child] = [_Child(target, path, options, bounds)]
-    facts = running[0].message()
-
-    def frames() -> Iterator[np.ndarray]:
-        one = running.pop() if running else _Child(target, path, options, bounds)
-        try:
-            found = one.message()
-            while "end" not in found:
-                if "shape" in found:  # a second pass meets the facts again
-                    yield one.frame(found["shape"])
-                found = one.message()
-        finally:
-            one.end()
-
-    lost = facts["salvaged"]
-    return VideoStream(
-        iter_frames=frames,
-        fps=facts["fps"],
-        seconds=np.array(facts["seconds"], dtype=np.float64),
-        source=str(path),
-        is_image=facts["image"],
-        salvaged=None if lost is None else Salvaged(**lost),
-    )
 
 
 def _limit_memory(mebibytes: int) -> None:

@@ -60,14 +60,16 @@ def plan_samples(
     the sample's own time; the last one until it ends.
     """
     total, rate, seconds_N = facts.num_frames, facts.average_fps, facts.seconds_T
-    held = is_last_held(facts, fps)
+    held = is_held(facts, fps)
     variable = held or is_variable_rate(facts)
     if not variable or timestamps == "release":
         index_T = sample_indices(total, rate, fps, min_frames, max_frames)
         sampled_fps = len(index_T) / (total / rate) if rate > 0 else fps
         by_pts = timestamps == "pts"
-        return index_T, sampled_fps, (
-            seconds_N[index_T] if by_pts else np.arange(len(index_T)) / sampled_fps
+        return (
+            index_T,
+            sampled_fps,
+            (seconds_N[index_T] if by_pts else np.arange(len(index_T)) / sampled_fps),
         )
     last = float(seconds_N[-1])
     if held:
@@ -81,12 +83,13 @@ def plan_samples(
     return index_T, sampled_fps, seconds_T
 
 
-def is_last_held(facts: StreamFacts, fps: float) -> bool:
-    """Whether the last frame stands longer than the mean one, by a sample or more."""
-    if facts.num_frames < 2:
+def is_held(facts: StreamFacts, fps: float) -> bool:
+    """Whether a picture stands long enough to be sampled again, or the last one past the mean."""
+    if facts.num_frames < 2 or facts.last_seconds <= 0:
         return False
-    mean = float(facts.seconds_T[-1]) / (facts.num_frames - 1)
-    return facts.last_seconds - mean > 1 / fps
+    gaps = np.diff(facts.seconds_T)
+    in_between = is_variable_rate(facts) and gaps.max() > HELD_STEPS / fps
+    return bool(in_between or facts.last_seconds - gaps.mean() > 1 / fps)
 
 
 def check_sampling(fps: float, min_frames: int, max_frames: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tempo_lib.video.base import CannotOpenError, StreamFacts, video_error
+from tempo_lib.video.base import StreamFacts, video_error
 from tempo_lib.video.pictures import on_white
 
 # what browsers show for a delay of nothing: Chromium and Firefox, 10 ms or less become 100 ms
@@ -60,7 +60,9 @@ def read_image(path: Path) -> np.ndarray:
             reason = f"{pages} pages without times; save each as a file of its own in one folder"
             raise video_error(path, reason)
         if pages > 1 and image.format != "MPO":  # beside the picture MPO keeps a second view
-            raise video_error(path, f"an animation of {pages} pictures, not one; load_video reads it")
+            raise video_error(
+                path, f"an animation of {pages} pictures, not one; load_video reads it"
+            )
         return _rgb(path, ImageOps.exif_transpose(image))
 
 
@@ -96,13 +98,13 @@ def _grey(share_HW: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open an image; errors of Pillow become one line. CannotOpenError where it is no image."""
+    """Open an image; errors of Pillow become one line."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             yield image
     except Image.UnidentifiedImageError as error:
-        raise CannotOpenError(f"cannot read {path}: not an image") from error
+        raise video_error(path, "not an image") from error
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise video_error(path, f"damaged image ({error})") from error
