@@ -13,6 +13,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
+from tempo_lib.gates import field_problems
+
 DEFAULT_PRESET = "tiny"
 
 
@@ -56,10 +58,7 @@ class PixelRules(StrictModel):
 
 
 class Shape(StrictModel):
-    """Fields of a Hugging Face config, under its names; what the file leaves out stays its default.
-
-    ``as_config()`` gives them as keyword arguments of the config class.
-    """
+    """Fields of a Hugging Face config under its names; what is left out stays its default."""
 
     def as_config(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_unset=True)
@@ -126,6 +125,13 @@ class ModelNumbers(StrictModel):
     decoder: TextShape
 
 
+class EvaluationNumbers(StrictModel):
+    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
+
+    max_context: PositiveInt
+    min_frames: PositiveInt
+
+
 class LearnedKMin(StrictModel):
     """An anchor chosen on data, with the record that it was chosen by."""
 
@@ -177,8 +183,8 @@ class TrainingNumbers(StrictModel):
 class Preset(StrictModel):
     """A whole scale.
 
-    ``miniature`` holds what only the miniature needs: an object of the class that the section's
-    ``schema`` names. ``overrides``: what ``load_preset`` changed of the file, path -> value.
+    ``miniature``: an object of the class that the section's ``schema`` names. ``overrides``: what
+    ``load_preset`` changed of the file, path -> value.
     """
 
     name: str
@@ -191,6 +197,7 @@ class Preset(StrictModel):
     generation: GenerationNumbers
     training: TrainingNumbers | None
     miniature: Any
+    evaluation: EvaluationNumbers | None = None  # None: benchmarks run as the checkpoint says
     plugins: tuple[str, ...] = ()  # modules that register what this preset names
     overrides: dict[str, Any] = {}
 
@@ -225,21 +232,18 @@ def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
     # anchors give shared parts: a change of one copy must not reach the others
     data = _copied(yaml.safe_load(text))
     data["overrides"] = dict(_override(data, override) for override in overrides)
-    section = data["miniature"]
+    part, section = "miniature", data["miniature"]
     try:
         if section is not None:
             data["miniature"] = _schema(section.pop("schema")).model_validate(section)
-    except ValidationError as error:
-        raise ValueError(_problems(error, name, "miniature", data["overrides"])) from error
-    try:
+        part = ""
         return Preset.model_validate(data)
     except ValidationError as error:
-        raise ValueError(_problems(error, name, "", data["overrides"])) from error
+        raise ValueError(_problems(error, name, part, data["overrides"])) from error
 
 
 def _schema(name: str) -> type[BaseModel]:
-    """The class of ``package.module:Class``."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = name.partition(":")  # package.module:Class
     return getattr(import_module(module), attribute)
 
 
@@ -286,15 +290,3 @@ def _problems(error: ValidationError, name: str, section: str, overrides: Mappin
     """One line: the file, its overrides, and each field that is wrong."""
     changed = f" with {', '.join(overrides)} changed" if overrides else ""
     return f"preset file {name}.yaml{changed} is not valid: {field_problems(error, section)}"
-
-
-def field_problems(error: ValidationError, section: str = "") -> str:
-    """Each field of ``section`` with what was expected of it and what was found, in one line."""
-    lines = []
-    for found in error.errors():
-        path = ".".join(map(str, filter(None, (section, *map(str, found["loc"])))))
-        is_extra = found["type"].startswith(("extra_", "unexpected_"))
-        message = "no such field" if is_extra else found["msg"].removeprefix("Value error, ")
-        got = "" if found["type"] in ("value_error", "missing") else f", got {found['input']!r:.60}"
-        lines.append(f"{path}: {message}{got}")
-    return "; ".join(lines)

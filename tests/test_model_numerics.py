@@ -12,7 +12,7 @@ from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.model.compressor import Cut
 from tempo_lib.model.decoding import decode_many
-from tempo_lib.model.numerics import NumericsError, check_segments, debug_numerics, is_finite
+from tempo_lib.model.numerics import NotFiniteError, check_segments, debug_numerics, is_finite
 from tempo_lib.video.clip import Video
 from tests.test_cli_app import assert_one_error_line
 
@@ -36,27 +36,27 @@ def poison(model, name, value=float("nan")):
 def test_a_bad_weight_of_the_decoder_is_named(fresh_tiny_tempo, video, value):
     model = poison(fresh_tiny_tempo, DECODER, value)
     message = rf"decoder's logits are not finite; nor are these weights: {DECODER} \(1\); get the"
-    with pytest.raises(NumericsError, match=message):
+    with pytest.raises(NotFiniteError, match=message):
         model.answer(video, "What?")
-    with pytest.raises(NumericsError, match=message):
+    with pytest.raises(NotFiniteError, match=message):
         model.answer(None, "What?")
     memories = model.compress(video, "What?")  # the compressor is sound
     cut = Cut(memories, torch.full((len(memories.scores),), 2), "head")
-    with pytest.raises(NumericsError, match=message):
+    with pytest.raises(NotFiniteError, match=message):
         decode_many(model, "What?", [cut, cut])
 
 
 def test_a_bad_weight_of_the_compressor_is_named_with_the_segments(fresh_tiny_tempo, video):
     model = poison(fresh_tiny_tempo, COMPRESSOR)
-    with pytest.raises(NumericsError, match="relevance logits of 2 of 2 segments, from 1: 1, 2"):
+    with pytest.raises(NotFiniteError, match="relevance logits of 2 of 2 segments, from 1: 1, 2"):
         model.compress(video, "What?")
-    with pytest.raises(NumericsError, match=r"layers\.0\.self_attn\.q_proj\.weight"):
+    with pytest.raises(NotFiniteError, match=r"layers\.0\.self_attn\.q_proj\.weight"):
         model.answer(video, "What?")
 
 
 def test_a_bad_memory_token_is_named(fresh_tiny_tempo, video):
     poison(fresh_tiny_tempo, "compressor.memory_tokens")
-    with pytest.raises(NumericsError, match=r"of 2 of 2 segments.*compressor.memory_tokens \(1\)"):
+    with pytest.raises(NotFiniteError, match=r"of 2 of 2 segments.*compressor.memory_tokens \(1\)"):
         fresh_tiny_tempo.compress(video, "What?")
 
 
@@ -64,7 +64,7 @@ def test_the_segment_that_is_not_finite_is_the_one_that_is_named(tiny_tempo):
     values = torch.zeros(9, 2, 3)
     check_segments("memories", values, tiny_tempo)
     values[4, 1, 2], values[7, 0, 0] = float("inf"), float("nan")
-    with pytest.raises(NumericsError, match="memories of 2 of 9 segments, from 1: 5, 8 are not"):
+    with pytest.raises(NotFiniteError, match="memories of 2 of 9 segments, from 1: 5, 8 are not"):
         check_segments("memories", values, tiny_tempo)
     assert is_finite(torch.tensor([1, 2]))
 
@@ -72,7 +72,7 @@ def test_the_segment_that_is_not_finite_is_the_one_that_is_named(tiny_tempo):
 def test_debugging_names_the_first_layer(fresh_tiny_tempo, video):
     model = poison(fresh_tiny_tempo, DECODER)
     name = DECODER.removesuffix(".weight")
-    with pytest.raises(NumericsError, match=rf"the output of layer {name} \(Linear\) holds"):  # noqa: SIM117
+    with pytest.raises(NotFiniteError, match=rf"the output of layer {name} \(Linear\) holds"):  # noqa: SIM117
         with debug_numerics(model):
             model.answer(video, "What?")
     assert not any(module._forward_hooks for module in model.modules())

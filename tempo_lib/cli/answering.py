@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.cli.common import InputError, Loaded, bad_input
-from tempo_lib.training.records import Row, read_rows, text_problem
+from tempo_lib.gates import Row, read_rows, text_problem
 
 if TYPE_CHECKING:
     from tempo_lib.model.session import VideoSession
@@ -193,7 +193,7 @@ def _answer(
 ) -> Outcome:
     """One answer, or why there is none: too short a context, numbers that are not finite."""
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids
-    from tempo_lib.model.numerics import NumericsError
+    from tempo_lib.model.numerics import NotFiniteError
 
     num_frames, duration = 0, 0.0 if video is None else None
     if video is not None:
@@ -213,7 +213,7 @@ def _answer(
             "shorten the question, or lower --max-new-tokens, --budget or --max-frames"
         )
         return Outcome(one, None, num_frames, duration, problem)
-    except NumericsError as error:
+    except NotFiniteError as error:
         return Outcome(one, None, num_frames, duration, f"{one.video}: {error}")
     return Outcome(one, answer, num_frames, duration)
 

@@ -30,7 +30,8 @@ MOST_PADDING = 0.2  # of a batch's longest prompt
 def decode_many(model: Tempo, question: str, cuts: Sequence[Cut]) -> list[str]:
     """The texts that ``model.decode`` gives for each cut, in few passes.
 
-    ContextError when a prompt exceeds the decoder's context.
+    ContextError when a prompt exceeds the decoder's context, NotFiniteError for logits that are
+    not finite.
     """
     new, text = model.config.max_new_tokens, model.encoder
     embeds = [model.prompt_embeds(cut, question, new)[0] for cut in cuts]
@@ -47,7 +48,7 @@ def greedy_answers(
 ) -> list[list[int]]:
     """New token ids of each prompt (L, D), up to and with ``end_id``, as ``generate`` gives them.
 
-    NumericsError for logits that are not finite.
+    NotFiniteError for logits that are not finite.
 
     Batches are made of prompts of about one length. What shares a batch can change a logit in its
     last bits, as any other kernel can.
@@ -96,8 +97,7 @@ def _answer_batch(
     ).last_hidden_state
     rows_B = torch.arange(len(length_B), device=device)
     places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
-    largest_BG, greedy_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).max(-1)
-    check_logits(largest_BG, decoder, "decoder")
+    greedy_BG = _best_token(decoder, decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]))
     agreed_B = (greedy_BG[:, :-1] == draft_G).cumprod(1).sum(1)
     token_B = greedy_BG[rows_B, agreed_B]
     answers = [
@@ -116,13 +116,18 @@ def _answer_batch(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        largest_B, token_B = decoder.lm_head(hidden_BD).max(-1)
-        check_logits(largest_B, decoder, "decoder")
-        length_B = length_B + 1
+        token_B, length_B = _best_token(decoder, decoder.lm_head(hidden_BD)), length_B + 1
         for ids, token in zip(answers, token_B.tolist(), strict=True):
             if not _is_over(ids, max_new_tokens, end_id):
                 ids.append(token)
     return answers
+
+
+def _best_token(decoder: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
+    """Argmax over the vocabulary; NotFiniteError where a logit is none: it would hide in a text."""
+    largest, token = logits.max(-1)
+    check_logits(largest, decoder, "decoder")
+    return token
 
 
 def _is_over(ids: list[int], max_new_tokens: int, end_id: int) -> bool:

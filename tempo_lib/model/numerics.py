@@ -16,7 +16,7 @@ from transformers import LogitsProcessor
 MOST_NAMED = 5  # segments or tensors that a message lists
 
 
-class NumericsError(ValueError):
+class NotFiniteError(ValueError):
     """A model computed something that is no finite number; the message says where, in one line."""
 
 
@@ -28,7 +28,7 @@ def is_finite(values: torch.Tensor) -> bool:
 def check_segments(
     what: str, values_N: torch.Tensor, model: nn.Module, part: str = "compressor"
 ) -> None:
-    """NumericsError that names the segments (first axis) of ``values_N`` that are not finite.
+    """NotFiniteError that names the segments (first axis) of ``values_N`` that are not finite.
 
     ``model`` is what computed them: this ``part`` of a Tempo.
     """
@@ -38,13 +38,13 @@ def check_segments(
     if not bool(good_N.all()):
         bad = (~good_N).nonzero()[:, 0].tolist()
         place = f"of {len(bad)} of {len(good_N)} segments, from 1: {_some([n + 1 for n in bad])}"
-        raise NumericsError(f"{what} {place} are not finite; {reason(model, part)}")
+        raise NotFiniteError(f"{what} {place} are not finite; {reason(model, part)}")
 
 
 def check_logits(largest: torch.Tensor, model: nn.Module, part: str = "") -> None:
-    """NumericsError where the largest logits of tokens are NaN (any logit is) or infinite."""
+    """NotFiniteError where the largest logits of tokens are NaN (any logit is) or infinite."""
     if not is_finite(largest):
-        raise NumericsError(f"the decoder's logits are not finite; {reason(model, part)}")
+        raise NotFiniteError(f"the decoder's logits are not finite; {reason(model, part)}")
 
 
 class FiniteLogits(LogitsProcessor):
@@ -76,7 +76,7 @@ def reason(model: nn.Module, part: str = "") -> str:
 
 @contextmanager
 def debug_numerics(model: nn.Module) -> Iterator[None]:
-    """Check inputs and outputs of every layer inside: NumericsError names the first that is not.
+    """Check inputs and outputs of every layer inside: NotFiniteError names the first that is not.
 
     Slow; for finding a fault only.
     """
@@ -98,7 +98,7 @@ def _hook(name: str) -> Any:
                 if not is_finite(tensor):
                     kind = type(module).__name__
                     count = int((~torch.isfinite(tensor)).sum())
-                    raise NumericsError(
+                    raise NotFiniteError(
                         f"the {what} of layer {name} ({kind}) holds {count} of {tensor.numel()} "
                         f"numbers that are not finite, the first such of this pass"
                     )

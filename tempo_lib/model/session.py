@@ -73,7 +73,7 @@ class VideoSession:
     def _read(self, question: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Memories (N, K, D) and relevance logits (N,) of all segments.
 
-        NumericsError where one of them is not finite.
+        NotFiniteError where one of them is not finite.
         """
         query = self.text.ids(prompts.query_parts(question))
         outputs = [self._read_part(part, prompt, query) for part in range(len(self._parts))]

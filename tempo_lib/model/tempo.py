@@ -224,7 +224,7 @@ class Tempo(PreTrainedModel):
         return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
     def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
-        """Greedy token ids after one prompt; NumericsError for logits that are not finite."""
+        """Greedy token ids after one prompt; NotFiniteError for logits that are not finite."""
         return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
