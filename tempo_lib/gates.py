@@ -1,12 +1,18 @@
 """What the gates of foreign input share: records of a file, texts, fields; a problem is a line."""
 
+import ast
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # --help reads this file too
     from pydantic import ValidationError
+
+_PLAIN = {"str": str, "int": int, "float": float, "bool": bool}
+PARAMETER_TYPES = (*_PLAIN, "list")  # what a notebook's parameter may be; of a list, its items
+INJECTED = "# Parameters\n"  # how papermill's own cell begins
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,43 @@ def field_problems(error: "ValidationError", section: str = "") -> str:
         got = "" if found["type"] in ("value_error", "missing") else f", got {found['input']!r:.60}"
         lines.append(f"{path}: {message}{got}")
     return "; ".join(lines)
+
+
+def suits(kind: str, value: Any) -> bool:
+    """Whether a notebook's parameter of this type may have the value: an int suits float too."""
+    if kind == "list":
+        return type(value) is list and all(type(item) in _PLAIN.values() for item in value)
+    return type(value) is _PLAIN[kind] or (kind == "float" and type(value) is int)
+
+
+def check_parameters(names: Mapping[str, Any]) -> None:
+    """ValueError where a notebook's variables do not suit its parameters cell.
+
+    ``names``: the notebook's ``globals()``. papermill on its own injects any value under any name:
+    types are those that the parameters cell declares, names those of its injected cell. Elsewhere
+    than in a notebook nothing is checked.
+    """
+    if "In" not in names or "get_ipython" not in names:
+        return
+    annotations = names.get("__annotations__", {})
+    declared = {name: getattr(kind, "__name__", str(kind)) for name, kind in annotations.items()}
+    for name, kind in declared.items():
+        if kind in PARAMETER_TYPES and name in names and not suits(kind, names[name]):
+            found = type(names[name]).__name__
+            raise ValueError(f"parameter {name} must be {kind}, got {names[name]!r} ({found})")
+    for cell in names["In"]:
+        unknown = [name for name in _injected(cell) if name not in declared]
+        if unknown:
+            known = ", ".join(declared) or "none"
+            raise ValueError(f"this notebook has no parameter {unknown[0]!r}; it knows {known}")
+
+
+def _injected(cell: str) -> list[str]:
+    """Names that a cell of papermill's assigns; none for a cell of the notebook's own."""
+    if not cell.startswith(INJECTED):
+        return []
+    targets = [t for n in ast.parse(cell).body if isinstance(n, ast.Assign) for t in n.targets]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _begins_with_a_record(text: str) -> bool:
