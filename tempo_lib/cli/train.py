@@ -182,7 +182,7 @@ def train_own(
     from tempo_lib.miniature.pretrain.build import starting_model
     from tempo_lib.training.data import load_manifest, load_samples
     from tempo_lib.training.loop import StageRun, train_and_summarise
-    from tempo_lib.training.stages import stage_numbers
+    from tempo_lib.training.stages import stage_numbers, training_numbers
 
     if is_finished(out):
         return out
@@ -197,6 +197,8 @@ def train_own(
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        save_every=training_numbers(mini.preset).save_every,
+        keep_states=training_numbers(mini.preset).keep_states,
         overrides=mini.preset.overrides,
     )
     train_and_summarise(model, samples, run, manifest)
