@@ -122,8 +122,7 @@ def paper_table(
     if block.default not in set(answers["variant"]):
         known = ", ".join(answers["variant"].unique())
         raise ValueError(f"{name} compares with {block.default}; the answers hold {known}")
-    names = [*BENCHMARKS.names(), *answers["suite"].unique()]
-    suites = {published_benchmark(suite): suite for suite in names}
+    suites = {published_benchmark(suite): suite for suite in _suites_beside(answers)}
     printed = _published(block)
     rows = []
     for label, variant in block.rows:
@@ -217,6 +216,14 @@ def _published(block: Block) -> "pd.DataFrame":
         return table
     tempo = table[table["group"] == TEMPO]
     return tempo.assign(variant=tempo["model"].map(dict(block.rows)))
+
+
+def _suites_beside(answers: "pd.DataFrame") -> list[str]:
+    """The suites of the answers, and those that the same plug-in registered."""
+    own = list(answers["suite"].unique())
+    modules = {BENCHMARKS.get(name).__module__ for name in own if name in BENCHMARKS}
+    kin = [name for name in BENCHMARKS.names() if BENCHMARKS.get(name).__module__ in modules]
+    return [*kin, *own]
 
 
 def _cell(

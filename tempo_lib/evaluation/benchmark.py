@@ -91,10 +91,7 @@ class BenchmarkSource(Protocol):
 
 
 BENCHMARKS: Registry[BenchmarkSource] = Registry("suite")
-NO_BENCHMARKS = (
-    "preset {preset} has no suites: readers of the real benchmarks are not part of this version; "
-    "use --preset tiny"
-)
+NO_BENCHMARKS = "preset {preset} has no suites: it names no plug-in that registers one"
 
 
 def benchmark_names(preset: Preset | str) -> list[str]:
@@ -116,8 +113,11 @@ def benchmark_names(preset: Preset | str) -> list[str]:
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:
     """Source of benchmark ``name``; ValueError, with the known ones, for an unknown name."""
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    if not benchmark_names(numbers):
+    known = benchmark_names(numbers)
+    if not known:
         raise ValueError(NO_BENCHMARKS.format(preset=numbers.name))
+    if name not in known:
+        raise ValueError(f"unknown suite {name!r}; known: {', '.join(known)}")
     return BENCHMARKS.get(name)
 
 

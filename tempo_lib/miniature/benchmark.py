@@ -15,7 +15,6 @@ from typing import Any
 from tempo_lib.config import Preset
 from tempo_lib.evaluation.benchmark import (
     BENCHMARKS,
-    NO_BENCHMARKS,
     Benchmark,
     BenchmarkVideo,
     Question,
@@ -149,7 +148,7 @@ def suite_of(
 def suite_numbers(preset: Preset) -> SuiteNumbers:
     """The preset's suite sizes. ValueError for a preset that has no miniature suites."""
     if preset.miniature is None:
-        raise ValueError(NO_BENCHMARKS.format(preset=preset.name))
+        raise ValueError(f"preset {preset.name} has no section 'miniature', so no mini- suites")
     return miniature_numbers(preset).suites
 
 
