@@ -9,7 +9,8 @@ from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.clips import write_clip
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.processing import segment_pixels
-from tempo_lib.training.data import FrameStore, load_manifest, load_samples
+from tempo_lib.training.data import load_manifest, load_samples
+from tempo_lib.training.frames import FrameStore
 from tempo_lib.video.clip import load_video
 from tests.training_samples import collator, world_samples, write_corpus
 

@@ -1,7 +1,6 @@
 """Presets: one file holds every number of a scale; this module reads, changes and checks it.
 
-Every field has a type. The section ``miniature`` names its own schema, so that this module need
-not know the plug-in that it describes. Overrides change single numbers of one run:
+The section ``miniature`` names its own schema. Overrides change single numbers of one run:
 
     load_preset("tiny", ["training.stages.2.window=8", "allocation.budget=256"])
 """
@@ -255,16 +254,18 @@ def _key(place: Any, part: str) -> Any:
 
 
 def _problems(error: ValidationError, name: str, section: str, overrides: Mapping[str, Any]) -> str:
-    """One line: each field with what was expected of it and what was found."""
+    """One line: the file, its overrides, and each field that is wrong."""
+    changed = f" with {', '.join(overrides)} changed" if overrides else ""
+    return f"preset file {name}.yaml{changed} is not valid: {field_problems(error, section)}"
+
+
+def field_problems(error: ValidationError, section: str = "") -> str:
+    """Each field of ``section`` with what was expected of it and what was found, in one line."""
     lines = []
     for found in error.errors():
         path = ".".join(map(str, filter(None, (section, *map(str, found["loc"])))))
-        message = found["msg"].removeprefix("Value error, ")
-        if found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            message = "no such field"
-        if found["type"] != "value_error":  # such a message holds what was found itself
-            message += f", got {found['input']!r:.60}"
-        lines.append(f"{path}: {message}")
-    changed = f" with {', '.join(overrides)} changed" if overrides else ""
-    source = f"preset file {name}.yaml{changed}"
-    return f"{source} is not valid: {'; '.join(lines)}"
+        is_extra = found["type"].startswith(("extra_", "unexpected_"))
+        message = "no such field" if is_extra else found["msg"].removeprefix("Value error, ")
+        got = "" if found["type"] in ("value_error", "missing") else f", got {found['input']!r:.60}"
+        lines.append(f"{path}: {message}{got}")
+    return "; ".join(lines)

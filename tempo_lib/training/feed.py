@@ -8,8 +8,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from tempo_lib.config import StageNumbers
-from tempo_lib.training.data import Collator, Sample
-from tempo_lib.training.parallel import Ranks
+from tempo_lib.training.data import Collator
+from tempo_lib.training.ranks import Ranks
+from tempo_lib.training.records import Sample
 from tempo_lib.training.sampler import Batches, make_batches, split_step
 
 Batch = dict[str, Any]  # arguments of ``Tempo.forward``

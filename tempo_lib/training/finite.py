@@ -6,7 +6,7 @@ import torch
 
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.feed import Feed, Step, to_device
-from tempo_lib.training.parallel import Ranks, local
+from tempo_lib.training.ranks import Ranks, local
 
 PIXELS = "pixel_rows"
 MOST_NAMED = 8  # samples in a message

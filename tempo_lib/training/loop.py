@@ -8,7 +8,7 @@ ranks and passes and clipped once.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,27 @@ from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
-from tempo_lib.fingerprint import code_fingerprint, digest, sha256_of_file
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator, FrameStore, Sample
+from tempo_lib.training.data import Collator
 from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.training.feed import Feed, Step
 from tempo_lib.training.finite import explain
-from tempo_lib.training.parallel import (
+from tempo_lib.training.frames import FrameStore, without_broken
+from tempo_lib.training.progress import (
+    CODE,
+    RANKS,
+    check_resume,
+    data_digest,
+    drop_state,
+    load_state,
+    locked,
+    num_skipped,
+    save_state,
+    write_losses,
+    write_skipped,
+)
+from tempo_lib.training.ranks import (
     Ranks,
     clip_gradients,
     gradient_norm,
@@ -34,17 +48,11 @@ from tempo_lib.training.parallel import (
     start_ranks,
     whole_state,
 )
-from tempo_lib.training.progress import (
-    data_digest,
-    drop_state,
-    load_state,
-    save_state,
-    write_losses,
-)
+from tempo_lib.training.records import Sample, TrainingError
 from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
 from tempo_lib.training.state import load_tensors, save_tensors
 
-CODE = "tempo_lib.training.loop"
+MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,8 @@ class StageRun:
     save_every: int = 50
     keep_states: int = 2
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
+    manifest_sha256: str | None = None  # of the file that names the data, where there is one
+    most_broken: float = MOST_BROKEN
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,12 @@ class Trainer:
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     feed: Feed
-    ranks: Ranks
     run: StageRun
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train together."""
+        return self.feed.ranks
 
     def save(self, folder: Path) -> None:
         """Write weights, optimiser and schedule, from all ranks."""
@@ -86,20 +100,39 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
     which an interrupted run goes on, on any number of ranks. ValueError when there is nothing to
-    train on, or when the folder holds the state of another run. FloatingPointError, before the
-    optimiser steps, for a loss or a gradient that is not finite.
+    train on and, before anything is decoded, when ``out_dir`` holds the state of another run.
+    FloatingPointError, before the optimiser steps, for a loss or a gradient that is not finite.
     """
+    records = train_keeping_state(model, samples, run)
+    if PartialState().is_main_process:
+        drop_state(run.out_dir)
+    return records
+
+
+def train_keeping_state(
+    model: Tempo, samples: list[Sample], run: StageRun
+) -> list[dict[str, float]]:
+    """``train_stage`` without its end: the state stays until a summary says that all is done."""
     if not samples:
-        raise ValueError(f"stage {run.stage} has no samples")
+        raise TrainingError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
     ranks = start_ranks(run.numbers.precision)
-    with PartialState().main_process_first():  # the others find its frames
-        feed = make_feed(model, samples, run, ranks)
+    facts = run_facts(samples, run, ranks.num_ranks)
+    check_resume(run.out_dir, facts)
+    with locked(run.out_dir, ranks.is_main):
+        with PartialState().main_process_first():  # the others find its frames
+            feed = make_feed(model, samples, run, ranks)
+        return run_steps(model, feed, run, facts)
+
+
+def run_steps(
+    model: Tempo, feed: Feed, run: StageRun, facts: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    """All steps that are not done yet, and the checkpoint; returns one record per step."""
     steps = total_steps(run.numbers, feed.steps_per_epoch)
-    trainer = make_trainer(model, feed, run, ranks, steps)
-    facts = run_facts(run, samples, ranks)
-    done, records = load_state(trainer, run.out_dir, facts)
-    hidden = not ranks.is_main
+    trainer = make_trainer(model, feed, run, steps)
+    done, records = load_state(trainer, run.out_dir)
+    hidden = not trainer.ranks.is_main
     bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step", disable=hidden)
     for step in feed.steps(done):
         if done >= steps:
@@ -116,6 +149,19 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
     return records
 
 
+def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str, Any]:
+    """What a run shares with the one whose state it takes up; code and ranks are stated only."""
+    return {
+        "stage": run.stage,
+        "seed": run.seed,
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
+        "numbers": run.numbers.model_dump(mode="json"),
+        RANKS: num_ranks,
+        CODE: code_fingerprint("tempo_lib.training.loop"),
+    }
+
+
 def train_and_summarise(
     model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
 ) -> dict[str, Any]:
@@ -124,21 +170,25 @@ def train_and_summarise(
     Summaries written before there were overrides have ``switches`` instead.
     """
     started = time.perf_counter()
-    records = train_stage(model, samples, run)
+    run = replace(run, manifest_sha256=sha256_of_file(manifest))
+    records = train_keeping_state(model, samples, run)
     tail = records[-max(1, len(records) // 20) :]
     summary = {
         "stage": run.stage,
         "seed": run.seed,
-        "samples": len(samples),
+        "samples": len(samples) - num_skipped(run.out_dir),
+        "skipped": num_skipped(run.out_dir),  # their media cannot be read: skipped.json
         "steps": len(records),
         "seconds": round(time.perf_counter() - started, 1),
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
-        "manifest_sha256": sha256_of_file(manifest),
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
         "overrides": summary_overrides(run.overrides),
     }
     if PartialState().is_main_process:
         write_summary(run.out_dir, summary)
+        drop_state(run.out_dir)  # only now: a process killed before goes on from it
     PartialState().wait_for_everyone()
     return summary
 
@@ -148,23 +198,17 @@ def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
 
 
-def run_facts(run: StageRun, samples: list[Sample], ranks: Ranks) -> dict[str, Any]:
-    """What a state says of its run; only ``num_ranks`` and ``code`` may differ on a resume."""
-    return {
-        "stage": run.stage,
-        "seed": run.seed,
-        "numbers": digest(run.numbers.model_dump(mode="json")),
-        "samples": data_digest(samples),
-        "num_ranks": ranks.num_ranks,
-        "code": code_fingerprint(CODE),
-    }
-
-
 def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) -> Feed:
-    """Decode all media once; the steps of the stage, for this rank."""
+    """All media decoded once; the steps of the stage, for this rank.
+
+    Samples with broken media are left out and said. TrainingError past the run's share of them,
+    and for a sample that is longer than the stage's context.
+    """
     numbers = run.numbers
     store = FrameStore(model, model.config.video_numbers, numbers.max_frames, run.cache_dir)
-    store.prepare(sorted({s.media for s in samples if s.media is not None}))
+    broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
+    shown = without_broken(samples, broken, run.most_broken)
+    write_skipped(run.out_dir, len(samples) - len(shown), broken, ranks.is_main)
     collate = Collator(
         model,
         store,
@@ -174,18 +218,19 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
         run.seed,
         keeps_in_step=ranks.num_ranks > 1,
     )
-    return Feed(samples, collate, numbers, run.seed, ranks)
+    collate.check_lengths(shown)
+    return Feed(shown, collate, numbers, run.seed, ranks)
 
 
-def make_trainer(model: Tempo, feed: Feed, run: StageRun, ranks: Ranks, steps: int) -> Trainer:
+def make_trainer(model: Tempo, feed: Feed, run: StageRun, steps: int) -> Trainer:
     """Freeze, shard, and give what is left to the optimiser, in this order."""
     set_trainable(model, run.numbers)
     model.train()
     checkpoint_activations(model, run.numbers)
-    if ranks.device.type == "cpu":
+    if feed.ranks.device.type == "cpu":
         speed_up_norms(model)
-    shard(model, ranks)
-    return Trainer(model, *make_optimiser(model, run.numbers, steps), feed, ranks, run)
+    shard(model, feed.ranks)
+    return Trainer(model, *make_optimiser(model, run.numbers, steps), feed, run)
 
 
 def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
@@ -240,12 +285,11 @@ def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
 
 
 def finish(trainer: Trainer, records: list[dict[str, float]]) -> None:
-    """Save the checkpoint from all ranks and drop the states."""
+    """Save the checkpoint from all ranks."""
     ranks, out_dir = trainer.ranks, trainer.run.out_dir
     state = whole_state(trainer.model, ranks)
     trainer.model.eval()
     if ranks.is_main:
         write_losses(out_dir, records)
         trainer.model.save_pretrained(out_dir, state_dict=state)
-        drop_state(out_dir)
     ranks.wait()

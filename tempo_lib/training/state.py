@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tempo_lib.fingerprint import write_atomic
-from tempo_lib.training.parallel import Ranks
+from tempo_lib.training.ranks import Ranks
 
 WEIGHTS, MOMENTS, SCHEDULE = "weights", "moments", "schedule.json"
 

@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.training.records import TrainingError
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,18 @@ class Ranks:
 def start_ranks(precision: str) -> Ranks:
     """Join the ranks that the environment names, or be the only one.
 
-    ValueError for an unknown precision, and where a launcher named several ranks but each would
-    train alone.
+    TrainingError for an unknown precision, and where a launcher started more processes than are
+    joined here: each would train on everything, and all would write into one folder.
     """
     precision = resolve_precision(precision)
     if precision not in ("bf16", "no"):
-        raise ValueError(f"precision must be auto, bf16 or no, got {precision!r}")
+        raise TrainingError(f"precision must be auto, bf16 or no, got {precision!r}")
+    num_started = int(os.environ.get("WORLD_SIZE", "1"))
     state = PartialState(cpu=not torch.accelerator.is_available())
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched != state.num_processes:
-        raise ValueError(
-            f"the launcher started {launched} ranks, but this process sees {state.num_processes}: "
-            "each would train alone; start them with torchrun --nproc-per-node"
+    if state.num_processes != num_started:
+        raise TrainingError(
+            f"WORLD_SIZE is {num_started} but only {state.num_processes} process is joined; "
+            "start all with `torchrun --nproc-per-node`, or unset WORLD_SIZE"
         )
     return Ranks(state.process_index, state.num_processes, state.device, precision)
 
