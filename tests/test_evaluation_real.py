@@ -1,18 +1,19 @@
 """The four real benchmarks: rows, prompts, counts on the real files, scores under both scorers."""
 
-import importlib.util
 import json
 
 import pytest
+from evaluation_samples import brief
 from video_clips import numbered_frames, write_video
 
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, load_benchmark
 from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows
 from tempo_lib.evaluation.real.check import check
+from tempo_lib.evaluation.runner import frame_of, run_evaluation
+from tempo_lib.statistics.summaries import summarise
 
 NAMES = ("longvideobench", "mlvu", "videomme", "lvbench")
-HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,6 @@ def test_lvbench_counts_of_the_real_file(shared_dir):
     assert "not the published one" in report.problems[0]
 
 
-@pytest.mark.skipif(not HAS_PYARROW, reason="Parquet needs pyarrow")
 def test_videomme_counts_of_the_real_file(shared_dir):
     report = report_of("videomme", shared_dir / "annotations" / "videomme", videos=False)
     assert (report.facts["questions"], report.facts["videos"]) == (2700, 900)
@@ -150,6 +150,35 @@ def test_a_benchmark_on_disk_is_loaded_with_lengths_and_both_verdicts(home):
     assert loaded.score(question, "(B)")
     kept = home / "runs" / "6b" / "benchmarks" / "lvbench-media.json"
     assert len(json.loads(kept.read_text())) == 1
+
+
+def test_a_run_keeps_both_verdicts_and_the_types_of_a_question(home, make_tiny_tempo):
+    types = ["reasoning", "entity recognition"]
+    rows = [lvbench_row(uid=1, question_type=types), lvbench_row(uid=2, video="gone")]
+    root = lvbench_folder(home / "films", rows)
+    write_video(root / "v1.mp4", numbered_frames(48))
+    benchmark = load_benchmark("6b", "lvbench", root=root)
+    done = run_evaluation(brief(make_tiny_tempo()), benchmark, ["ata"], progress=False)
+    (record,), (failure,) = done.records, done.failures
+    verdict = benchmark.judge(benchmark.videos[0].questions[0], record.prediction)
+    assert (record.letter, record.found_by) == (verdict.letter, verdict.found_by)
+    assert (record.letter_before, record.correct_before) == (
+        verdict.letter_before,
+        verdict.correct_before,
+    )
+    assert record.tags["question_type"] == types
+    assert failure.error == "the video's file is missing"
+    table = summarise(frame_of(done.records, "question_type"), ["question_type"])
+    assert dict(zip(table["question_type"], table["n"], strict=True)) == dict.fromkeys(types, 1)
+
+
+@pytest.mark.parametrize(("name", "new_tokens"), [("lvbench", 16), ("longvideobench", 32)])
+def test_a_run_has_the_context_frames_and_length_of_the_release(name, new_tokens):
+    source = BENCHMARKS.get(name)
+    numbers = {"max_context": 32768, "min_frames": 8, "max_new_tokens": new_tokens}
+    assert dict(source.profile(load_preset("6b"))) == numbers
+    own = load_preset("6b", ["generation.max_new_tokens=4", "evaluation.max_context=20000"])
+    assert dict(source.profile(own)) == {"max_context": 20000, "min_frames": 8}
 
 
 def test_missing_videos_are_refused_with_the_command_that_lists_them(home):

@@ -11,8 +11,10 @@ from typing import cast
 import typer
 
 from tempo_lib.cli.ask import ask
+from tempo_lib.cli.audit import audit
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
+from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
 from tempo_lib.cli.reproduce import reproduce
@@ -31,8 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, evaluate, reproduce, convert, doctor):
+for command in (ask, train, evaluate, audit, reproduce, convert, doctor):
     app.command()(command)
+app.add_typer(data)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -55,10 +55,7 @@ class PixelRules(StrictModel):
 
 
 class Shape(StrictModel):
-    """Fields of a Hugging Face config, under its names; what the file leaves out stays its default.
-
-    ``as_config()`` gives them as keyword arguments of the config class.
-    """
+    """Fields of a Hugging Face config under its names; what is left out stays its default."""
 
     def as_config(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_unset=True)
@@ -125,6 +122,13 @@ class ModelNumbers(StrictModel):
     decoder: TextShape
 
 
+class EvaluationNumbers(StrictModel):
+    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
+
+    max_context: PositiveInt
+    min_frames: PositiveInt
+
+
 class LearnedKMin(StrictModel):
     """An anchor chosen on data, with the record that it was chosen by."""
 
@@ -148,8 +152,8 @@ class GenerationNumbers(StrictModel):
 class Preset(StrictModel):
     """A whole scale.
 
-    ``miniature`` holds what only the miniature needs: an object of the class that the section's
-    ``schema`` names. ``overrides``: what ``load_preset`` changed of the file, path -> value.
+    ``miniature``: an object of the class that the section's ``schema`` names. ``overrides``: what
+    ``load_preset`` changed of the file, path -> value.
     """
 
     name: str
@@ -162,6 +166,7 @@ class Preset(StrictModel):
     generation: GenerationNumbers
     training: TrainingNumbers | None
     miniature: Any
+    evaluation: EvaluationNumbers | None = None  # None: benchmarks run as the checkpoint says
     plugins: tuple[str, ...] = ()  # modules that register what this preset names
     overrides: dict[str, Any] = Field(default_factory=dict)
 
@@ -196,21 +201,18 @@ def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
     # anchors give shared parts: a change of one copy must not reach the others
     data = _copied(yaml.safe_load(text))
     data["overrides"] = dict(_override(data, override) for override in overrides)
-    section = data["miniature"]
+    part, section = "miniature", data["miniature"]
     try:
         if section is not None:
             data["miniature"] = _schema(section.pop("schema")).model_validate(section)
-    except ValidationError as error:
-        raise ValueError(_problems(error, name, "miniature", data["overrides"])) from error
-    try:
+        part = ""
         return Preset.model_validate(data)
     except ValidationError as error:
-        raise ValueError(_problems(error, name, "", data["overrides"])) from error
+        raise ValueError(_problems(error, name, part, data["overrides"])) from error
 
 
 def _schema(name: str) -> type[BaseModel]:
-    """The class of ``package.module:Class``."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = name.partition(":")  # package.module:Class
     return getattr(import_module(module), attribute)
 
 

@@ -6,7 +6,6 @@ native size (whole-clip decoding was measured at 7 GB for 10 minutes of 720p).
 Shape suffixes: T sampled frames, N frames of the source, H height, W width.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from tempo_lib.video.base import VideoError, video_error
+from tempo_lib.video.base import FrameReader, Salvaged, VideoError
+from tempo_lib.video.folder import check_sizes, frame_files
+from tempo_lib.video.kinds import IMAGE_SUFFIXES, kind_of, local_path
+from tempo_lib.video.pictures import resized as resize_frame
 from tempo_lib.video.readers import open_reader
+from tempo_lib.video.safe import open_in_child
+from tempo_lib.video.salvage import SalvagingReader
 from tempo_lib.video.sampling import (
     check_counts,
     check_rate,
@@ -25,8 +29,8 @@ from tempo_lib.video.sampling import (
     plan_samples,
     sample_indices,
 )
+from tempo_lib.video.stills import AnimationReader, read_image
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 EDGE_MULTIPLE = 16
 
 
@@ -35,7 +39,8 @@ class Video:
     """Sampled frames and their times.
 
     ``frames`` uint8 (T, H, W, 3), numpy or torch; ``fps`` sampled frames per second of content;
-    ``seconds`` float (T,), by default arange(T) / fps; ``is_image``: one frame outside time.
+    ``seconds`` float (T,), by default arange(T) / fps; ``is_image``: one frame outside time;
+    ``salvaged``: what was lost of a damaged file, None for a whole one.
     Raises ValueError for another dtype or shape, no frame, or a rate that is not positive.
     """
 
@@ -44,6 +49,7 @@ class Video:
     seconds: np.ndarray = None  # type: ignore[assignment]  # None: arange(T) / fps
     source: str | None = None
     is_image: bool = False
+    salvaged: Salvaged | None = None
 
     def __post_init__(self) -> None:
         frames_THW3 = _checked_frames(self.frames)
@@ -81,6 +87,7 @@ class VideoStream:
     seconds: np.ndarray  # float64 (T,)
     source: str | None = None
     is_image: bool = False
+    salvaged: Salvaged | None = None
 
     @property
     def num_frames(self) -> int:
@@ -115,6 +122,9 @@ def load_video(
     reader: str = "auto",
     timestamps: str = "auto",
     max_edge: int | None = 512,
+    salvage: bool = False,
+    square_pixels: bool = False,
+    safe: bool = False,
 ) -> Video:
     """Read a video file, an image, a folder of frames or an array (N, H, W, 3) into memory.
 
@@ -123,9 +133,21 @@ def load_video(
     ``min_frames``, a folder or array does not. ``reader``: "auto", "pyav" or "decord".
     ``timestamps``: "release" (place / fps), "pts" (the file's own times) or "auto": release
     at a constant rate, pts at a variable one. ``max_edge=None`` keeps the native size.
+    ``salvage``: keep what can be read of a damaged file; ``Video.salvaged`` counts the rest.
+    ``square_pixels``: stretch an anamorphic film as a player does; the release does not.
+    ``safe``: decode in a process of its own that is ended when it hangs or eats memory (safe.py).
     Raises VideoError with one line for a file that cannot be read, ValueError for an argument.
     """
-    stream = open_video(path, fps, max_frames, min_frames, reader, timestamps, max_edge)
+    options = (fps, max_frames, min_frames, reader, timestamps, max_edge, salvage, square_pixels)
+    if safe and isinstance(path, str | Path):
+        _check_arguments(fps, max_frames, min_frames, timestamps, max_edge)
+        held = open_in_child(local_path(path), options)
+        return collect(VideoStream(**vars(held), source=str(local_path(path))))
+    return collect(open_video(path, *options))
+
+
+def collect(stream: VideoStream) -> Video:
+    """Read all sampled frames of a stream; VideoError where it gives another number of them."""
     frames_THW3: np.ndarray | None = None
     count = 0
     for frame_HW3 in stream.iter_frames():
@@ -135,7 +157,8 @@ def load_video(
         count += 1
     if frames_THW3 is None or count != stream.num_frames:
         raise VideoError(f"{stream.source}: got {count} of {stream.num_frames} sampled frames")
-    return Video(frames_THW3, stream.fps, stream.seconds, stream.source, stream.is_image)
+    facts = (stream.fps, stream.seconds, stream.source, stream.is_image, stream.salvaged)
+    return Video(frames_THW3, *facts)
 
 
 def open_video(
@@ -146,20 +169,24 @@ def open_video(
     reader: str = "auto",
     timestamps: str = "auto",
     max_edge: int | None = 512,
+    salvage: bool = False,
+    square_pixels: bool = False,
 ) -> VideoStream:
     """Like ``load_video``, but decode window by window in bounded memory."""
-    check_sampling(fps, min_frames, max_frames)
-    check_timestamps(timestamps)
-    if max_edge is not None and max_edge < EDGE_MULTIPLE:
-        raise ValueError(f"max_edge must be None or at least {EDGE_MULTIPLE}, got {max_edge}")
+    _check_arguments(fps, max_frames, min_frames, timestamps, max_edge)
     if not isinstance(path, str | Path):
         return _shrunk(_open_array(path, fps, max_frames), max_edge)
-    path = Path(path).expanduser()
-    if path.is_dir():
+    path = local_path(path)
+    kind = kind_of(path)
+    if kind == "folder":
         return _shrunk(_open_folder(path, fps, max_frames), max_edge)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return replace(_sampled([path], _read_image, fps, 1, str(path)), is_image=True)
-    source = open_reader(path, reader)
+    if kind == "still" or (kind == "unknown" and path.suffix.lower() in IMAGE_SUFFIXES):
+        return replace(_sampled([path], read_image, fps, 1, str(path)), is_image=True)
+    source: FrameReader
+    if kind == "animation":
+        source = AnimationReader(path)
+    else:
+        source = open_reader(path, reader, salvage, square_pixels)
     index_T, sampled_fps, seconds_T = plan_samples(
         source.facts, fps, min_frames, max_frames, timestamps
     )
@@ -168,13 +195,14 @@ def open_video(
         fps=sampled_fps,
         seconds=seconds_T,
         source=str(path),
+        salvaged=source.salvaged if isinstance(source, SalvagingReader) else None,
     )
     return _shrunk(stream, max_edge)
 
 
 def load_image(path: str | Path) -> Video:
     """Read one RGB frame at native size, turned as its EXIF orientation says."""
-    return Video(_read_image(Path(path))[None], source=str(path), is_image=True)
+    return Video(read_image(local_path(path))[None], source=str(path), is_image=True)
 
 
 def shrink_size(
@@ -191,32 +219,20 @@ def shrink_size(
     return side(height), side(width)
 
 
-def resize_frame(frame_HW3: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 (H, W, 3) at ``size`` (height, width), bicubic; as it is where it has that size."""
-    from PIL import Image
-
-    if frame_HW3.shape[:2] == size:
-        return frame_HW3
-    height, width = size
-    image = Image.fromarray(frame_HW3).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image)
-
-
 def _open_array(frames: Any, fps: float, max_frames: int) -> VideoStream:
     frames_NHW3 = _checked_frames(frames)
     return _sampled(frames_NHW3, np.asarray, fps, max_frames, source=None)
 
 
 def _open_folder(folder: Path, fps: float, max_frames: int) -> VideoStream:
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    ]
-    if not files:
-        endings = ", ".join(IMAGE_SUFFIXES)
-        raise video_error(folder, f"the folder holds no frames ({endings})")
-    return _sampled(sorted(files, key=_natural_key), _read_image, fps, max_frames, str(folder))
+    stream = _sampled(files := frame_files(folder), read_image, fps, max_frames, str(folder))
+    check_sizes(folder, [files[i] for i in dict.fromkeys(_places(len(files), max_frames))])
+    return stream
+
+
+def _places(total: int, max_frames: int) -> list[int]:
+    """Which of ``total`` frames are taken that lie at the wanted rate already."""
+    return sample_indices(total, 0.0, 1.0, 1, max_frames).tolist()
 
 
 def _sampled(
@@ -228,21 +244,14 @@ def _sampled(
 ) -> VideoStream:
     """Stream frames that lie at ``fps`` already: all of them, or max_frames spread evenly."""
     total = len(items)
-    index_T = sample_indices(total, 0.0, fps, 1, max_frames)
+    index_T = _places(total, max_frames)
     sampled_fps = fps * len(index_T) / total
     return VideoStream(
-        iter_frames=lambda: (read(items[i]) for i in index_T.tolist()),
+        iter_frames=lambda: (read(items[i]) for i in index_T),
         fps=sampled_fps,
         seconds=np.arange(len(index_T)) / sampled_fps,
         source=source,
     )
-
-
-def _natural_key(file: Path) -> tuple[list[tuple[int, str]], str]:
-    """Sort frame2 before frame10."""
-    pieces = re.findall(r"\d+|\D+", file.name)
-    numbered = [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces]
-    return numbered, file.name
 
 
 def _shrunk(stream: VideoStream, max_edge: int | None) -> VideoStream:
@@ -258,19 +267,13 @@ def _shrunk(stream: VideoStream, max_edge: int | None) -> VideoStream:
     return replace(stream, iter_frames=frames)
 
 
-def _read_image(path: Path) -> np.ndarray:
-    """Return uint8 (H, W, 3), upright; VideoError for a missing or damaged image."""
-    from PIL import Image, ImageOps
-
-    if not path.is_file():
-        raise video_error(path, "no such file")
-    try:
-        with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except Image.UnidentifiedImageError as error:
-        raise video_error(path, "not an image") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise video_error(path, f"damaged image ({error})") from error
+def _check_arguments(
+    fps: float, max_frames: int, min_frames: int, timestamps: str, max_edge: int | None
+) -> None:
+    check_sampling(fps, min_frames, max_frames)
+    check_timestamps(timestamps)
+    if max_edge is not None and max_edge < EDGE_MULTIPLE:
+        raise ValueError(f"max_edge must be None or at least {EDGE_MULTIPLE}, got {max_edge}")
 
 
 def _checked_frames(frames: Any) -> np.ndarray:

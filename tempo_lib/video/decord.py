@@ -4,6 +4,8 @@ Shape suffixes: T frames of the file, N wanted frames, H height, W width.
 """
 
 import os
+import re
+import struct
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -17,11 +19,15 @@ from tempo_lib.video.base import (
     NO_VIDEO_STREAM,
     NOT_A_VIDEO,
     CannotOpenError,
+    FrameReader,
+    NotInstalledError,
     StreamFacts,
     VideoError,
     video_error,
 )
 
+USE_PYAV = "use reader='pyav'"
+TIME_TOLERANCE_SECONDS = 2e-3  # Matroska keeps whole milliseconds
 _STDERR_LOCK = threading.Lock()
 
 
@@ -32,7 +38,7 @@ class DecordReader:
         try:
             import decord
         except ImportError as error:
-            raise CannotOpenError("decord is not installed (pip install decord)") from error
+            raise NotInstalledError("decord is not installed (pip install decord)") from error
         self._decord = decord
         self._path = path
         video = self._opened()
@@ -45,6 +51,22 @@ class DecordReader:
             raise video_error(path, "its video stream holds no frame")
         rate = float(video.get_avg_fps())
         self.facts = StreamFacts(rate if rate > 0 else 0.0, stamps_T - stamps_T[0])
+
+    def hold_to(self, first: FrameReader) -> None:
+        """Take over the facts that PyAV read; CannotOpenError where this reader sees others.
+
+        The first picture of both is compared too: of small turned ones decord gives another shape.
+        """
+        mine_T, first_T = self.facts.seconds_T, first.facts.seconds_T
+        if len(mine_T) != len(first_T):
+            reason = f"decord counts {len(mine_T)} frames, PyAV {len(first_T)}"
+            raise CannotOpenError(f"{reason}; {USE_PYAV}")
+        if np.abs(mine_T - first_T).max() > TIME_TOLERANCE_SECONDS:
+            raise CannotOpenError(f"decord gives its frames other times; {USE_PYAV}")
+        start = np.array([0])
+        if not np.array_equal(next(self.frames(start)), next(first.frames(start))):
+            raise CannotOpenError(f"decord shows another first picture than PyAV; {USE_PYAV}")
+        self.facts = first.facts
 
     def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the wanted frames; see FrameReader."""
@@ -76,7 +98,7 @@ class DecordReader:
 
     def _explained(self, message: str) -> VideoError:
         if "cannot find video stream" in message and _mentions_av1(self._path):
-            return CannotOpenError("decord cannot decode AV1; use reader='pyav'")
+            return CannotOpenError(f"decord cannot decode AV1; {USE_PYAV}")
         if "cannot find video stream" in message:
             return CannotOpenError(NO_VIDEO_STREAM)
         if "av_read_frame failed" in message:
@@ -107,6 +129,27 @@ def _mentions_av1(path: Path) -> bool:
         head = file.read(1 << 16)
         file.seek(max(0, path.stat().st_size - (1 << 16)))
         return any(tag in head + file.read() for tag in (b"V_AV1", b"av01"))
+
+
+def unproven(path: Path) -> str:
+    """Why decord alone, with no PyAV to hold it to, may show other pictures; "" if it does not.
+
+    Only MP4 is trusted, and not where a display matrix mirrors: decord turns, but never mirrors.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+        file.seek(max(0, path.stat().st_size - (1 << 16)))
+        tail = file.read()
+    if head[4:8] not in (b"ftyp", b"moov", b"mdat"):
+        return "it is not an MP4"
+    for part in (head, tail):
+        for place in re.finditer(b"tkhd", part):
+            offset = place.end() + (36 + 16 if part[place.end() : place.end() + 1] == b"\1" else 40)
+            if len(part) >= offset + 20:
+                a, b, _, c, d = struct.unpack_from(">5i", part, offset)
+                if a * d - b * c < 0:
+                    return "it is mirrored"
+    return ""
 
 
 @contextmanager

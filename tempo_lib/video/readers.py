@@ -1,7 +1,9 @@
 """Open a video file with PyAV or decord behind one small protocol.
 
-Both readers give the same pictures bit for bit (tests/test_video_readers.py). PyAV is the first
-choice: it converts only the wanted frames to RGB, so it needs less CPU time and memory.
+PyAV is the first choice: it converts only the wanted frames to RGB, so it needs less CPU time and
+memory. decord is held to it: the same frames at the same times, bit for bit
+(tests/test_video_readers.py), or refused in one line. "auto" takes decord only where PyAV is not
+installed, and then only files on which the two are known to agree.
 A broken file always ends in one single-line VideoError, whatever the back-end printed:
 * truncated (fewer frames than the index declares, a Matroska file that ends too early): refused
   when opened, before anything is decoded;
@@ -12,37 +14,67 @@ A broken file always ends in one single-line VideoError, whatever the back-end p
 from collections.abc import Callable
 from pathlib import Path
 
-from tempo_lib.video.base import CannotOpenError, FrameReader, video_error
-from tempo_lib.video.decord import DecordReader
+from tempo_lib.video.base import CannotOpenError, FrameReader, NotInstalledError, video_error
+from tempo_lib.video.decord import USE_PYAV, DecordReader, unproven
+from tempo_lib.video.kinds import check_file
 from tempo_lib.video.pyav import PyavReader
+from tempo_lib.video.salvage import SalvagingReader
+
+
+def _open_decord(path: Path) -> FrameReader:
+    """decord, after PyAV has seen the same file; CannotOpenError where they would differ."""
+    reader = DecordReader(path)
+    try:
+        first = PyavReader(path)
+    except NotInstalledError as error:
+        why = unproven(path)
+        if why:
+            said = f"decord may show other pictures of it than PyAV, for {why}"
+            raise CannotOpenError(f"{said}; {error}") from error
+        return reader
+    why = first.unlike_decord()
+    if why:
+        raise CannotOpenError(f"decord may show it otherwise: {why}; {USE_PYAV}")
+    reader.hold_to(first)
+    return reader
+
 
 # in the order "auto" tries them; each imports its library when it opens a file
-READERS: dict[str, Callable[[Path], FrameReader]] = {"pyav": PyavReader, "decord": DecordReader}
+READERS: dict[str, Callable[[Path], FrameReader]] = {"pyav": PyavReader, "decord": _open_decord}
 
 
-def open_reader(path: str | Path, reader: str = "auto") -> FrameReader:
-    """Open a file with "pyav", "decord" or, for "auto", the first that can.
+def open_reader(
+    path: str | Path, reader: str = "auto", salvage: bool = False, square_pixels: bool = False
+) -> FrameReader:
+    """Open a file with "pyav", "decord" or, for "auto", the first that is installed.
 
+    ``salvage``, ``square_pixels``: see ``load_video``; PyAV alone can do them.
     Raises ValueError for another name, VideoError for a file that cannot be read.
     """
     if reader != "auto" and reader not in READERS:
         raise ValueError(f"reader must be one of auto, {', '.join(READERS)}; got {reader!r}")
+    if (salvage or square_pixels) and reader == "decord":
+        raise ValueError(f"decord can neither salvage nor give square pixels; {USE_PYAV}")
     path = Path(path)
-    _check_file(path)
-    reasons: dict[str, None] = {}  # an ordered set: both readers often give the same reason
+    check_file(path)
+    if salvage or square_pixels:
+        return _open_pyav(path, salvage, square_pixels)
+    reasons: dict[str, None] = {}  # an ordered set
     for name in READERS if reader == "auto" else (reader,):
         try:
             return READERS[name](path)
+        except NotInstalledError as error:
+            reasons[str(error)] = None
         except CannotOpenError as error:
             reasons[str(error)] = None
+            break  # another reader may see other pictures
     raise video_error(path, "; ".join(reasons))
 
 
-def _check_file(path: Path) -> None:
-    """Raise VideoError for what no reader needs to see."""
-    if not path.exists():
-        raise video_error(path, "no such file")
-    if not path.is_file():
-        raise video_error(path, "not a file")
-    if path.stat().st_size == 0:
-        raise video_error(path, "the file is empty (0 bytes)")
+def _open_pyav(path: Path, salvage: bool, square_pixels: bool) -> PyavReader:
+    try:
+        opened = SalvagingReader(path) if salvage else PyavReader(path)
+    except CannotOpenError as error:
+        raise video_error(path, str(error)) from error
+    opened.square_pixels = square_pixels
+    return opened

@@ -112,16 +112,9 @@ def _read_lines(path: Path) -> list[Row]:
 
 
 def _read_parquet(path: Path) -> list[Row]:
-    import pandas as pd
+    from pyarrow import parquet
 
-    frame = pd.read_parquet(path)
-    plain = {name: [_plain(value) for value in frame[name]] for name in frame.columns}
-    return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
-
-
-def _plain(value: Any) -> Any:
-    """numpy's lists and numbers as Python's own."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    return parquet.read_table(path).to_pylist()
 
 
 _READERS: dict[str, Callable[[Path], list[Row]]] = {
