@@ -58,15 +58,13 @@ def test_a_file_that_holds_no_cases_is_refused_by_name(tmp_path, content, messag
         ({"query": "?"}, "record 2: 'video_path' must be a text"),
         ({"video_path": "", "query": "?"}, "record 2: 'video_path' is empty"),
         ({"video_path": "a.mp4", "query": "\ud83d?"}, "record 2: a.mp4: the question holds a lone"),
-        ({"video_path": "n" * 300, "query": "?"}, "is no path of a video: File name too long"),
-        ({"video_path": "a\0.mp4", "query": "?"}, "is no path of a video: it holds a zero byte"),
         (
             {"video_path": "Who is it?", "query": __file__},
             "does not exist, but .* are they swapped",
         ),
         (
             {"video_path": "Who? " * 60, "query": __file__},
-            "too long; are video and question swapped",
+            "does not exist, but .* are they swapped",
         ),
     ],
 )

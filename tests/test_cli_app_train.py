@@ -210,14 +210,14 @@ def test_bad_records_and_broken_media_are_one_line(capsys, own_data, checkpoint)
 def test_a_world_size_without_its_processes_is_refused(monkeypatch):
     from accelerate.state import AcceleratorState
 
-    from tempo_lib.training.ranks import make_accelerator
+    from tempo_lib.training.ranks import start_ranks
     from tempo_lib.training.records import TrainingError
 
     AcceleratorState._reset_state(reset_partial_state=True)
-    make_accelerator("no")  # from now on this process is joined with nobody
+    start_ranks("no")  # from now on this process is joined with nobody
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="WORLD_SIZE is 2 but accelerate joined 1 process"):
-        make_accelerator("no")
+    with pytest.raises(TrainingError, match="WORLD_SIZE is 2 but only 1 process is joined"):
+        start_ranks("no")
 
 
 def test_work_of_another_seed_is_not_mistaken_for_this_one(capsys, tmp_path):

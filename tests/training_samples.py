@@ -38,6 +38,11 @@ def write_corpus(root: Path) -> Manifest:
     }
     for name, records in files.items():
         (root / f"{name}.json").write_text(json.dumps(records))
+    return manifest_of()
+
+
+def manifest_of() -> Manifest:
+    """The manifest of what ``write_corpus`` writes."""
     sources = {
         name: Source(
             name=name,

@@ -4,8 +4,9 @@ and printing.
 A broken video or a malformed case becomes a failure record, and the other cases go on.
 """
 
+import os.path
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tempo_lib.gates import Row, read_rows, text_problem
 if TYPE_CHECKING:
     from tempo_lib.model.session import VideoSession
     from tempo_lib.model.tempo import Answer, Tempo
+    from tempo_lib.video.base import Salvaged
     from tempo_lib.video.clip import Video
 
 NO_VIDEO = "none"  # the video of a question to the decoder alone
@@ -46,6 +48,18 @@ class Outcome:
     num_frames: int = 0
     duration_seconds: float | None = None  # None for an image
     error: str | None = None
+    salvaged: "Salvaged | None" = None  # what is lost of a damaged video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How videos are read; see ``load_video``."""
+
+    reader: str = "auto"
+    timestamps: str = "auto"
+    salvage: bool = False
+    square_pixels: bool = False
+    safe: bool = False
 
 
 def case(video: str, question: str, folder: Path | None = None) -> Case:
@@ -55,28 +69,14 @@ def case(video: str, question: str, folder: Path | None = None) -> Case:
         return Case(video, None, question, f"{video}: the question {unreadable}")
     if video == NO_VIDEO:
         return Case(video, None, question)
-    try:
-        if "\0" in video:
-            raise ValueError("it holds a zero byte")
-        given = Path(video).expanduser()
-        beside = given if folder is None else folder / given
-        path = beside if beside.exists() else given
-        swapped = not path.exists() and _is_file(question)
-    except (OSError, RuntimeError, ValueError) as error:  # 300 letters, no such user, a NUL
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = "; are video and question swapped?" if _is_file(question) else ""
-        return Case(video, None, question, f"{video!r:.60} is no path of a video: {reason}{hint}")
-    if swapped:
+    # these of os.path raise for no text, however long or odd; the one who opens it says more
+    given = Path(os.path.expanduser(video))
+    beside = given if folder is None else folder / given
+    path = beside if os.path.exists(beside) else given
+    if not os.path.exists(path) and os.path.isfile(question):
         problem = f"{video!r:.60} does not exist, but {question!r:.60} does: are they swapped?"
         return Case(video, None, question, problem)
     return Case(video, path, question)
-
-
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -129,20 +129,22 @@ def by_video(cases: Sequence[Case]) -> dict[Path | None, list[int]]:
     return groups
 
 
-def check_reading(reader: str, timestamps: str) -> None:
-    """InputError for a reader or a kind of timestamps that does not exist."""
+def check_reading(reading: Reading) -> None:
+    """InputError for a reader or a kind of timestamps that does not exist, or cannot do this."""
     from tempo_lib.video.readers import READERS
     from tempo_lib.video.sampling import check_timestamps
 
-    if reader not in ("auto", *READERS):
+    if reading.reader not in ("auto", *READERS):
         known = ", ".join(("auto", *READERS))
-        raise InputError(f"unknown --reader {reader!r}; known: {known}")
+        raise InputError(f"unknown --reader {reading.reader!r}; known: {known}")
+    if reading.reader == "decord" and (reading.salvage or reading.square_pixels):
+        raise InputError("--salvage and --square-pixels need --reader pyav, not decord")
     with bad_input():
-        check_timestamps(timestamps)
+        check_timestamps(reading.timestamps)
 
 
 def answer_all(
-    model: "Tempo", cases: Sequence[Case], adaptive: bool, reader: str, timestamps: str
+    model: "Tempo", cases: Sequence[Case], adaptive: bool, reading: Reading
 ) -> "Iterator[tuple[int, Outcome, Video | None]]":
     """(index, outcome, frames) of every case, video by video."""
     from tempo_lib.video.base import VideoError
@@ -152,7 +154,7 @@ def answer_all(
             yield index, Outcome(one, None, error=one.problem), None
     for path, indices in by_video(cases).items():
         try:
-            video = None if path is None else read_video(model, path, reader, timestamps)
+            video = None if path is None else read_video(model, path, reading)
             session = None if video is None else model.open(video, keep_prefix=len(indices) > 1)
         except (InputError, VideoError) as error:
             yield from ((i, Outcome(cases[i], None, error=str(error)), None) for i in indices)
@@ -161,7 +163,7 @@ def answer_all(
             yield index, _answer(model, session, video, cases[index], adaptive), video
 
 
-def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Video":
+def read_video(model: "Tempo", path: Path, reading: Reading) -> "Video":
     """Sample a file as the model's config says.
 
     VideoError for a file that cannot be read, InputError for a picture too narrow for the model.
@@ -178,9 +180,8 @@ def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Vid
         fps=numbers.fps,
         max_frames=numbers.max_frames,
         min_frames=numbers.min_frames,
-        reader=reader,
-        timestamps=timestamps,
         max_edge=rules.max_edge,
+        **vars(reading),
     )
     height, width = video.frames.shape[1:3]
     with bad_input(prefix=f"{path}: "):
@@ -195,9 +196,9 @@ def _answer(
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids
     from tempo_lib.model.numerics import NotFiniteError
 
-    num_frames, duration = 0, 0.0 if video is None else None
+    num_frames, duration, salvaged = 0, 0.0 if video is None else None, None
     if video is not None:
-        num_frames = video.num_frames
+        num_frames, salvaged = video.num_frames, video.salvaged
         duration = None if video.is_image else num_frames / video.fps
     try:
         # before compressing too: an endless question would cost its square in every segment
@@ -212,17 +213,19 @@ def _answer(
             f"{one.video}: the prompt is {error.excess} tokens too long for the decoder; "
             "shorten the question, or lower --max-new-tokens, --budget or --max-frames"
         )
-        return Outcome(one, None, num_frames, duration, problem)
+        return Outcome(one, None, num_frames, duration, problem, salvaged)
     except NotFiniteError as error:
-        return Outcome(one, None, num_frames, duration, f"{one.video}: {error}")
-    return Outcome(one, answer, num_frames, duration)
+        return Outcome(one, None, num_frames, duration, f"{one.video}: {error}", salvaged)
+    return Outcome(one, answer, num_frames, duration, salvaged=salvaged)
 
 
 def as_record(outcome: Outcome, loaded: Loaded, adaptive: bool) -> dict[str, Any]:
     """What ``--json`` prints of one case."""
-    shared = {"video": outcome.case.video, "question": outcome.case.question}
+    shared: dict[str, Any] = {"video": outcome.case.video, "question": outcome.case.question}
     if outcome.answer is None:
         return {**shared, "error": outcome.error}
+    if outcome.salvaged is not None:
+        shared["salvaged"] = {**asdict(outcome.salvaged), "num_lost": outcome.salvaged.num_lost}
     answer, config = outcome.answer, loaded.model.config
     return {
         **shared,

@@ -220,7 +220,7 @@ def train_own(
     from tempo_lib.miniature.pretrain.build import starting_model
     from tempo_lib.training.loop import StageRun, summary_overrides, train_and_summarise
     from tempo_lib.training.progress import check_same_run, data_digest
-    from tempo_lib.training.stages import stage_numbers
+    from tempo_lib.training.stages import stage_numbers, training_numbers
 
     if is_finished(out):
         now = {
@@ -239,6 +239,8 @@ def train_own(
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        save_every=training_numbers(mini.preset).save_every,
+        keep_states=training_numbers(mini.preset).keep_states,
         overrides=mini.preset.overrides,
         most_broken=max_broken,
     )

@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from tempo_lib.model.processing import (
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.records import Sample, TrainingError, read_records
+from tempo_lib.video.clip import Video
 
 
 class Source(BaseModel):
@@ -100,6 +102,7 @@ class Collator:
         max_context: int,
         varied_prompt_share: float = 0.0,
         seed: int = 0,
+        keeps_in_step: bool = False,
     ) -> None:
         self.text, self.shape = model.encoder, model.patch_shape
         self.rules, self.tokens = model.config.pixel_rules, model.config.num_memory_tokens
@@ -107,6 +110,7 @@ class Collator:
         self.decoder_system = model.config.decoder_system_prompt
         self.store, self.window, self.max_context = store, window, max_context
         self.varied_prompt_share, self.seed = varied_prompt_share, seed
+        self.keeps_in_step = keeps_in_step
 
     def num_segments(self, sample: Sample) -> int:
         return len(self._seconds(sample))
@@ -125,20 +129,32 @@ class Collator:
             if most > self.max_context:
                 self._decoder_ids(sample)
 
-    def __call__(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        """Batch of ``Tempo.forward``: decoder rows of all samples, segments of all in order."""
+    def num_targets(self, sample: Sample) -> int:
+        """Target tokens of a sample, without looking at its media."""
+        return len(self.text.encode(sample.answer)) + 1  # and the end of the turn
+
+    def __call__(self, samples: list[Sample]) -> dict[str, Any]:
+        """Batch of ``Tempo.forward``: decoder rows of all samples, segments of all in order.
+
+        Where ranks must keep in step, a batch without segments gets a white image that no one
+        reads, and no samples at all become a row without targets.
+        """
         encoded = [self._encode(sample) for sample in samples]
+        encoded = encoded or [Encoded(None, [], [self.text.special(prompts.IM_START)], [IGNORE])]
         cpu = torch.device("cpu")
         ids_SL, mask_SL = pad_rows([one.ids for one in encoded], cpu)
         labels_SL, _ = pad_rows([one.labels for one in encoded], cpu)
-        batch = {
+        batch: dict[str, Any] = {
             "input_ids": ids_SL,
             "attention_mask": mask_SL,
             "labels": labels_SL.masked_fill(mask_SL == 0, IGNORE),
         }
         segments = [one.segments for one in encoded if one.segments is not None]
+        rows = [row for one in encoded for row in one.compressor_rows]
+        if self.keeps_in_step and not segments:
+            segments, rows = [self._white], self._rows_of(self._white, prompts.BLANK_QUERY)
+            batch["num_unread"] = len(rows)
         if segments:
-            rows = [row for one in encoded for row in one.compressor_rows]
             compressor_ids, compressor_mask = pad_rows(rows, cpu)
             batch |= {
                 "pixel_rows": torch.cat([part.pixel_rows_PC for part in segments]),
@@ -184,10 +200,20 @@ class Collator:
 
     def _rows(self, sample: Sample, segments: SegmentPixels) -> list[list[int]]:
         """What the compressor reads of each segment: prompt, video, question."""
-        query = self.text.ids(prompts.query_parts(sample.question))
-        system = self._system_prompt(sample)
-        prefixes = prefix_ids(self.text, system, segments, self.shape.merge)
-        return [prefix + query for prefix in prefixes]
+        return self._rows_of(segments, sample.question, self._system_prompt(sample))
+
+    def _rows_of(
+        self, segments: SegmentPixels, query: str, system: str | None = None
+    ) -> list[list[int]]:
+        end = self.text.ids(prompts.query_parts(query))
+        prefixes = prefix_ids(self.text, system or self.system, segments, self.shape.merge)
+        return [prefix + end for prefix in prefixes]
+
+    @cached_property
+    def _white(self) -> SegmentPixels:
+        """The smallest white image that the compressor reads."""
+        white = Video(np.full((1, 8, 8, 3), 255, np.uint8), 1.0, np.zeros(1), "white", True)
+        return segment_pixels(white, self.rules, self.shape, 1, 1)
 
     def _system_prompt(self, sample: Sample) -> str:
         """The standard prompt, or for the stage's share of samples another prompt template.

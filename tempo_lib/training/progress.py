@@ -2,7 +2,8 @@
 
 A state is written into ``state/step-N.part`` and gets its name once everything is in it, so model,
 optimiser and losses are always of one step, whenever the process is killed. It holds the facts of
-its run; a run of other data, numbers or ranks is refused instead of going on from it.
+its run; a run of other data or numbers is refused instead of going on from it. Other ranks may go
+on: the samples of a step and their loss do not depend on how many there are.
 """
 
 import json
@@ -12,18 +13,35 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from tempo_lib.fingerprint import digest, write_atomic
 from tempo_lib.training.records import Sample, TrainingError
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    from tempo_lib.training.ranks import Ranks
 
 STATE, FACTS, LOSSES, LOCK = "state", "progress.json", "losses.jsonl", "training.lock"
 SKIPPED = "skipped.json"
 PART = ".part"
-CODE = "code"  # a fact that may differ: it is said, and the run goes on
+CODE, RANKS = "code", "ranks"  # facts that may differ: it is said, and the run goes on
+
+
+class Holder(Protocol):
+    """What holds weights and optimiser, and writes and reads them in a folder."""
+
+    @property
+    def ranks(self) -> "Ranks":
+        """The processes that hold it together."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything into ``folder``, from all ranks."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read it back."""
+        ...
 
 
 class ResumeError(TrainingError):
@@ -58,14 +76,16 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def check_same_run(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """ResumeError where ``where`` was made with other facts; other code is only said."""
-    found = differences({k: v for k, v in before.items() if k != CODE}, now)
+    """ResumeError where ``where`` was made with other facts; other code and ranks are only said."""
+    found = differences({k: v for k, v in before.items() if k not in (CODE, RANKS)}, now)
     if found:
         raise ResumeError(
             f"{where} is of another run: {found}; add --fresh, or choose another folder"
         )
     if before.get(CODE, now.get(CODE)) != now.get(CODE):
         print(f"note: {where} was written by other code than this", file=sys.stderr)
+    if before.get(RANKS, now.get(RANKS)) != now.get(RANKS):
+        print(f"note: {where} was written by {before[RANKS]} ranks", file=sys.stderr)
 
 
 def newest_state(out_dir: Path) -> Path | None:
@@ -76,8 +96,7 @@ def newest_state(out_dir: Path) -> Path | None:
     folder = out_dir / STATE
     if (folder / FACTS).is_file():
         raise ResumeError(f"{folder} was written by an older version: add --fresh")
-    states = [path for path in folder.glob("step-*") if path.suffix != PART]
-    return max((path for path in states if (path / FACTS).is_file()), default=None)
+    return max(_states(out_dir), default=None)
 
 
 def check_resume(out_dir: Path, facts: Mapping[str, Any]) -> None:
@@ -89,38 +108,43 @@ def check_resume(out_dir: Path, facts: Mapping[str, Any]) -> None:
 
 
 def save_state(
-    accelerator: "Accelerator",
+    holder: Holder,
     out_dir: Path,
     done: int,
     records: Sequence[Mapping[str, Any]],
     facts: Mapping[str, Any],
+    keep: int = 1,
 ) -> None:
-    """Write the state after ``done`` steps from all ranks, then drop the one before."""
+    """Write the state after ``done`` steps from all ranks, then drop all but the last ``keep``.
+
+    Whatever fails, a full disk too, leaves the states before it as they were.
+    """
     whole = out_dir / STATE / f"step-{done:08d}"
     part = whole.with_name(whole.name + PART)
-    if accelerator.is_main_process:
+    if holder.ranks.is_main:
         shutil.rmtree(part, ignore_errors=True)  # of a save that was killed
         part.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(part))
-    accelerator.wait_for_everyone()
-    if not accelerator.is_main_process:
+    holder.ranks.wait()
+    holder.save(part)
+    holder.ranks.wait()
+    if not holder.ranks.is_main:
         return
     write_losses(part, records)
     write_atomic(part / FACTS, json.dumps({"done": done, "facts": dict(facts)}))
     os.replace(part, whole)
+    kept = sorted(_states(out_dir))[-keep:]
     for path in (out_dir / STATE).iterdir():
-        if path != whole:
+        if path not in kept:
             shutil.rmtree(path)
     write_losses(out_dir, records)
 
 
-def load_state(accelerator: "Accelerator", out_dir: Path) -> tuple[int, list[dict[str, float]]]:
+def load_state(holder: Holder, out_dir: Path) -> tuple[int, list[dict[str, float]]]:
     """(steps done, their records) of an interrupted run; (0, []) of a new one."""
     state = newest_state(out_dir)
     if state is None:
         return 0, []
-    accelerator.load_state(str(state))
+    holder.load(state)
     done = int(json.loads((state / FACTS).read_text(encoding="utf-8"))["done"])
     lines = (state / LOSSES).read_text(encoding="utf-8").splitlines()
     return done, [json.loads(line) for line in lines]
@@ -181,6 +205,12 @@ def locked(out_dir: Path, is_main: bool) -> Iterator[None]:
             yield
         finally:
             (out_dir / LOCK).unlink(missing_ok=True)
+
+
+def _states(out_dir: Path) -> list[Path]:
+    """Whole states, in no order."""
+    states = (out_dir / STATE).glob("step-*")
+    return [one for one in states if one.suffix != PART and (one / FACTS).is_file()]
 
 
 def _holder(stream: TextIO) -> str:

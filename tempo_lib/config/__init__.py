@@ -11,17 +11,15 @@ from importlib import import_module, resources
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
+from tempo_lib.config.base import StrictModel as StrictModel
+from tempo_lib.config.training import LabelRules as LabelRules
+from tempo_lib.config.training import StageNumbers as StageNumbers
+from tempo_lib.config.training import TrainingNumbers as TrainingNumbers
 from tempo_lib.gates import field_problems
 
 DEFAULT_PRESET = "tiny"
-
-
-class StrictModel(BaseModel):
-    """A section of a preset: every field is known, and none changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Weights(StrictModel):
@@ -152,34 +150,6 @@ class GenerationNumbers(StrictModel):
     max_new_tokens: PositiveInt
 
 
-class StageNumbers(StrictModel):
-    """One column of Table A, scaled to the preset."""
-
-    name: str
-    trainable: tuple[Literal["compressor", "memory_tokens", "projector", "decoder"], ...]
-    learning_rate: PositiveFloat  # decoder, projector and memory tokens
-    compressor_learning_rate: PositiveFloat | None
-    warmup_ratio: float
-    weight_decay: float
-    adam_beta2: float
-    clip_norm: PositiveFloat
-    window: PositiveInt
-    max_frames: PositiveInt
-    max_context: PositiveInt
-    batch_segments: PositiveInt  # segments per step, so that long and short clips cost the same
-    batch_samples: PositiveInt  # most samples per step
-    epochs: PositiveFloat
-    max_steps: int  # 0: as many as the epochs give
-    # Share of samples whose segments are read under another prompt template (prompts.OPENINGS)
-    # instead of the standard prompt; never under the routing prompt. The paper has none: 0.
-    varied_prompt_share: float
-
-
-class TrainingNumbers(StrictModel):
-    manifest: str
-    stages: dict[int, StageNumbers]
-
-
 class Preset(StrictModel):
     """A whole scale.
 
@@ -199,7 +169,7 @@ class Preset(StrictModel):
     miniature: Any
     evaluation: EvaluationNumbers | None = None  # None: benchmarks run as the checkpoint says
     plugins: tuple[str, ...] = ()  # modules that register what this preset names
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[int, ...]:
