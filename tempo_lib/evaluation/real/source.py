@@ -1,6 +1,7 @@
 """A real benchmark: its manifest, its questions and videos on disk, and how replies are scored."""
 
 import hashlib
+import inspect
 import json
 import warnings
 from collections import Counter
@@ -103,7 +104,8 @@ class RealSource:
         chosen = questions[:num_questions] if num_questions else questions
         numbers = preset.video.model_copy(update={k: v for k, v in profile if k == "min_frames"})
         videos = self._videos(chosen, folder, numbers, preset.name)
-        hashes = [sha256_of_file(file) for file in files]
+        reader = Path(inspect.getfile(self.read_question))
+        hashes = [sha256_of_file(file) for file in (*files, reader)]
         return RealBenchmark(
             name=self.name,
             preset=preset.name,
