@@ -56,6 +56,7 @@ class PyavReader:
         self._av = av
         self._converter = av.video.reformatter.VideoReformatter()
         self._path = path
+        self._turn: tuple[int, tuple[int, int, int, int]] | None = None  # rotation, orientation
         self._jumps = False  # whether the clock of the file starts again
         self._held_until = -(1 << 62)  # the tick at which the last picture ends, once known
         with self._opened() as (container, stream):
@@ -245,7 +246,10 @@ class PyavReader:
         if self.square_pixels:
             height, width = rgb_HW3.shape[:2]
             rgb_HW3 = resized(rgb_HW3, stretched_size(height, width, self._sample_aspect))
-        return oriented(rgb_HW3, orientation_of(frame))
+        if self._turn is None or self._turn[0] != frame.rotation:
+            # a frame that was asked for its side data lives until the next garbage collection
+            self._turn = frame.rotation, orientation_of(frame)
+        return oriented(rgb_HW3, self._turn[1])
 
     def _on_white(self, frame: Any) -> np.ndarray:
         """uint8 (H, W, 3) as it is stored; only what is transparent takes the longer way."""
