@@ -207,7 +207,7 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
         (["ask", "none", "?", "--plot", "a.png"], "--plot"),
         (["train"], "--stage"),
         (["train", "--stage", "7"], "--stage"),
-        (["train", "--stage", "1", "--preset", "6b"], "6b has no training"),
+        (["train", "--stage", "1", "--preset", "6b"], "6b is no miniature"),
         (["train", "--from-scratch", "--start", "x"], "--start"),
         (["train", "--stage", "1", "--out", "x"], "--manifest and --data"),
         (["evaluate"], "--suite"),

@@ -82,28 +82,142 @@ def own_data(tmp_path):
     return tmp_path
 
 
+def own(folder, checkpoint, *more):
+    arguments = ["train", "--stage", "0", "--start", checkpoint, "--work", str(folder / "work")]
+    arguments += ["--manifest", str(folder / "own.yaml"), "--data", str(folder / "data")]
+    return [*arguments, "--out", str(folder / "out"), *more]
+
+
+def files_of(folder):
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_stage_trains_on_data_of_ones_own_and_is_kept(capsys, own_data, checkpoint):
-    arguments = ["train", "--stage", "0", "--start", checkpoint, "--work", str(own_data / "work")]
-    arguments += ["--manifest", str(own_data / "own.yaml"), "--data", str(own_data / "data")]
-    arguments += ["--out", str(own_data / "out"), "--set", "training.stages.0.epochs=2"]
+    arguments = own(own_data, checkpoint, "--set", "training.stages.0.epochs=2")
     assert run(arguments) == 0
     card = json.loads((own_data / "out" / "card.json").read_text())
-    assert (card["stage"], card["samples"], card["steps"]) == (0, 2, 2)
+    assert (card["stage"], card["samples"], card["skipped"], card["steps"]) == (0, 2, 0, 2)
     assert card["overrides"] == {"training.stages.0.epochs": 2}
-    weights = own_data / "out" / "model.safetensors"
-    before = weights.stat().st_mtime_ns
+    before = files_of(own_data / "out")
     assert run(arguments) == 0
-    assert weights.stat().st_mtime_ns == before
     assert capsys.readouterr().out.count("stage 0: ") == 2
     assert run(["ask", "none", "?", "--checkpoint", str(own_data / "out"), "--json"]) == 0
+    capsys.readouterr()
 
-
-def test_fresh_refuses_to_delete_what_no_training_wrote(capsys, own_data):
-    arguments = ["train", "--stage", "0", "--fresh", "--out", str(own_data / "data")]
-    arguments += ["--manifest", str(own_data / "own.yaml"), "--data", str(own_data / "data")]
+    assert run([*arguments, "--seed", "1"]) == 2
+    assert_one_error_line(capsys, "out is of another run: seed 0, now 1; add --fresh")
+    assert run([*arguments[:-1], "training.stages.0.epochs=3"]) == 2
+    assert_one_error_line(capsys, "overrides: training.stages.0.epochs 2, now 3")
+    questions = own_data / "data" / "own.json"
+    questions.write_text(questions.read_text().replace("empty beach", "full beach"))
     assert run(arguments) == 2
-    assert_one_error_line(capsys, "--fresh would delete")
-    assert (own_data / "data" / "own.json").is_file()
+    assert_one_error_line(capsys, "data_sha256 ", ", now ")
+    questions.write_text(questions.read_text().replace("full beach", "empty beach"))
+    manifest = own_data / "own.yaml"
+    manifest.write_text(manifest.read_text().replace("a test", "another"))
+    assert run(arguments) == 2
+    assert_one_error_line(capsys, "manifest_sha256 ", ", now ")
+    assert files_of(own_data / "out") == before
+
+
+def test_fresh_deletes_what_a_training_wrote_and_keeps_the_rest(capsys, own_data, checkpoint):
+    out = own_data / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "card.json").write_text('{"seed": 3}')
+    (out / "state" / "step-00000001").mkdir(parents=True)
+    (out / "state" / "mine").mkdir()
+    assert run(own(own_data, checkpoint, "--fresh")) == 0
+    assert json.loads((out / "card.json").read_text())["seed"] == 0
+    assert (out / "notes.txt").read_text() == "mine"
+    assert "as no training wrote it: notes.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["data", "data/images", "."])
+def test_fresh_never_touches_the_data(capsys, own_data, checkpoint, place):
+    (own_data / place / "losses.jsonl").write_text("")
+    before = files_of(own_data)
+    arguments = own(own_data, checkpoint, "--fresh")
+    arguments[arguments.index("--out") + 1] = str(own_data / place)
+    assert run(arguments) == 2
+    assert_one_error_line(capsys, "--fresh would delete from --out", "is, holds or lies in --data")
+    assert files_of(own_data) == before
+
+
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_folder_that_no_training_wrote_is_neither_deleted_nor_overwritten(
+    capsys, own_data, checkpoint, fresh
+):
+    (own_data / "out").mkdir()
+    (own_data / "out" / "config.json").write_text("{}")
+    assert run(own(own_data, checkpoint, *fresh)) == 2
+    assert_one_error_line(capsys, "config.json, which no training has written")
+    (own_data / "out" / "config.json").unlink()
+    (own_data / "out").rmdir()
+    (own_data / "out").write_text("a file")
+    assert run(own(own_data, checkpoint, *fresh)) == 2
+    assert_one_error_line(capsys, "is a file; name a folder")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (["--start", "nowhere"], "nowhere"),
+        (["--manifest", "nowhere.yaml"], "no manifest at nowhere.yaml"),
+        (["--data", "nowhere"], "--data nowhere is no folder"),
+        (["--stage", "3"], "the manifest has no stage3"),
+    ],
+)
+def test_every_argument_is_checked_before_fresh_deletes(capsys, own_data, checkpoint, change, word):
+    (own_data / "out").mkdir()
+    (own_data / "out" / "card.json").write_text("{}")
+    arguments = own(own_data, checkpoint, "--fresh")
+    arguments[arguments.index(change[0]) + 1] = change[1]
+    assert run(arguments) == 2
+    assert_one_error_line(capsys, word)
+    assert (own_data / "out" / "card.json").is_file()
+
+
+def test_fresh_leaves_a_work_folder_that_is_not_its_own(capsys, tmp_path):
+    (tmp_path / "base_decoder").mkdir()
+    (tmp_path / "base_decoder" / "model.safetensors").write_text("mine")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "holiday.npz").write_text("mine")
+    before = files_of(tmp_path)
+    assert run(["train", "--from-scratch", "--fresh", "--work", str(tmp_path)]) == 2
+    assert_one_error_line(capsys, "--fresh would delete", "base_decoder/model.safetensors")
+    assert files_of(tmp_path) == before
+
+
+def test_bad_records_and_broken_media_are_one_line(capsys, own_data, checkpoint):
+    questions = own_data / "data" / "own.json"
+    good = questions.read_text()
+    questions.write_text(
+        good.replace('"Describe', '"<image>Describe').replace("<image>\\n", "<image><image>")
+    )
+    assert run(own(own_data, checkpoint)) == 2
+    assert_one_error_line(capsys, "own.json, record 0: 2 media tags", "(and 1 more bad record")
+    questions.write_text(good)
+    (own_data / "data" / "images" / "1.png").write_bytes(b"")
+    assert run(own(own_data, checkpoint)) == 2
+    assert_one_error_line(capsys, "1 of 2 samples show one of 1 broken files", "more than the 5%")
+    assert run(own(own_data, checkpoint, "--max-broken", "0.5")) == 0
+    card = json.loads((own_data / "out" / "card.json").read_text())
+    assert (card["samples"], card["skipped"]) == (1, 1)
+    assert "images/1.png" in json.loads((own_data / "out" / "skipped.json").read_text())["files"]
+
+
+def test_a_world_size_without_its_processes_is_refused(monkeypatch):
+    from accelerate.state import AcceleratorState
+
+    from tempo_lib.training.ranks import start_ranks
+    from tempo_lib.training.records import TrainingError
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    start_ranks("no")  # from now on this process is joined with nobody
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="WORLD_SIZE is 2 but only 1 process is joined"):
+        start_ranks("no")
 
 
 def test_work_of_another_seed_is_not_mistaken_for_this_one(capsys, tmp_path):

@@ -1,6 +1,7 @@
 """``tempo evaluate``: one variant, several or all, of the checkpoint or of a training's folder."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +98,34 @@ def test_a_named_variant_that_lacks_a_part_is_bad_input(work, capsys, name, word
     errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
     assert len(errors) == 1
     assert word in errors[0]
+
+
+def test_questions_that_fail_are_counted_and_the_exit_code_is_2(
+    work, tmp_path, monkeypatch, capsys
+):
+    suite = benchmark.load_benchmark()
+    bad = replace(suite, videos=(replace(suite.videos[0], problem="gone"), *suite.videos[1:]))
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: bad)
+    out = tmp_path / "out.json"
+    assert evaluate("--variant", "ata", "--out", str(out), work=work) == 2
+    facts = json.loads(out.read_text())
+    assert (facts["n"], facts["errors"]) == (3, 3)
+    assert "3 answers failed, first" in capsys.readouterr().err
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: suite)
+    assert evaluate("--variant", "ata", "--out", str(out), work=work) == 0
+    assert json.loads(out.read_text())["errors"] == 0
+
+
+def test_a_run_in_which_everything_fails_has_no_accuracy(work, tmp_path, monkeypatch, capsys):
+    suite = benchmark.load_benchmark()
+    bad = replace(suite, videos=tuple(replace(v, problem="gone") for v in suite.videos))
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: bad)
+    out = tmp_path / "out.json"
+    assert evaluate("--variant", "ata", "--out", str(out), work=work) == 2
+    assert not out.exists()
+    assert "variant ata: all 6 answers failed, first: gone" in capsys.readouterr().err
+
+
+def test_a_folder_of_real_videos_makes_no_sense_for_a_generated_suite(work, capsys):
+    assert evaluate("--root", "films", work=work) == 2
+    assert "--root is of the real benchmarks" in capsys.readouterr().err

@@ -35,6 +35,22 @@ def test_the_miniature_freezes_what_table_a_freezes():
     assert all(stages[i].warmup_ratio == 0.03 and stages[i].weight_decay == 0 for i in range(4))
 
 
+def test_the_paper_preset_holds_what_table_a_and_appendix_c_print():
+    """Each cell against the published file: tests/test_figures_recipe.py."""
+    stages = load_preset("6b").training.stages
+    assert [stages[i].global_batch for i in range(4)] == [128, 256, 128, 64]
+    assert [stages[i].max_frames for i in range(4)] == [1, 8, 128, 384]
+    assert [stages[i].max_context for i in range(4)] == [8192, 8192, 8192, 16384]
+    assert {stages[i].precision for i in range(4)} == {"bf16"}
+    assert all(stages[i].varied_prompt_share == 0 for i in range(4))
+
+
+def test_a_stage_fills_its_steps_one_way_only():
+    for change in ("0.batch_segments=8", "0.global_batch=null"):
+        with pytest.raises(ValueError, match="give global_batch, or batch_segments and batch_s"):
+            load_preset("6b", [f"training.stages.{change}"])
+
+
 def test_an_override_changes_one_number_of_one_run_and_is_recorded():
     changed = load_preset(
         "tiny",

@@ -44,7 +44,12 @@ def test_recipe_shows_the_presets_own_stages():
 
 
 def test_a_preset_without_training_leaves_its_cells_empty():
-    assert set(recipe_table(load_preset("6b"))["own"]) == {""}
+    assert set(recipe_table(TINY.model_copy(update={"training": None}))["own"]) == {""}
+
+
+def test_the_preset_of_the_papers_scale_agrees_with_every_cell_of_table_a():
+    table = recipe_table(load_preset("6b"))
+    assert table["own"].tolist() == load_published("tablea")["value"].tolist()
 
 
 def test_mixtures_count_the_stories_of_each_modality():

@@ -200,3 +200,47 @@ def test_the_baseline_of_a_frame_is_that_of_its_questions():
     assert majority_baseline(frame, score) == 0.75
     with pytest.raises(ValueError, match="'nowhere'"):
         majority_baseline(frame.assign(suite="nowhere"))
+
+
+def real_rows(**columns):
+    """Two groups of unequal size: 3 of 4 right, 0 of 2."""
+    frame = rows("ata", [True, True, False, True])
+    rest = rows("ata", [False, False, False, False]).iloc[:2].assign(kind="count", video="c")
+    frame = pd.concat([frame.assign(kind="plot"), rest.assign(question_id=["c-0", "c-1"])])
+    return frame.assign(**columns).reset_index(drop=True)
+
+
+def test_the_mean_over_groups_does_not_weigh_them_by_their_questions():
+    frame = real_rows()
+    assert summarise(frame, ["variant"])["accuracy"].item() == 0.5
+    table = summarise(frame, ["variant"], over="kind")
+    assert (table["n"].item(), table["accuracy"].item()) == (6, 0.375)
+    assert table["low"].item() < 0.375 < table["high"].item()
+
+
+def test_a_mean_over_groups_of_equal_size_is_the_mean_over_questions():
+    frame = pd.concat(
+        [
+            real_rows(kind=kind).assign(video=f"{kind}{i}", question_id=f"{kind}{i}-")
+            for i in range(3)
+            for kind in ("a", "b")
+        ]
+    )
+    plain, grouped = (summarise(frame, [], over=over).iloc[0] for over in ("", "kind"))
+    assert grouped["accuracy"] == pytest.approx(plain["accuracy"])
+
+
+def test_groups_all_right_or_all_wrong_still_have_an_interval():
+    frame = real_rows(correct=[True] * 4 + [False] * 2)
+    row = summarise(frame, [], over="kind").iloc[0]
+    assert row["accuracy"] == 0.5 and row["low"] < 0.5 < row["high"]
+
+
+def test_a_summary_holds_both_scorers_and_replies_without_a_letter():
+    letters = {"letter": ["A", "", "B", "A", "", "C"], "correct_before": [True] * 3 + [False] * 3}
+    facts = summary(real_rows(**letters), score, over="kind")
+    assert (facts["metric"], facts["accuracy"]) == ("mean over groups", 0.375)
+    assert facts["scorer_before"]["accuracy"] == 0.375
+    assert facts["unparsed"] == 2
+    plain = summary(rows("ata", [True] * 4), score)
+    assert plain["metric"] == "mean over questions" and "scorer_before" not in plain

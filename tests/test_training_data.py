@@ -9,8 +9,8 @@ from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.clips import write_clip
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.processing import segment_pixels
-from tempo_lib.training.data import FrameStore, load_manifest, load_samples
-from tempo_lib.training.sampler import LengthBatches
+from tempo_lib.training.data import load_manifest, load_samples
+from tempo_lib.training.frames import FrameStore
 from tempo_lib.video.clip import load_video
 from tests.training_samples import collator, world_samples, write_corpus
 
@@ -86,19 +86,6 @@ def test_frames_of_a_store_are_resized_once(tiny_tempo, tmp_path, monkeypatch):
     shape = tiny_tempo.patch_shape
     stored = segment_pixels(clip, rules, shape, 8, 8, is_sized=True)
     assert torch.equal(stored.grid_thw_N3, segment_pixels(whole, rules, shape, 8, 8).grid_thw_N3)
-
-
-def test_batches_hold_every_sample_once_within_their_limits():
-    lengths = [0, 1, 1, 2, 2, 2, 5, 9, 9, 30]
-    batches = LengthBatches(lengths, segments=12, samples=3, seed=0)
-    order = list(batches)
-    assert sorted(i for batch in order for i in batch) == list(range(len(lengths)))
-    for batch in order:
-        assert len(batch) <= 3
-        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= 12
-    assert list(batches) == order
-    batches.start_epoch(1)
-    assert list(batches) != order
 
 
 def test_broken_records_are_named(tmp_path):

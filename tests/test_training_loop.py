@@ -7,7 +7,9 @@ from accelerate.state import AcceleratorState
 from tempo_lib import Tempo
 from tempo_lib.config import load_preset
 from tempo_lib.training import loop
+from tempo_lib.training.data import Collator
 from tempo_lib.training.loop import StageRun, train_stage
+from tempo_lib.training.ranks import resolve_precision, start_ranks
 from tests.training_samples import world_samples
 
 
@@ -21,14 +23,14 @@ def forget_accelerator():
 
 def stage_run(folder, steps, stage=1, precision="no", **changes):
     numbers = load_preset("tiny").training.stages[stage]
-    numbers = numbers.model_copy(update={"max_steps": steps, "epochs": 100, "batch_samples": 2})
+    fields = {"max_steps": steps, "epochs": 100, "batch_samples": 2, "precision": precision}
+    numbers = numbers.model_copy(update=fields)
     return StageRun(
         stage=stage,
         numbers=numbers,
         out_dir=folder / "out",
         cache_dir=folder / "frames",
         seed=0,
-        mixed_precision=precision,
         save_every=2,
         **changes,
     )
@@ -90,8 +92,36 @@ def test_auto_precision_is_bf16_only_where_the_hardware_has_it(monkeypatch):
         monkeypatch.setattr(
             torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda found=supported: found
         )
-        assert loop.resolve_precision("auto") == wanted
-    assert loop.resolve_precision("fp16") == "fp16"
+        assert resolve_precision("auto") == wanted
+    assert resolve_precision("fp16") == "fp16"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision must be auto, bf16 or no, got 'fp16'"):
+        start_ranks("fp16")
+
+
+def test_a_gradient_that_is_not_finite_is_named_before_the_step(make_tiny_tempo, tmp_path):
+    model = make_tiny_tempo()
+    model.projector.weight.register_hook(lambda grad: grad * torch.inf)
+    before = model.decoder.model.norm.weight.clone()
+    message = r"stage 1, step 0, rank 0: the gradient of projector.weight is not finite \(samples "
+    with pytest.raises(FloatingPointError, match=message):
+        train_stage(model, world_samples(tmp_path, 1)[:2], stage_run(tmp_path, 2))
+    assert torch.equal(model.decoder.model.norm.weight, before)
+
+
+def test_pixels_that_are_not_finite_are_named(make_tiny_tempo, tmp_path, monkeypatch):
+    real = Collator.__call__
+
+    def broken(self, samples):
+        batch = real(self, samples)
+        batch["pixel_rows"][0, 0] = torch.nan
+        return batch
+
+    monkeypatch.setattr(Collator, "__call__", broken)
+    with pytest.raises(FloatingPointError, match=r"rank 0: pixel_rows is not finite \(samples i:0"):
+        train_stage(make_tiny_tempo(), world_samples(tmp_path, 1)[:1], stage_run(tmp_path, 1))
 
 
 def test_a_stage_without_samples_is_refused(fresh_tiny_tempo, tmp_path):

@@ -36,8 +36,38 @@ def test_the_compressor_learns_at_its_own_rate(fresh_tiny_tempo):
 def test_an_unknown_stage_and_a_preset_without_training_are_refused():
     with pytest.raises(ValueError, match="unknown stage 7; known stages: 0, 1, 2, 3"):
         stage_numbers(load_preset("tiny"), 7)
+    without = load_preset("6b").model_copy(update={"training": None})
     with pytest.raises(ValueError, match="preset 6b has no training configuration"):
-        stage_numbers(load_preset("6b"), 0)
+        stage_numbers(without, 0)
+
+
+def test_each_stage_of_6b_trains_the_parts_of_table_a_at_their_rates(fresh_tiny_tempo):
+    """The loop reads one schema: the paper's columns on the miniature's shapes."""
+    table = {0: ["1e-3"] * 2, 1: ["2e-6"] + ["1e-5"] * 3, 2: ["2e-6"] + ["1e-5"] * 3, 3: ["1e-5"]}
+    for stage, rates in table.items():
+        numbers = stage_numbers(load_preset("6b"), stage)
+        set_trainable(fresh_tiny_tempo, numbers)
+        groups = parameter_groups(fresh_tiny_tempo, numbers)
+        assert [group["lr"] for group in groups] == [float(rate) for rate in rates]
+        wanted = tuple(PREFIXES[part] for part in numbers.trainable)
+        for name, parameter in fresh_tiny_tempo.named_parameters():
+            assert parameter.requires_grad == name.startswith(wanted)
+
+
+def test_a_frozen_compressor_keeps_no_activations(fresh_tiny_tempo, tmp_path):
+    numbers = stage_numbers(load_preset("tiny"), 3)
+    batch = collator(fresh_tiny_tempo, tmp_path, numbers)(world_samples(tmp_path, 3)[:2])
+    seen = {}
+
+    def look(name):
+        return lambda _, __, output: seen.update({name: output.requires_grad})
+
+    for name in ("compressor.vlm.language_model.norm", "decoder.model.norm"):
+        fresh_tiny_tempo.get_submodule(name).register_forward_hook(look(name))
+    for stage, kept in ((3, False), (0, True)):
+        set_trainable(fresh_tiny_tempo, stage_numbers(load_preset("tiny"), stage))
+        fresh_tiny_tempo(**batch)
+        assert seen == {"compressor.vlm.language_model.norm": kept, "decoder.model.norm": True}
 
 
 def test_the_score_axis_stays_the_base_models(fresh_tiny_tempo):

@@ -8,7 +8,8 @@ import numpy as np
 from tempo_lib.miniature.world.clips import write_clip, write_image
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
-from tempo_lib.training.data import Collator, FrameStore, Manifest, Source, load_samples
+from tempo_lib.training.data import Collator, Manifest, Source, load_samples
+from tempo_lib.training.frames import FrameStore
 
 
 def turn(question, answer):
@@ -37,6 +38,11 @@ def write_corpus(root: Path) -> Manifest:
     }
     for name, records in files.items():
         (root / f"{name}.json").write_text(json.dumps(records))
+    return manifest_of()
+
+
+def manifest_of() -> Manifest:
+    """The manifest of what ``write_corpus`` writes."""
     sources = {
         name: Source(
             name=name,

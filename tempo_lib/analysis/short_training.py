@@ -35,8 +35,8 @@ from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.intervals import ALPHA, CONFIDENCE, holm
 from tempo_lib.statistics.summaries import ALL
-from tempo_lib.training.data import Sample
 from tempo_lib.training.loop import StageRun, train_stage
+from tempo_lib.training.records import Sample
 from tempo_lib.training.stages import stage_numbers
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 0 done, 2 bad input (one line on stderr that names it), 1 a defect of ours (with its traceback).
 """
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import cast
@@ -10,15 +11,21 @@ from typing import cast
 import typer
 
 from tempo_lib.cli.ask import ask
+from tempo_lib.cli.audit import audit
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
+from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
+from tempo_lib.cli.plan import plan
 from tempo_lib.cli.reproduce import reproduce
 from tempo_lib.cli.train import train
 
 # typer exports this one child of its usage errors; the parent is what all of them are
 USAGE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[1])
+
+# What a full, read-only or forbidden disk says: no defect of ours, whatever was being written.
+NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 app = typer.Typer(
     name="tempo",
@@ -27,8 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, evaluate, reproduce, convert, doctor):
+for command in (ask, train, plan, evaluate, audit, reproduce, convert, doctor):
     app.command()(command)
+app.add_typer(data)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +51,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {one_line(error.format_message())}", file=sys.stderr)
         return 2
     except InputError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in NOT_OURS:
+            raise
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return int(code or 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tempo_lib.cli.accuracies import checkpoint_folder, print_table, result
 from tempo_lib.cli.common import (
     DEFAULT_PRESET,
     BudgetOption,
@@ -22,18 +23,21 @@ from tempo_lib.cli.common import (
     check_parent,
     load_model,
     needs_extra,
-    screen,
+    one_line,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from tempo_lib.config import Preset
     from tempo_lib.evaluation.benchmark import Benchmark
+    from tempo_lib.evaluation.ranks import Ranks
+    from tempo_lib.evaluation.runner import Evaluated
     from tempo_lib.evaluation.variants import Variant
 
 ALL = "all"  # every variant that the tables name
-OF_BENCHMARKS = ("miniature.suites",)  # overrides that a benchmark reads, not the model
+OF_BENCHMARKS = (
+    "miniature.suites",
+    "evaluation",
+)  # overrides that a benchmark reads, not the model
 
 
 def evaluate(
@@ -63,14 +67,27 @@ def evaluate(
             show_default="those of TEMPO_PLUGINS",
         ),
     ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of a real benchmark's annotations and videos.",
+            show_default="data/SUITE of the project",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Write the summary there.")
     ] = None,
 ) -> int:
     """Measure variants of Table 2 on a suite; all of them answer the same questions.
 
-    Suites: mini-longvideobench, mini-mlvu, mini-videomme, mini-lvbench. An unknown name lists
-    the known ones. --out holds an object, or a list where there are several variants.
+    Suites of tiny: mini-longvideobench, mini-mlvu, mini-videomme, mini-lvbench; of 6b:
+    longvideobench, mlvu, videomme, lvbench. An unknown name lists the known ones. --out holds an
+    object, or a list where there are several variants. A video or question that fails is counted
+    as an error, not as a wrong answer, and tried again by the next run; the exit code is then 2.
+
+    A run that was stopped goes on where it was. Several processes share one run, videos dealt out
+    among them: start this command with torchrun.
 
     Examples:
 
@@ -78,11 +95,11 @@ def evaluate(
     * tempo evaluate --suite mini-lvbench --variant ata --variant top-k --out result.json
     * tempo evaluate --suite mini-lvbench --variant all --checkpoint runs/tiny/train-seed1
     * tempo evaluate --plugin my_policy.py --suite mini-mlvu --variant my-policy
+    * torchrun --nproc-per-node 8 -m tempo_lib.cli evaluate --preset 6b --suite lvbench
     """
     with needs_extra("notebooks"):
-        from tempo_lib.checkpoints.folders import CheckpointError
         from tempo_lib.config import load_preset
-        from tempo_lib.evaluation import benchmark, runner
+        from tempo_lib.evaluation.ranks import ranks_of_torchrun
 
     if out is not None:
         check_parent("--out", out)
@@ -90,23 +107,73 @@ def evaluate(
     with bad_input():
         numbers = load_preset(preset, changes)
         named = find_variants(numbers, suite, variant, plugin or [])
-    with redirect_stdout(sys.stderr):
+    with ranks_of_torchrun() as ranks, redirect_stdout(sys.stderr):
+        options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
+        is_real = numbers.miniature is None  # files are looked for before gigabytes of weights
+        found = load_data(numbers, suite, ranks, options) if is_real else None
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
         rows = list(usable(named, loaded, numbers, budget, leave_out=ALL in variant))
-        data = benchmark.load_benchmark(
-            numbers, suite, num_questions=num_questions, world_seed=world_seed
-        )
-        with bad_input(CheckpointError):
-            frame = runner.evaluate(loaded.model, data, rows, budget=budget)
-    results = [
-        result(frame[frame["variant"] == row.name], data, row, loaded, numbers) for row in rows
-    ]
+        data = found or load_data(numbers, suite, ranks, options)
+        done = run(loaded, data, rows, budget, ranks)
+    if ranks.rank:
+        return 2 if done.failures else 0
+    results = [result(done, data, row, loaded, numbers) for row in rows]
     print_table(results)
     if out is not None:
         document = results[0] if len(results) == 1 else results
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         print(f"wrote {out}", file=sys.stderr)
+    if done.failures:
+        first = done.failures[0]
+        count, name = len(done.failures), f"{first.question_id} ({first.variant})"
+        raise InputError(f"{count} answers failed, first {name}: {first.error}")
     return 0
+
+
+def load_data(preset: "Preset", suite: str, ranks: "Ranks", options: dict[str, Any]) -> "Benchmark":
+    """The benchmark; the first rank reads it before the others, who find what it has made.
+
+    InputError for annotations or videos that are not there, and for --root of generated data.
+    """
+    from tempo_lib.evaluation import benchmark
+
+    given = {name: value for name, value in options.items() if value is not None}
+    is_real = preset.miniature is None
+    if "root" in given and not is_real:
+        raise InputError(f"--root is of the real benchmarks; {suite} is generated")
+    if ranks.rank:
+        ranks.wait()
+    try:
+        with needs_extra("benchmarks"):
+            data = benchmark.load_benchmark(preset, suite, **given)
+    except ValueError as error:
+        if is_real:  # its files are the caller's
+            raise InputError(one_line(error)) from error
+        raise
+    if not ranks.rank:
+        ranks.wait()
+    return data
+
+
+def run(
+    loaded: Loaded,
+    data: "Benchmark",
+    rows: "Sequence[Variant]",
+    budget: int | None,
+    ranks: "Ranks",
+) -> "Evaluated":
+    """All answers of all ranks; InputError where there is none, with the first reason."""
+    from tempo_lib.checkpoints.folders import CheckpointError
+    from tempo_lib.evaluation import runner
+
+    with bad_input(CheckpointError):
+        done = runner.run_evaluation(loaded.model, data, rows, budget=budget, ranks=ranks)
+    for row in rows:
+        if not any(record.variant == row.name for record in done.records):
+            count = sum(failure.variant == row.name for failure in done.failures)
+            reason = done.failures[0].error if done.failures else "the suite has no questions"
+            raise InputError(f"variant {row.name}: all {count} answers failed, first: {reason}")
+    return done
 
 
 def find_variants(
@@ -178,60 +245,3 @@ def check_parts(variant: "Variant", loaded: Loaded, preset: "Preset", budget: in
     whole_segments = variant.fewer_frames and variant.match is None
     if whole_segments and budget is not None and budget < config.k_max:
         raise ValueError(f"it needs --budget of at least {config.k_max}")
-
-
-def checkpoint_folder(variant: "Variant", loaded: Loaded) -> Path:
-    """The checkpoint of a variant: the loaded one, or the other stage's folder beside it."""
-    folder = Path(loaded.checkpoint)
-    return folder if variant.checkpoint is None else folder.parent / variant.checkpoint
-
-
-def result(
-    frame: "pd.DataFrame", data: "Benchmark", variant: "Variant", loaded: Loaded, preset: "Preset"
-) -> dict[str, Any]:
-    """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched."""
-    from tempo_lib.checkpoints.folders import checkpoint_digest
-    from tempo_lib.provenance import library_versions
-    from tempo_lib.statistics.summaries import summary
-
-    checkpoint = str(checkpoint_folder(variant, loaded))
-    budgets = frame["budget"]
-    return {
-        "suite": data.name,
-        "variant": variant.name,
-        **summary(frame),
-        "budget": int(budgets.iloc[0]) if variant.match is None else float(budgets.mean()),
-        "matched_to": variant.match,
-        "preset": data.preset,
-        "overrides": preset.overrides,
-        "world_seed": data.world_seed,
-        "data_hash": data.data_hash,
-        "checkpoint": checkpoint,
-        "checkpoint_sha256": checkpoint_digest(checkpoint),
-        "versions": library_versions(),
-    }
-
-
-def print_table(results: list[dict[str, Any]]) -> None:
-    """Accuracy in percent with its 95 % interval, overall, by kind of question and by form."""
-    from rich.table import Table
-
-    parts = [{**facts["per_type"], **facts["per_form"]} for facts in results]
-    kinds = list(dict.fromkeys(kind for part in parts for kind in part))
-    shared = results[0]
-    title = f"{shared['suite']}, world seed {shared['world_seed']}, accuracy in %"
-    table = Table(title=title, box=None)
-    table.add_column("variant")
-    for heading in ("n", "all", "95 %", "tokens/frame", *kinds):
-        table.add_column(heading, justify="right")
-    for facts, part in zip(results, parts, strict=True):
-        low, high = facts["interval"]
-        row = [facts["variant"], str(facts["n"]), _percent(facts["accuracy"])]
-        row += [f"{_percent(low)}-{_percent(high)}", f"{facts['tokens_per_frame']:.2f}"]
-        row += [_percent(part[k]["accuracy"]) if k in part else "" for k in kinds]
-        table.add_row(*row)
-    screen().print(table)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"

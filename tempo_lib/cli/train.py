@@ -4,13 +4,12 @@ What is finished is kept, an interrupted stage goes on where it stopped.
 """
 
 import json
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tempo_lib.cli.clear import check_places, clear
 from tempo_lib.cli.common import (
     DEFAULT_PRESET,
     OF_PRESET,
@@ -25,8 +24,7 @@ from tempo_lib.cli.common import (
 if TYPE_CHECKING:
     from tempo_lib.config import Preset
     from tempo_lib.miniature.pretrain.build import Miniature
-
-SHARED_FOLDERS = ("corpora", "frames")  # what a --work folder holds beside base models and stages
+    from tempo_lib.training.records import Sample
 
 
 def train(
@@ -68,6 +66,15 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the stage on your data goes.")
     ] = None,
+    max_broken: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Most samples that may be skipped as their media cannot be read.",
+        ),
+    ] = 0.05,
     overrides: SetOption = None,
 ) -> int:
     """Train one of the stages, or with --from-scratch everything from nothing.
@@ -86,12 +93,19 @@ def train(
         from tempo_lib.checkpoints.folders import SUMMARY
         from tempo_lib.miniature.pretrain import build
         from tempo_lib.provenance import project_root
+        from tempo_lib.training.records import TrainingError
 
     own = {"--manifest": manifest, "--data": data, "--out": out}
     check(stage, from_scratch, own, start)
     from_base_models = from_scratch or not (stage or start)
     numbers = find_preset(preset, overrides or [], stage, from_base_models, manifest is not None)
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
+    samples = None
+    if manifest is not None and data is not None and out is not None:
+        check_places(out, data, start, is_fresh=not resume)
+        samples = read_samples(manifest, stage, data)
+    if start is not None:
+        find_start(mini, stage or 0, start)  # before anything is deleted
     if not resume:
         clear(mini, stage, from_scratch, out)
     check_seed(mini, makes_base_models=from_scratch)
@@ -100,14 +114,16 @@ def train(
         check_overrides(mini, [mini.stage(number) for number in stages])
         with bad_input():
             folders = build.train_miniature(mini, stages)
-    elif manifest is not None and data is not None and out is not None:
-        check_overrides(mini, [out])
-        folders = {stage: train_own(mini, stage, start, manifest, data, out)}
+    elif manifest is not None and out is not None and samples is not None:
+        with bad_input(TrainingError, FloatingPointError):
+            done = train_own(mini, stage, start, manifest, samples, out, max_broken)
+        folders = {stage: done}
     else:
         check_overrides(mini, [mini.stage(stage)])
         begin = find_start(mini, stage, start)
-        build.make_corpus(mini, stage)
-        folders = {stage: build.make_stage(mini, stage, begin)}
+        with bad_input(TrainingError, FloatingPointError):
+            build.make_corpus(mini, stage)
+            folders = {stage: build.make_stage(mini, stage, begin)}
     for number, folder in folders.items():
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         facts = f"final loss {summary['final_loss']}, {summary['steps']} steps"
@@ -174,22 +190,48 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     return None
 
 
-def train_own(
-    mini: "Miniature", stage: int, start: str | None, manifest: Path, data: Path, out: Path
-) -> Path:
-    """One stage on the caller's own manifest and data, into ``out``; a finished one is kept."""
-    from tempo_lib.checkpoints.folders import is_finished
-    from tempo_lib.miniature.pretrain.build import starting_model
+def read_samples(manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
+    """The caller's own samples, all checked; InputError names file, record and reason."""
     from tempo_lib.training.data import load_manifest, load_samples
-    from tempo_lib.training.loop import StageRun, train_and_summarise
-    from tempo_lib.training.stages import stage_numbers
 
-    if is_finished(out):
-        return out
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
+    if not data.is_dir():
+        raise InputError(f"--data {data} is no folder")
     with bad_input():
-        samples = load_samples(load_manifest(manifest), stage, data)
+        return load_samples(load_manifest(manifest), stage or 0, data)
+
+
+def train_own(
+    mini: "Miniature",
+    stage: int,
+    start: str | None,
+    manifest: Path,
+    samples: "list[Sample]",
+    out: Path,
+    max_broken: float,
+) -> Path:
+    """One stage on the caller's own data, into ``out``; a finished one of the same run is kept.
+
+    ValueError where ``out`` holds another run, finished or not.
+    """
+    from tempo_lib.checkpoints.folders import SUMMARY, is_finished
+    from tempo_lib.fingerprint import sha256_of_file
+    from tempo_lib.miniature.pretrain.build import starting_model
+    from tempo_lib.training.loop import StageRun, summary_overrides, train_and_summarise
+    from tempo_lib.training.progress import check_same_run, data_digest
+    from tempo_lib.training.stages import stage_numbers, training_numbers
+
+    if is_finished(out):
+        now = {
+            "stage": stage,
+            "seed": mini.seed,
+            "manifest_sha256": sha256_of_file(manifest),
+            "data_sha256": data_digest(samples),
+            "overrides": summary_overrides(mini.preset.overrides),
+        }
+        check_same_run(out, json.loads((out / SUMMARY).read_text(encoding="utf-8")), now)
+        return out
     model = starting_model(mini, stage, find_start(mini, stage, start))
     run = StageRun(
         stage=stage,
@@ -197,7 +239,10 @@ def train_own(
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        save_every=training_numbers(mini.preset).save_every,
+        keep_states=training_numbers(mini.preset).keep_states,
         overrides=mini.preset.overrides,
+        most_broken=max_broken,
     )
     train_and_summarise(model, samples, run, manifest)
     return out
@@ -245,22 +290,3 @@ def check_overrides(mini: "Miniature", folders: list[Path]) -> None:
                 f"{folder} was made with overrides {made}, not {wanted}: "
                 "add --fresh, or choose another place"
             )
-
-
-def clear(mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | None) -> None:
-    """Delete what ``--fresh`` makes again: one stage, or everything in the work folder."""
-    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
-
-    if stage is not None and not from_scratch:
-        doomed = [out or mini.stage(stage)]
-    else:
-        stages = [number for number in mini.preset.stages if stage is None or number <= stage]
-        shared = map(mini.folder, (*BASE_MODELS, RERANKER, *SHARED_FOLDERS))
-        doomed = [*shared, *map(mini.stage, stages)]
-    for folder in doomed:
-        if not folder.is_dir():
-            continue
-        if folder == out and not (folder / "losses.jsonl").is_file():
-            raise InputError(f"--fresh would delete {folder}, which no training has written")
-        print(f"deleting {folder}", file=sys.stderr)
-        shutil.rmtree(folder)

@@ -18,7 +18,8 @@ class Question:
     """One question. ``group``: what accuracy is broken down by (kind, task, duration).
 
     ``options``: of a multiple-choice question. ``start``, ``stop``: seconds of the evidence, NaN
-    where the benchmark does not say.
+    where the benchmark does not say. ``tags``: further names that accuracy may be broken down by,
+    each with the values that hold for this question.
     """
 
     id: str
@@ -28,10 +29,26 @@ class Question:
     group: str = ""
     start: float = math.nan
     stop: float = math.nan
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def form(self) -> str:
         return "choice" if self.options else "open"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a prediction is right, and what the benchmark's scorer read in it.
+
+    ``letter`` (of multiple choice; "" where none was found), ``found_by``: the format that decided;
+    ``letter_before``, ``correct_before``: under an older scorer. None where there is no such thing.
+    """
+
+    correct: bool
+    letter: str | None = None
+    found_by: str | None = None
+    letter_before: str | None = None
+    correct_before: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +56,7 @@ class BenchmarkVideo:
     """One video file and its questions.
 
     ``num_frames``: at the preset's sampling rate, before any cap; ``sha256`` of the file.
+    ``problem``: why the file cannot be read, "" where it can.
     """
 
     id: str
@@ -46,6 +64,7 @@ class BenchmarkVideo:
     sha256: str
     num_frames: int
     questions: tuple[Question, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +72,10 @@ class Benchmark:
     """Loaded videos and questions; subclass it to say which segments hold the evidence.
 
     ``identity`` tells contents apart, ``data_hash`` covers what was read. ``name``: as the source
-    is registered. ``world_seed``: of generated data, else 0.
+    is registered. ``world_seed``: of generated data, else 0. ``profile``: numbers of a checkpoint
+    that this benchmark's runs change (``config_with``). ``mean_over``: the column of records over
+    whose values the benchmark averages accuracies, "" for the mean over questions.
+    ``is_stand_in``: videos are generated in place of the real ones, so that no accuracy counts.
     """
 
     name: str
@@ -62,6 +84,9 @@ class Benchmark:
     data_hash: str
     videos: tuple[BenchmarkVideo, ...]
     world_seed: int = 0
+    profile: tuple[tuple[str, int], ...] = ()
+    mean_over: str = ""
+    is_stand_in: bool = False
 
     @property
     def num_questions(self) -> int:
@@ -70,6 +95,10 @@ class Benchmark:
     def score(self, question: Question, text: str) -> bool:
         """Whether ``text`` answers the question, by the rule of the benchmark."""
         return BENCHMARKS.get(self.name).score(question, text)
+
+    def judge(self, question: Question, text: str) -> Verdict:
+        """``score`` with what led to it."""
+        return Verdict(self.score(question, text))
 
     def is_relevant(
         self, video: BenchmarkVideo, question: Question, start_frame: int, stop_frame: int

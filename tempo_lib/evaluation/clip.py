@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 import torch
 
+from tempo_lib.config import PixelRules, VideoNumbers
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.scorers import Scorer, VideoScorer
 from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
-from tempo_lib.model.decoding import Cut, decode_many
+from tempo_lib.model.decoding import Cut, NotFiniteError, decode_many
 from tempo_lib.model.processing import resize_frames
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import Video, load_video
 
 
@@ -27,14 +29,17 @@ class SharedFrames:
 
     def __init__(self, video: BenchmarkVideo) -> None:
         self.video = video
-        self._kept: dict[tuple[str, str, int, int], Video] = {}
+        self._kept: dict[tuple[str, str, int, int], Video | VideoError] = {}
 
     def num_frames(self, model: Tempo) -> int:
         """Frames of the video, up to the cap of the model."""
         return min(self.video.num_frames, model.config.video_numbers.max_frames)
 
     def at(self, model: Tempo, num_frames: int) -> Video:
-        """The clip at ``num_frames`` evenly spread frames, as sampling the file gives them."""
+        """The clip at ``num_frames`` evenly spread frames, as sampling the file gives them.
+
+        VideoError for a file that cannot be read, or is another one than the benchmark says.
+        """
         whole = self._read(model, self.num_frames(model))
         if num_frames == whole.num_frames:
             return whole
@@ -46,8 +51,19 @@ class SharedFrames:
         numbers, rules = model.config.video_numbers, model.config.pixel_rules
         factor = model.patch_shape.factor
         key = (numbers.model_dump_json(), rules.model_dump_json(), factor, num_frames)
-        if key in self._kept:
-            return self._kept[key]
+        if key not in self._kept:
+            try:
+                self._kept[key] = self._decode(numbers, rules, factor, num_frames)
+            except VideoError as error:  # kept too: the next question need not decode again
+                self._kept[key] = error
+        found = self._kept[key]
+        if isinstance(found, VideoError):
+            raise found
+        return found
+
+    def _decode(
+        self, numbers: VideoNumbers, rules: PixelRules, factor: int, num_frames: int
+    ) -> Video:
         clip = load_video(
             self.video.path,
             fps=numbers.fps,
@@ -56,14 +72,16 @@ class SharedFrames:
             max_edge=rules.max_edge,
         )
         if clip.num_frames != num_frames:
-            raise ValueError(
+            raise VideoError(
                 f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "
                 "it is not the file that the benchmark describes: delete it to get it again"
             )
-        small_T3HW = resize_frames(clip.frames, rules, factor)
+        try:
+            small_T3HW = resize_frames(clip.frames, rules, factor)
+        except ValueError as error:  # a picture too narrow for the model
+            raise VideoError(f"{self.video.path}: {error}") from error
         frames = small_T3HW.permute(0, 2, 3, 1).contiguous().numpy()
-        self._kept[key] = Video(frames, clip.fps, clip.seconds, clip.source)
-        return self._kept[key]
+        return Video(frames, clip.fps, clip.seconds, clip.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +125,10 @@ class SharedClip:
         """Memories of all segments for one question."""
         key = (num_frames, prompt, question)
         if key not in self._memories:
-            self._memories[key] = self._session(num_frames).compress(question, prompt)
+            found = self._session(num_frames).compress(question, prompt)
+            if not (found.logits.isfinite().all() and found.memories.isfinite().all()):
+                raise NotFiniteError("the compressor gave memories or scores that are not finite")
+            self._memories[key] = found
         return self._memories[key]
 
     def logits(self, source: str, question: str, prompt: str, num_frames: int) -> torch.Tensor:
@@ -177,6 +198,8 @@ class SharedClip:
                 f"scorer {source!r} gave logits of shape {tuple(logits_N.shape)} for "
                 f"{num_segments} segments"
             )
+        if not logits_N.isfinite().all():
+            raise NotFiniteError(f"scorer {source!r} gave logits that are not finite")
         return logits_N
 
     def _cut(self, request: Request) -> Cut:

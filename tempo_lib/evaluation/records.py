@@ -2,7 +2,8 @@
 
 A file holds the records of one variant under one set of facts (weights, suite, budget, code,
 library versions); other facts make another file. Records carry scores and counts, so that
-allocations can be redrawn without a model.
+allocations can be redrawn without a model. A question that failed leaves a failure: never a wrong
+answer, and tried again by the next run. Several processes may append to the same file.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
 from tempo_lib.model.tempo import Tempo
@@ -34,7 +36,8 @@ class Record:
     where a segment holds evidence, None where the benchmark does not say or fewer frames were
     read than the video has; auc: area under the ROC curve of scores against it, None without both
     kinds of segment. matched_tokens: what the variant that this one is matched to used, None
-    without one.
+    without one. letter, found_by, letter_before, correct_before: as in ``Verdict``. tags: those of
+    the question. Fields with defaults came later: records without them stay readable.
     """
 
     suite: str
@@ -64,19 +67,45 @@ class Record:
     counts: list[int]
     seconds: list[float]
     relevant: list[int] | None
+    letter: str | None = None
+    found_by: str | None = None
+    letter_before: str | None = None
+    correct_before: bool | None = None
+    tags: dict[str, list[str]] = field(default_factory=dict)
 
 
-LISTS = ("options", "scores", "logits", "counts", "seconds", "relevant")
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One question without an answer under one variant; ``error``: the reason on one line."""
+
+    suite: str
+    world_seed: int
+    variant: str
+    video: str
+    video_sha256: str
+    question_id: str
+    kind: str
+    question: str
+    error: str
+
+
+LISTS = ("options", "scores", "logits", "counts", "seconds", "relevant", "tags")
 COLUMNS = tuple(f.name for f in fields(Record) if f.name not in LISTS)
 
 
 @dataclass
 class RecordFile:
-    """Records of one variant by question id, mirrored to ``path``; None keeps them in memory."""
+    """Records and failures of one variant by question id, mirrored to ``path``; None: in memory.
+
+    A question has a record or a failure, never both. Other processes may append to the same file:
+    what they added is read before anything is written, and a question is written once.
+    """
 
     path: Path | None
     facts: dict[str, Any]
     records: dict[str, Record] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    _read_bytes: int = 0  # of the file, all of them whole lines
 
     def find(self, question_id: str, video_sha256: str, question: str) -> Record | None:
         """The record of this very question about this very file, or None."""
@@ -85,15 +114,60 @@ class RecordFile:
             return None
         return record
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Keep records and append them to the file in one write."""
-        lines = []
-        for record in records:
-            self.records[record.question_id] = record
-            lines.append(json.dumps(vars(record)) + "\n")  # asdict would copy every list
-        if self.path is not None and lines:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write("".join(lines))
+    def add(self, made: Iterable[Record | Failure]) -> None:
+        """Keep what was made and append it to the file in one write.
+
+        Left out: what another process has recorded meanwhile of the same question.
+        """
+        made = list(made)
+        if self.path is None or not made:
+            self._keep(made)
+            return
+        with _lock(self.path):
+            self._read_on(cut=True)
+            fresh = [one for one in made if self._is_new(one)]
+            self._keep(fresh)
+            lines = "".join(json.dumps(vars(one)) + "\n" for one in fresh)  # asdict copies lists
+            with self.path.open("ab") as stream:
+                self._read_bytes += stream.write(lines.encode())
+
+    def refresh(self) -> None:
+        """Read what other processes have appended since."""
+        if self.path is not None and self.path.exists():
+            self._read_on(cut=False)
+
+    def _is_new(self, one: Record | Failure) -> bool:
+        known = self.find(one.question_id, one.video_sha256, one.question)
+        if known is not None:
+            return False
+        return isinstance(one, Record) or self.failures.get(one.question_id) != one
+
+    def _keep(self, made: Iterable[Record | Failure]) -> None:
+        """Later ones replace earlier ones, but no failure replaces a record of the same file."""
+        for one in made:
+            if isinstance(one, Record):
+                self.records[one.question_id] = one
+                self.failures.pop(one.question_id, None)
+            elif self.find(one.question_id, one.video_sha256, one.question) is None:
+                self.records.pop(one.question_id, None)
+                self.failures[one.question_id] = one
+
+    def _read_on(self, cut: bool) -> None:
+        """Keep the whole lines behind those read so far.
+
+        A line that was cut off by an interruption is removed with ``cut``, else left out: it may
+        be in the making. Only the holder of the lock may cut.
+        """
+        if self.path is None or not self.path.exists():
+            return
+        with self.path.open("r+b" if cut else "rb") as stream:
+            stream.seek(self._read_bytes)
+            text = stream.read()
+            whole = text[: text.rfind(b"\n") + 1]
+            self._keep(_parsed(self.path, line) for line in whole.splitlines())
+            self._read_bytes += len(whole)
+            if cut and whole != text:
+                stream.truncate(self._read_bytes)
 
 
 def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> RecordFile:
@@ -105,14 +179,13 @@ def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> Re
         return RecordFile(None, facts)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{variant}-{digest(facts)[:16]}.jsonl"
-    if not path.exists():
-        write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
-        return RecordFile(path, facts)
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        write_atomic(path, whole)
-    return RecordFile(path, facts, read_records(path).records)
+    kept = RecordFile(path, facts)
+    with _lock(path):
+        if not path.exists():
+            write_atomic(path.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
+            path.touch()
+        kept._read_on(cut=True)
+    return kept
 
 
 def read_records(path: Path) -> RecordFile:
@@ -120,16 +193,24 @@ def read_records(path: Path) -> RecordFile:
 
     ValueError for records of another version.
     """
-    text = path.read_text(encoding="utf-8")
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    found = RecordFile(path, facts)
+    found.refresh()
+    return found
+
+
+def _parsed(path: Path, line: bytes) -> Record | Failure:
+    fields_of_line = json.loads(line)
     try:
-        found = [Record(**json.loads(line)) for line in lines]
+        return (Failure if "error" in fields_of_line else Record)(**fields_of_line)
     except TypeError as error:
         raise ValueError(
             f"{path.name} holds records of another version; evaluate its variant again"
         ) from error
-    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return RecordFile(path, facts, {record.question_id: record for record in found})
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(path.with_suffix(".lock"))
 
 
 def model_facts(model: Tempo) -> dict[str, str]:

@@ -1,40 +1,51 @@
 """Compress once, ablate many: every question of a benchmark under every variant.
 
 A video is decoded and encoded once; a question is compressed once for all variants that share
-compressor, prompt and frames. Only allocation, reduction and decoding run once per variant.
+compressor, prompt and frames. Only allocation, reduction and decoding run once per variant. What
+fails is kept as a failure, and the others go on.
 """
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
-from tempo_lib.allocation.policies import Limits, token_counts
+from tempo_lib.allocation.policies import Limits
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import Request, SharedClip, SharedFrames
-from tempo_lib.evaluation.jobs import (
-    Job,
-    Setting,
-    find_models,
-    find_scorers,
-    frames_read,
-    make_jobs,
-    policy_options,
-)
-from tempo_lib.evaluation.records import COLUMNS, Record
-from tempo_lib.evaluation.relevance import auc
+from tempo_lib.evaluation.clip import SharedClip, SharedFrames
+from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
+from tempo_lib.evaluation.question import answer
+from tempo_lib.evaluation.ranks import Ranks
+from tempo_lib.evaluation.records import COLUMNS, Failure, Record
 from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.variants import Variant, get_variant
+from tempo_lib.model.decoder_prompt import ContextError
+from tempo_lib.model.decoding import NotFiniteError
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
+from tempo_lib.video.base import VideoError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# What one video or question may do to an evaluation; anything else is a defect and stops it.
+FAILURES = (VideoError, ContextError, NotFiniteError, OSError, torch.OutOfMemoryError)
+Made = tuple[Job, Record | Failure]
+SECONDS_BETWEEN_WRITES = 1.0  # answers that take longer are written one by one
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Records and failures, in the order of variants and of the benchmark."""
+
+    records: list[Record]
+    failures: list[Failure]
 
 
 def evaluate(
@@ -51,6 +62,25 @@ def evaluate_records(
     model: Tempo,
     benchmark: Benchmark,
     variants: Sequence[Variant | str],
+    *args: Any,
+    **options: Any,
+) -> list[Record]:
+    """The records of ``run_evaluation``; a warning counts the questions that failed."""
+    done = run_evaluation(model, benchmark, variants, *args, **options)
+    if done.failures:
+        first = done.failures[0]
+        warnings.warn(
+            f"{benchmark.name}: {len(done.failures)} answers failed and are left out, first "
+            f"{first.question_id} ({first.variant}): {first.error}",
+            stacklevel=2,
+        )
+    return done.records
+
+
+def run_evaluation(
+    model: Tempo,
+    benchmark: Benchmark,
+    variants: Sequence[Variant | str],
     budget: int | None = None,
     k_min: int | None = None,
     seed: int = 0,
@@ -59,15 +89,22 @@ def evaluate_records(
     root: Path | None = None,
     cache: bool = True,
     scorers: Mapping[str, Scorer] | None = None,
-) -> list[Record]:
+    ranks: Ranks | None = None,
+) -> Evaluated:
     """Records of all variants, in the order of ``variants`` and of the benchmark.
 
     ``budget`` and ``k_min``: None takes the model's; variants with their own keep it. ``seed``
     draws the segments of random-drop. ``models``: checkpoints by name for variants that need
     another one than ``model``, ``scorers``: scorers by name; without them, the folders beside
     ``model``'s are read. ``cache``: reuse and extend the records under ``root``/runs (default:
-    the project's). ValueError for an unknown variant or a checkpoint that is not there.
+    the project's). ``ranks``: each process answers its own videos, and returns the records of
+    all; None is one process. A question without a record, also one that failed before, is tried.
+    ValueError for an unknown variant, a checkpoint that is not there, or several ranks without a
+    cache.
     """
+    ranks = ranks or Ranks()
+    if ranks.size > 1 and not cache:
+        raise ValueError("several ranks meet in the records on disk: they need cache=True")
     named = [get_variant(item) if isinstance(item, str) else item for item in variants]
     rows = list(dict.fromkeys(named))  # one named twice counts once
     numbers = model.config
@@ -77,35 +114,113 @@ def evaluate_records(
         numbers.k_max,
     )
     base = project_root() if root is None else root
+    runs = base / "runs" / benchmark.preset / ("rehearsal" if benchmark.is_stand_in else "")
     setting = Setting(
         benchmark=benchmark,
         models=find_models(model, rows, models or {}),
         scorers=find_scorers(model, rows, scorers or {}),
         limits=limits,
         seed=seed,
-        folder=base / "runs" / benchmark.preset / "evaluations" / benchmark.name if cache else None,
+        folder=runs / "evaluations" / benchmark.name if cache else None,
     )
-    jobs = make_jobs(setting, rows)
-    hidden = None if progress else True
-    for video in tqdm(benchmark.videos, desc=benchmark.name, unit="video", disable=hidden):
-        _run_video(video, setting, jobs)
-    ids = [question.id for video in benchmark.videos for question in video.questions]
-    return [job.kept.records[name] for job in jobs for name in ids]
+    with profile(setting.models.values(), benchmark):
+        jobs = make_jobs(setting, rows)
+        _run_videos(ranks.share(benchmark.videos), setting, jobs, progress)
+    ranks.wait()
+    return _collect(benchmark, jobs)
 
 
-def frame_of(records: Iterable[Record]) -> "pd.DataFrame":
-    """Table of records without their lists; ``auc`` is NaN where it is unknown."""
+@contextmanager
+def profile(models: Iterable[Tempo], benchmark: Benchmark) -> Iterator[None]:
+    """Inside, the models have the numbers that the benchmark is run with; afterwards their own."""
+    configs = {id(model.config): model.config for model in models}.values()
+    changes = dict(benchmark.profile)
+    min_frames = changes.pop("min_frames", None)
+    before = [({name: getattr(c, name) for name in changes}, dict(c.video)) for c in configs]
+    for config in configs:
+        for name, value in changes.items():
+            setattr(config, name, value)
+        if min_frames is not None:
+            config.video["min_frames"] = min_frames
+    try:
+        yield
+    finally:
+        for config, (numbers, video) in zip(configs, before, strict=True):
+            config.video = video
+            for name, value in numbers.items():
+                setattr(config, name, value)
+
+
+def frame_of(records: Iterable[Record], tag: str = "") -> "pd.DataFrame":
+    """Table of records without their lists; ``auc`` is NaN where it is unknown.
+
+    ``tag``: one of the benchmark's further names, then a column. A question of several values has
+    a row for each, one without any has none: so LVBench counts its types of question.
+    """
     import pandas as pd
 
-    rows = [[getattr(record, name) for name in COLUMNS] for record in records]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    rows = [
+        [*(getattr(record, name) for name in COLUMNS), *value]
+        for record in records
+        for value in ([[each] for each in record.tags.get(tag, ())] if tag else [[]])
+    ]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, *([tag] if tag else [])])
     for name in ("auc", "matched_tokens"):
         frame[name] = frame[name].astype(float)
     return frame
 
 
-def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> None:
-    """Make the records that are missing, and keep them once the whole video is done."""
+def _collect(benchmark: Benchmark, jobs: Sequence[Job]) -> Evaluated:
+    """What is kept of the benchmark's questions, those of other ranks included."""
+    ids = [question.id for video in benchmark.videos for question in video.questions]
+    for job in jobs:
+        job.kept.refresh()
+    kept = [job.kept for job in jobs]
+    return Evaluated(
+        [each.records[name] for each in kept for name in ids if name in each.records],
+        [each.failures[name] for each in kept for name in ids if name in each.failures],
+    )
+
+
+def _run_videos(
+    videos: Sequence[BenchmarkVideo], setting: Setting, jobs: Sequence[Job], progress: bool
+) -> None:
+    """All videos; the bar counts frames of those with something to do, so that its ETA holds."""
+    todo = [video for video in videos if any(_missing(video, jobs))]
+    bar = tqdm(
+        desc=setting.benchmark.name,
+        total=sum(map(_work, todo)),
+        unit="frame",
+        unit_scale=True,
+        smoothing=0,  # videos differ: the mean of all so far is the best guess
+        disable=not progress,
+    )
+    with bar:
+        for video in todo:
+            for job in jobs:
+                job.kept.refresh()  # another process may have been here
+            failed = _run_video(video, setting, jobs)
+            if failed:
+                bar.write(f"{video.id}: {failed[0].error} ({len(failed)} answers failed)")
+            bar.update(_work(video))
+
+
+def _work(video: BenchmarkVideo) -> int:
+    return max(1, video.num_frames)
+
+
+def _missing(video: BenchmarkVideo, jobs: Sequence[Job]) -> Iterator[tuple[Question, list[Job]]]:
+    """Questions of a video with the jobs that have no record of them."""
+    for question in video.questions:
+        lacking = [
+            job for job in jobs if job.kept.find(question.id, video.sha256, question.text) is None
+        ]
+        if lacking:
+            yield question, lacking
+
+
+def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> list[Failure]:
+    """Make and keep the records that are missing; returns what failed."""
     frames = SharedFrames(video)
     clips = {
         each.compression: SharedClip(each.model, frames, setting.scorers)
@@ -113,115 +228,58 @@ def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> 
         for each in (job, job.reference)
         if each is not None
     }
-    fresh: dict[int, list[Record]] = {index: [] for index in range(len(jobs))}
-    for question in video.questions:
-        missing = [
-            index
-            for index, job in enumerate(jobs)
-            if job.kept.find(question.id, video.sha256, question.text) is None
-        ]
-        made = _answer([jobs[index] for index in missing], setting.benchmark, clips, question)
-        for index, record in zip(missing, made, strict=True):
-            fresh[index].append(record)
+    fresh, failed, written = list[Made](), list[Failure](), time.monotonic()
+    for question, lacking in _missing(video, jobs):
+        made = _try_answer(lacking, setting.benchmark, video, clips, question)
+        failed += [one for _, one in made if isinstance(one, Failure)]
+        fresh += made
         for clip in clips.values():
             clip.forget_question()
-    for index, records in fresh.items():
-        jobs[index].kept.add(records)
+        if time.monotonic() - written >= SECONDS_BETWEEN_WRITES:
+            _write(fresh)
+            fresh, written = [], time.monotonic()
+    _write(fresh)
+    return failed
 
 
-@dataclass(frozen=True, eq=False)
-class _Allocation:
-    """Frames read, logits (N,), counts (N,) and bounds of one job on a question."""
-
-    num_frames: int
-    logits_N: torch.Tensor
-    counts_N: torch.Tensor
-    limits: Limits
-    matched_tokens: int | None
+def _write(fresh: Sequence[Made]) -> None:
+    """Keep what was made, in one write per file of records."""
+    files = {id(job.kept): job.kept for job, _ in fresh}
+    for key, kept in files.items():
+        kept.add(one for job, one in fresh if id(job.kept) == key)
 
 
-def _answer(
-    jobs: Sequence[Job], benchmark: Benchmark, clips: Mapping[str, SharedClip], question: Question
-) -> list[Record]:
-    """One question under several variants: allocate for each, then decode all of them."""
-    allocations = [_allocate(job, clips, question) for job in jobs]
-    predictions: dict[int, str] = {}
-    for compression in dict.fromkeys(job.compression for job in jobs):
-        own = [index for index, job in enumerate(jobs) if job.compression == compression]
-        requests = [_request(jobs[index], allocations[index], question) for index in own]
-        predictions |= zip(own, clips[compression].predictions(requests), strict=True)
-    return [
-        _record(
-            job, benchmark, clips[job.compression], question, allocations[index], predictions[index]
-        )
-        for index, job in enumerate(jobs)
-    ]
-
-
-def _allocate(job: Job, clips: Mapping[str, SharedClip], question: Question) -> _Allocation:
-    """Tokens per segment for one job; a matched one gets as many as its reference uses."""
-    row, limits, clip = job.variant, job.limits, clips[job.compression]
-    matched_tokens = None
-    if job.reference is not None:
-        matched_tokens = int(_allocate(job.reference, clips, question).counts_N.sum())
-        limits = replace(limits, budget=matched_tokens)
-    window = clip.model.config.video_numbers.window
-    num_frames = frames_read(row, limits, clip.num_frames, window)
-    logits_N = clip.logits(row.score_source, question.text, row.score_prompt, num_frames)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{job.seed} {question.id}".encode()))
-    counts_N = token_counts(row.allocation, logits_N, limits, policy_options(row), generator)
-    return _Allocation(num_frames, logits_N, counts_N, limits, matched_tokens)
-
-
-def _request(job: Job, allocation: _Allocation, question: Question) -> Request:
-    row = job.variant
-    shape = (allocation.num_frames, allocation.counts_N, row.scheme)
-    return Request(job.model, question.text, row.prompt, *shape)
-
-
-def _record(
-    job: Job,
+def _try_answer(
+    jobs: Sequence[Job],
     benchmark: Benchmark,
-    clip: SharedClip,
+    video: BenchmarkVideo,
+    clips: Mapping[str, SharedClip],
     question: Question,
-    allocation: _Allocation,
-    prediction: str,
-) -> Record:
-    row = job.variant
-    memories = clip.memories(question.text, row.prompt, allocation.num_frames)
-    relevant = clip.relevant(benchmark, question, allocation.num_frames)
-    scores_N = allocation.logits_N.sigmoid()
-    return Record(
+) -> list[Made]:
+    """Each job with its record; where they fail together, each is tried alone."""
+    try:
+        if video.problem:
+            raise VideoError(video.problem)
+        return list(zip(jobs, answer(jobs, benchmark, clips, question), strict=True))
+    except FAILURES as error:
+        if len(jobs) == 1 or video.problem:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            return [(job, _failure(job, benchmark, video, question, reason)) for job in jobs]
+    alone = [_try_answer([job], benchmark, video, clips, question) for job in jobs]
+    return [pair for pairs in alone for pair in pairs]
+
+
+def _failure(
+    job: Job, benchmark: Benchmark, video: BenchmarkVideo, question: Question, reason: str
+) -> Failure:
+    return Failure(
         suite=benchmark.name,
         world_seed=benchmark.world_seed,
-        variant=row.name,
-        video=clip.video.id,
-        video_sha256=clip.video.sha256,
+        variant=job.variant.name,
+        video=video.id,
+        video_sha256=video.sha256,
         question_id=question.id,
         kind=question.group,
-        form=question.form,
         question=question.text,
-        options=list(question.options),
-        answer=question.answer,
-        start=question.start,
-        stop=question.stop,
-        prediction=prediction,
-        correct=benchmark.score(question, prediction),
-        tokens_used=int(allocation.counts_N.sum()),
-        matched_tokens=allocation.matched_tokens,
-        num_segments=len(scores_N),
-        num_frames=allocation.num_frames,
-        budget=allocation.limits.budget,
-        k_min=allocation.limits.k_min,
-        auc=None if relevant is None else auc(scores_N.numpy(), relevant),
-        scores=_decimals(scores_N),
-        logits=_decimals(allocation.logits_N) if row.beyond_paper else None,
-        counts=allocation.counts_N.tolist(),
-        seconds=memories.seconds.tolist(),
-        relevant=relevant,
+        error=reason,
     )
-
-
-def _decimals(values_N: torch.Tensor) -> list[float]:
-    """The shortest decimals that give the same float32 back."""
-    return [float(str(np.float32(value))) for value in values_N.tolist()]

@@ -18,13 +18,13 @@ from tempo_lib.figures.style import (
     DescribedFigure,
     new_figure,
 )
-from tempo_lib.training.stages import OPTIMIZER, SCHEDULE
 
 if TYPE_CHECKING:
     from tempo_lib.training.data import Source
 
 NONE = "-"
 UNSTATED = ""  # the paper or the preset says nothing
+QWEN_IMAGE_MAX_PIXELS = 16777216  # size.longest_edge of Qwen3-VL's image processor
 SAME = "#DCEBF5"  # behind a cell in which both agree
 CELL_INCHES, CELL_LETTERS = 0.5, 24
 # Of the paper's stages; a stage that only a preset has goes by its number.
@@ -149,6 +149,25 @@ def _frames(stage: StageNumbers) -> str:
     return "1 (Image only)" if stage.max_frames == 1 else str(stage.max_frames)
 
 
+def _batch(stage: StageNumbers) -> str:
+    """Samples of a step: fixed, or bounded where its segments count."""
+    return str(stage.global_batch or f"at most {stage.batch_samples}")
+
+
+def _image_resolution(preset: Preset) -> str:
+    """Native where no bound is tighter than that of Qwen's own image processor."""
+    limit = preset.pixels.image_max_pixels
+    return "Native" if limit >= QWEN_IMAGE_MAX_PIXELS else f"Max {limit} pixels"
+
+
+def _video_resolution(preset: Preset) -> str:
+    """The tighter of the two bounds: the long edge's, or the pixels'."""
+    pixels = preset.pixels
+    if pixels.max_edge**2 <= pixels.max_pixels:
+        return f"Max {pixels.max_edge} (Long edge)"
+    return f"Max {pixels.max_pixels} pixels"
+
+
 _COLUMNS = ["section", "row", "stage", "published", "own"]
 OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
     "Local Compressor (SVLM)": _trains("compressor"),
@@ -157,19 +176,20 @@ OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
     "Global Decoder (LLM)": _trains("decoder"),
     "LR (LLM & Projector & Memory Token)": lambda _, s: _rate(s.learning_rate),
     "LR (SVLM)": lambda _, s: _rate(s.compressor_learning_rate),
-    "Learning Rate Schedule": lambda *_: SCHEDULE.capitalize(),
+    "Learning Rate Schedule": lambda _, s: s.schedule.capitalize(),
     "Warmup Ratio": lambda _, s: f"{100 * s.warmup_ratio:g}%",
-    "Global Batch Size": lambda _, s: f"at most {s.batch_samples}",
+    "Global Batch Size": lambda _, s: _batch(s),
     "Epochs": lambda _, s: f"{s.epochs:g}",
-    "Spatial Resolution (Image)": lambda p, _: f"Max {p.pixels.image_max_pixels} pixels",
-    "Spatial Resolution (Video)": lambda p, s: _of_videos(f"Max {p.pixels.max_pixels} pixels", s),
+    "Spatial Resolution (Image)": lambda p, _: _image_resolution(p),
+    "Spatial Resolution (Video)": lambda p, s: _of_videos(_video_resolution(p), s),
     "Sampling Rate (FPS)": lambda p, s: _of_videos(f"{p.video.fps:g}", s),
     "Temporal Window Size": lambda _, s: _of_videos(f"{s.window} frames", s),
     "Max Sampled Frames (fmax)": lambda _, s: _frames(s),
     "Segment Capacity (kmax)": lambda p, _: str(p.model.num_memory_tokens),
     "LLM Max Context Length": lambda _, s: str(s.max_context),
-    "Optimizer": lambda *_: OPTIMIZER,
+    "Optimizer": lambda _, s: s.optimizer,
     "Weight Decay": lambda _, s: f"{s.weight_decay:.1f}",
+    "GPUs (NVIDIA H100)": lambda _, s: str(s.num_gpus or UNSTATED),
 }
 
 

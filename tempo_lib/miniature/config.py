@@ -267,5 +267,8 @@ class MiniatureNumbers(StrictModel):
 def miniature_numbers(preset: Preset) -> MiniatureNumbers:
     """The section of ``preset``; ValueError for a preset without one."""
     if not isinstance(preset.miniature, MiniatureNumbers):
-        raise ValueError(f"preset {preset.name} is no miniature; train with --preset tiny")
+        raise ValueError(
+            f"preset {preset.name} is no miniature, which makes its own data: "
+            "give --manifest, --data and --out"
+        )
     return preset.miniature

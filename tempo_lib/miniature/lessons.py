@@ -22,15 +22,9 @@ from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import ACTORS, FPS, Scene, Story, make_story
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path
-from tempo_lib.training.data import (
-    Collator,
-    FrameStore,
-    Sample,
-    Source,
-    load_manifest,
-    load_samples,
-    read_record,
-)
+from tempo_lib.training.data import Collator, load_manifest, load_samples
+from tempo_lib.training.frames import FrameStore
+from tempo_lib.training.records import Sample, read_record
 from tempo_lib.training.stages import stage_numbers
 from tempo_lib.video.clip import Video
 
@@ -141,21 +135,11 @@ class LessonCorpus:
         path = self.folder / HELD_OUT / "clips.json"
         samples, named = [], []
         for number, record in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-            (sample,) = read_record(record, _HELD_OUT_SOURCE, path, number)
+            (sample,) = read_record(record, "video", path, number)
             samples.append(sample)
             facts = {"video": Path(record["video"]).stem, "question_id": sample.id}
             named.append({**facts, "kind": record["kind"]})
         return HeldOut(samples, named, collate)
-
-
-_HELD_OUT_SOURCE = Source(
-    name=HELD_OUT,
-    annotations="clips.json",
-    modality="video",
-    licence="Apache-2.0",
-    made_by="tempo_lib.miniature.world.corpora.build_corpus",
-    note="clips of stage 1's length from another space of seeds",
-)
 
 
 def lesson_corpus(

@@ -120,12 +120,28 @@ class Compressor(nn.Module):
         """Run the vision tower once over all segments."""
         visual = self.vlm.visual
         device, dtype = self.device, visual.patch_embed.proj.weight.dtype
-        out = visual(pixel_rows_PC.to(device=device, dtype=dtype), grid_thw=grid_thw_N3.to(device))
+        is_frozen = not any(parameter.requires_grad for parameter in visual.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen):
+            rows_PC = pixel_rows_PC.to(device=device, dtype=dtype)
+            out = visual(rows_PC, grid_thw=grid_thw_N3.to(device))
         merged = (grid_thw_N3.prod(dim=1) // visual.spatial_merge_unit).tolist()
         return VisionFeatures(
             list(out.pooler_output.split(merged)),
             [list(level.split(merged)) for level in out.deepstack_features],
         )
+
+    def memories(
+        self,
+        pixel_rows_PC: torch.Tensor,
+        grid_thw_N3: torch.Tensor,
+        ids_NL: torch.Tensor | None,
+        mask_NL: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Memories (N, K, D) of a training batch; what is wholly frozen keeps no activations."""
+        learns = any(parameter.requires_grad for parameter in self.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+            vision = self.encode_vision(pixel_rows_PC, grid_thw_N3)
+            return self(vision, ids_NL, mask_NL, grid_thw_N3)[0]
 
     def forward(
         self,

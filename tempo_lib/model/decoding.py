@@ -25,11 +25,16 @@ MOST_TOKENS = 2048  # of a batch, padding included: more is slower on a CPU, who
 MOST_PADDING = 0.2  # of a batch's longest prompt
 
 
+class NotFiniteError(ValueError):
+    """A model gave NaN or infinity where a number belongs; an argmax would hide it in a text."""
+
+
 @torch.no_grad()
 def decode_many(model: Tempo, question: str, cuts: Sequence[Cut]) -> list[str]:
     """The texts that ``model.decode`` gives for each cut, in few passes.
 
-    ContextError when a prompt exceeds the decoder's context.
+    ContextError when a prompt exceeds the decoder's context, NotFiniteError for logits that are
+    not finite.
     """
     new, text = model.config.max_new_tokens, model.encoder
     embeds = [model.prompt_embeds(cut, question, new)[0] for cut in cuts]
@@ -93,7 +98,7 @@ def _answer_batch(
     ).last_hidden_state
     rows_B = torch.arange(len(length_B), device=device)
     places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
-    greedy_BG = decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]).argmax(-1)
+    greedy_BG = _best_token(decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]))
     agreed_B = (greedy_BG[:, :-1] == draft_G).cumprod(1).sum(1)
     token_B = greedy_BG[rows_B, agreed_B]
     answers = [
@@ -112,11 +117,18 @@ def _answer_batch(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        token_B, length_B = decoder.lm_head(hidden_BD).argmax(-1), length_B + 1
+        token_B, length_B = _best_token(decoder.lm_head(hidden_BD)), length_B + 1
         for ids, token in zip(answers, token_B.tolist(), strict=True):
             if not _is_over(ids, max_new_tokens, end_id):
                 ids.append(token)
     return answers
+
+
+def _best_token(logits: torch.Tensor) -> torch.Tensor:
+    """Argmax over the vocabulary; NotFiniteError where a logit is none."""
+    if not logits.isfinite().all():
+        raise NotFiniteError("the decoder gave logits that are not finite")
+    return logits.argmax(-1)
 
 
 def _is_over(ids: list[int], max_new_tokens: int, end_id: int) -> bool:

@@ -218,6 +218,19 @@ def segment_pixels(
     )
 
 
+def joined_segments(parts: list[SegmentPixels]) -> SegmentPixels:
+    """Several images, each a segment of its own and of its own size, as one sequence."""
+    if len(parts) == 1:
+        return parts[0]
+    return SegmentPixels(
+        pixel_rows_PC=torch.cat([part.pixel_rows_PC for part in parts]),
+        grid_thw_N3=torch.cat([part.grid_thw_N3 for part in parts]),
+        pair_seconds=[times for part in parts for times in part.pair_seconds],
+        seconds_N=torch.cat([part.seconds_N for part in parts]),
+        is_image=all(part.is_image for part in parts),
+    )
+
+
 class TextEncoder:
     """Text -> token ids and back. Plain text never becomes a special token; pieces are cached."""
 

@@ -120,6 +120,8 @@ class Tempo(PreTrainedModel):
         grid_thw: torch.Tensor | None = None,
         compressor_ids: torch.Tensor | None = None,
         compressor_mask: torch.Tensor | None = None,
+        num_targets: int | None = None,
+        num_unread: int = 0,
     ) -> CausalLMOutput:
         """Compress the N segments of all samples and decode the samples (S, L).
 
@@ -127,14 +129,15 @@ class Tempo(PreTrainedModel):
         compressor_ids, compressor_mask (N, L) are the segments in order, None for text alone.
         labels (S, L) are -100 outside the answer, so the loss (Eq. 1) is on answer tokens only,
         and so are the logits (A, V) then: one row per answer token, in order. Without labels
-        they are (S, L, V). The whole computation is in here, because sharded training wraps
-        this call.
+        they are (S, L, V). The loss is their sum over ``num_targets``, those of a whole step, by
+        default these. The last ``num_unread`` segments only keep ranks in step: no row reads them.
+        The whole computation is in here, because sharded training wraps this call.
         """
         memories_MD = input_ids.new_zeros(0, self.projector.in_features, dtype=self.dtype)
         if pixel_rows is not None and grid_thw is not None:
-            vision = self.compressor.encode_vision(pixel_rows, grid_thw)
-            memories_NKD, _ = self.compressor(vision, compressor_ids, compressor_mask, grid_thw)
-            memories_MD = memories_NKD.flatten(0, 1)
+            rows = (compressor_ids, compressor_mask)
+            memories_NKD = self.compressor.memories(pixel_rows, grid_thw, *rows)
+            memories_MD = memories_NKD[: len(memories_NKD) - num_unread].flatten(0, 1)
         hidden_SLD = self.decoder.base_model(
             inputs_embeds=self.embed(input_ids, memories_MD),
             attention_mask=mask_if_needed(attention_mask),
@@ -146,17 +149,16 @@ class Tempo(PreTrainedModel):
         # the head runs on answer tokens alone: a long row has few of them
         is_answer_SL = labels[:, 1:] != IGNORE
         logits_AV = head(hidden_SLD[:, :-1][is_answer_SL])
-        loss = cross_entropy(logits_AV.float(), labels[:, 1:][is_answer_SL])
-        return CausalLMOutput(loss=loss, logits=logits_AV)
+        targets_A = labels[:, 1:][is_answer_SL]
+        total = cross_entropy(logits_AV.float(), targets_A, reduction="sum")
+        return CausalLMOutput(loss=total / (num_targets or len(targets_A)), logits=logits_AV)
 
     def embed(self, input_ids: torch.Tensor, memories_MD: torch.Tensor) -> torch.Tensor:
         """Decoder embeddings (S, L, D) with projected memories in place of the placeholders."""
         is_memory_SL = input_ids == MEMORY_PLACEHOLDER
-        num_places = int(is_memory_SL.sum())
-        if num_places != len(memories_MD):
-            raise ValueError(
-                f"{num_places} memory placeholders in the text but {len(memories_MD)} memories"
-            )
+        if (num_places := int(is_memory_SL.sum())) != len(memories_MD):
+            found = f"{num_places} memory placeholders in the text"
+            raise ValueError(f"{found} but {len(memories_MD)} memories")
         embeds_SLD = self.decoder.get_input_embeddings()(input_ids.clamp(min=0))
         projected_MD = self.projector(memories_MD).to(embeds_SLD.dtype)
         return embeds_SLD.masked_scatter(
@@ -207,11 +209,10 @@ class Tempo(PreTrainedModel):
         adaptive=False: every segment keeps k_max. ``counts`` (N,) replaces the allocation.
         ContextError when the prompt exceeds the decoder's context.
         """
-        config = self.config
-        budget = config.budget if budget is None else budget
-        k_min = config.k_min if k_min is None else k_min
-        k_max = config.k_max if k_max is None else k_max
-        new = config.max_new_tokens if max_new_tokens is None else max_new_tokens
+        budget = self.config.budget if budget is None else budget
+        k_min = self.config.k_min if k_min is None else k_min
+        k_max = self.config.k_max if k_max is None else k_max
+        new = self.config.max_new_tokens if max_new_tokens is None else max_new_tokens
         if memories is None:
             memories = SegmentMemories.none(self.projector.in_features)
         if counts is None and adaptive and len(memories.scores):

@@ -67,6 +67,32 @@ def accuracy(correct_Q: Sequence[bool], video_Q: Sequence[str]) -> Accuracy:
     return Accuracy(n, share, max(0.0, min(share, low)), min(1.0, max(share, high)))
 
 
+def mean_of_groups(
+    correct_Q: Sequence[bool], video_Q: Sequence[str], group_Q: Sequence[str]
+) -> Accuracy:
+    """Unweighted mean of the groups' shares of right answers (MLVU's M-Avg), clustered by video.
+
+    Each share is linearised like a ratio estimate (Cochran, sec. 6.3 and 9A.1), so a video that
+    has questions of several groups counts once; Student's t with V - 1 degrees, cut at 0 and 1.
+    """
+    right_Q, group = np.asarray(correct_Q, dtype=float), np.asarray(group_Q, dtype=str)
+    names, place_Q = np.unique(group, return_inverse=True)
+    size_G = np.bincount(place_Q).astype(float)
+    share_G = np.bincount(place_Q, weights=right_Q) / size_G
+    residual_Q = (right_Q - share_G[place_Q]) / size_G[place_Q] / len(names)
+    residual_V, _ = _by_video(residual_Q, video_Q)
+    share, num_videos = float(share_G.mean()), len(residual_V)
+    if num_videos == 1:
+        return Accuracy(len(right_Q), share, 0.0, 1.0)
+    if not residual_V.any():  # every group all right or all wrong: no spread to go by
+        pooled = accuracy(correct_Q, video_Q)
+        low, high = min(share, pooled.low), max(share, pooled.high)
+        return Accuracy(len(right_Q), share, low, high)
+    error = (num_videos / (num_videos - 1) * float((residual_V**2).sum())) ** 0.5
+    width = float(t.ppf((1 + CONFIDENCE) / 2, num_videos - 1)) * error
+    return Accuracy(len(right_Q), share, max(0.0, share - width), min(1.0, share + width))
+
+
 def paired_difference(
     first_Q: Sequence[float], second_Q: Sequence[float], video_Q: Sequence[str], seed: int
 ) -> Difference:

@@ -12,11 +12,18 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.evaluation.benchmark import BENCHMARKS, Question
-from tempo_lib.statistics.intervals import Accuracy, Difference, accuracy, paired_difference
+from tempo_lib.statistics.intervals import (
+    Accuracy,
+    Difference,
+    accuracy,
+    mean_of_groups,
+    paired_difference,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MEANS = ("mean over questions", "mean over groups")
 ALL = "all"  # the value of a column over which a row pools
 # What makes a video of pooled records one of its own, and what makes a question one.
 VIDEO = ("suite", "world_seed", "video")
@@ -32,6 +39,7 @@ def summarise(
     means: Mapping[str, str] | None = None,
     baseline: bool = False,
     score: Score | None = None,
+    over: str = "",
 ) -> "pd.DataFrame":
     """One row per value of ``by`` and ``totals``: those columns, n, accuracy, low, high, ...
 
@@ -39,14 +47,15 @@ def summarise(
     sorted values, a row "all" that pools over it. Intervals of 95 % are clustered by video.
     ``means``: name of a further column -> column of the frame whose mean it holds. ``baseline``
     adds ``floor``, the accuracy of the majority-class baseline, with the arguments of
-    ``majority_baseline``. KeyError for a column that the frame does not have.
+    ``majority_baseline``. ``over``: a column over whose values accuracies are averaged, "kind" for
+    MLVU's M-Avg. KeyError for a column that the frame does not have.
     """
     import pandas as pd
 
     names = [*by, *totals]
     rows = []
     for place, part in _parts(frame, list(by), list(totals)):
-        row = dict(zip(names, place, strict=True)) | asdict(accuracy_of(part))
+        row = dict(zip(names, place, strict=True)) | asdict(accuracy_of(part, over))
         row |= {name: float(part[column].mean()) for name, column in (means or {}).items()}
         if baseline:
             row["floor"] = majority_baseline(part, score)
@@ -105,18 +114,26 @@ def difference_of(
     return paired_difference(one[value].tolist(), two[value].tolist(), videos, seed)
 
 
-def accuracy_of(frame: "pd.DataFrame") -> Accuracy:
-    """Accuracy of all rows together, with the video as the unit."""
-    return accuracy(frame["correct"].tolist(), clusters(frame))
+def accuracy_of(frame: "pd.DataFrame", over: str = "", column: str = "correct") -> Accuracy:
+    """Accuracy of all rows together, or its mean over the values of ``over``; by video.
+
+    ``column``: which verdict counts, "correct_before" for that of an older scorer.
+    """
+    right = frame[column].astype(bool).tolist()
+    if over:
+        return mean_of_groups(right, clusters(frame), frame[over].tolist())
+    return accuracy(right, clusters(frame))
 
 
-def summary(frame: "pd.DataFrame", score: Score | None = None) -> dict[str, Any]:
+def summary(frame: "pd.DataFrame", score: Score | None = None, over: str = "") -> dict[str, Any]:
     """What ``tempo evaluate --out`` writes for the records of one variant.
 
     n, accuracy, interval, per_type and per_form (n, accuracy, interval, majority_baseline,
     relevance_auc each), tokens_per_frame (mean over questions), majority_baseline, relevance_auc,
     token_mismatch (mean of tokens the matched variant used and this one did not; None without
-    one). ValueError for several variants in one frame.
+    one). ``over``: as in ``summarise``; ``metric`` says which. Where the benchmark has two scorers
+    also ``scorer_before`` (n, accuracy, interval under the older one) and ``unparsed`` (replies
+    without a letter). ValueError for several variants in one frame.
     """
     names = list(frame["variant"].unique())
     if len(names) != 1:
@@ -128,8 +145,22 @@ def summary(frame: "pd.DataFrame", score: Score | None = None) -> dict[str, Any]
     per_frame = float((frame["tokens_used"] / frame["num_frames"]).mean())
     unused = (frame["matched_tokens"] - frame["tokens_used"]).dropna()
     mismatch = float(unused.mean()) if len(unused) else None
-    whole = _facts(frame, score)
+    whole = {**_facts(frame, score, over), "metric": MEANS[bool(over)]}
+    whole |= _two_scorers(frame, over)
     return {**whole, **parts, "tokens_per_frame": per_frame, "token_mismatch": mismatch}
+
+
+def _two_scorers(frame: "pd.DataFrame", over: str) -> dict[str, Any]:
+    """Accuracy under the older scorer, and replies without a letter; {} for a single scorer."""
+    if "correct_before" not in frame or frame["correct_before"].isna().any():
+        return {}
+    before = _as_facts(accuracy_of(frame, over, "correct_before"))
+    return {"scorer_before": before, "unparsed": int((frame["letter"] == "").sum())}
+
+
+def _as_facts(measured: Accuracy) -> dict[str, Any]:
+    interval = [measured.low, measured.high]
+    return {"n": measured.n, "accuracy": measured.accuracy, "interval": interval}
 
 
 def pool_seeds(frames: Mapping[int, "pd.DataFrame"]) -> "pd.DataFrame":
@@ -191,14 +222,11 @@ def _questions(frame: "pd.DataFrame") -> Iterator[Question]:
         yield Question(id="", options=options, **facts)
 
 
-def _facts(frame: "pd.DataFrame", score: Score | None) -> dict[str, Any]:
+def _facts(frame: "pd.DataFrame", score: Score | None, over: str = "") -> dict[str, Any]:
     """n, accuracy, interval, majority-class baseline and AUC of the rows of one variant."""
-    measured = accuracy_of(frame)
     known = frame["auc"].dropna()
     return {
-        "n": measured.n,
-        "accuracy": measured.accuracy,
-        "interval": [measured.low, measured.high],
+        **_as_facts(accuracy_of(frame, over)),
         "majority_baseline": majority_baseline(frame, score),
         "relevance_auc": float(known.mean()) if len(known) else None,
     }

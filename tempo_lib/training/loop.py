@@ -1,32 +1,58 @@
 """One training loop for the four stages; a stage is data (Table A), not code.
 
-accelerate decides where it runs: one process, or ranks by its configuration, each with batches of
-its own. Nothing below names a device.
+A step is the same whatever the number of ranks and micro-batches: its samples are drawn from seed
+and epoch, every loss is divided by the target tokens of the whole step, gradients are summed over
+ranks and passes and clipped once.
 """
 
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs, set_seed
-from torch.utils.data import DataLoader
+from accelerate import PartialState
+from accelerate.utils import set_seed
 from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
-from tempo_lib.fingerprint import sha256_of_file
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator, FrameStore, Sample
+from tempo_lib.training.data import Collator
 from tempo_lib.training.fast_norm import speed_up_norms
-from tempo_lib.training.sampler import LengthBatches
-from tempo_lib.training.stages import OPTIMIZER, SCHEDULE, parameter_groups, set_trainable
+from tempo_lib.training.feed import Feed, Step
+from tempo_lib.training.finite import explain
+from tempo_lib.training.frames import FrameStore, without_broken
+from tempo_lib.training.progress import (
+    CODE,
+    RANKS,
+    check_resume,
+    data_digest,
+    drop_state,
+    load_state,
+    locked,
+    num_skipped,
+    save_state,
+    write_losses,
+    write_skipped,
+)
+from tempo_lib.training.ranks import (
+    Ranks,
+    clip_gradients,
+    gradient_norm,
+    shard,
+    start_ranks,
+    whole_state,
+)
+from tempo_lib.training.records import Sample, TrainingError
+from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
+from tempo_lib.training.state import load_tensors, save_tensors
+
+MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,46 +64,102 @@ class StageRun:
     out_dir: Path
     cache_dir: Path
     seed: int
-    mixed_precision: str = "auto"
     save_every: int = 50
+    keep_states: int = 2
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
+    manifest_sha256: str | None = None  # of the file that names the data, where there is one
+    most_broken: float = MOST_BROKEN
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The model of a stage with its optimiser and schedule, on this rank."""
+
+    model: Tempo
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    feed: Feed
+    run: StageRun
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train together."""
+        return self.feed.ranks
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimiser and schedule, from all ranks."""
+        save_tensors(folder, self.model, self.optimiser, self.schedule, self.ranks)
+
+    def load(self, folder: Path) -> None:
+        """Read them back, from whatever number of ranks."""
+        load_tensors(folder, self.model, self.optimiser, self.schedule, self.ranks)
 
 
 def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
     """Train ``model`` on ``samples``; returns one record per step and writes ``out_dir``.
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
-    which an interrupted run goes on. ValueError when there is nothing to train on, for some rank.
+    which an interrupted run goes on, on any number of ranks. ValueError when there is nothing to
+    train on and, before anything is decoded, when ``out_dir`` holds the state of another run.
+    FloatingPointError, before the optimiser steps, for a loss or a gradient that is not finite.
     """
+    records = train_keeping_state(model, samples, run)
+    if PartialState().is_main_process:
+        drop_state(run.out_dir)
+    return records
+
+
+def train_keeping_state(
+    model: Tempo, samples: list[Sample], run: StageRun
+) -> list[dict[str, float]]:
+    """``train_stage`` without its end: the state stays until a summary says that all is done."""
     if not samples:
-        raise ValueError(f"stage {run.stage} has no samples")
+        raise TrainingError(f"stage {run.stage} has no samples")
     set_seed(run.seed)
-    accelerator = make_accelerator(resolve_precision(run.mixed_precision))
-    with accelerator.main_process_first():  # the others find its frames
-        loader, batches = make_loader(model, samples, run)
-    steps = total_steps(run, len(loader), accelerator.num_processes)
-    set_trainable(model, run.numbers)
-    model.train()
-    if accelerator.device.type == "cpu":
-        speed_up_norms(model)
-    optimiser, schedule = make_optimiser(model, run.numbers, steps)
-    model, optimiser, loader, schedule = accelerator.prepare(model, optimiser, loader, schedule)
-    done, records = load_progress(accelerator, run)
-    hidden = not accelerator.is_main_process
+    ranks = start_ranks(run.numbers.precision)
+    facts = run_facts(samples, run, ranks.num_ranks)
+    check_resume(run.out_dir, facts)
+    with locked(run.out_dir, ranks.is_main):
+        with PartialState().main_process_first():  # the others find its frames
+            feed = make_feed(model, samples, run, ranks)
+        return run_steps(model, feed, run, facts)
+
+
+def run_steps(
+    model: Tempo, feed: Feed, run: StageRun, facts: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    """All steps that are not done yet, and the checkpoint; returns one record per step."""
+    steps = total_steps(run.numbers, feed.steps_per_epoch)
+    trainer = make_trainer(model, feed, run, steps)
+    done, records = load_state(trainer, run.out_dir)
+    hidden = not trainer.ranks.is_main
     bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step", disable=hidden)
-    for batch in endless(accelerator, loader, batches, done):
+    for step in feed.steps(done):
         if done >= steps:
             break
-        facts = train_step(accelerator, model, optimiser, schedule, batch, run)
-        records.append({"step": done, **facts})
+        record = train_step(trainer, step, done)
+        records.append({"step": done, **record})
         done += 1
         bar.update()
-        bar.set_postfix(loss=f"{facts['loss']:.3f}")
+        bar.set_postfix(loss=f"{record['loss']:.3f}")
         if done % run.save_every == 0 and done < steps:
-            save_progress(accelerator, run, done, records)
+            save_state(trainer, run.out_dir, done, records, facts, run.keep_states)
     bar.close()
-    finish(accelerator, model, run, records)
+    finish(trainer, records)
     return records
+
+
+def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str, Any]:
+    """What a run shares with the one whose state it takes up; code and ranks are stated only."""
+    return {
+        "stage": run.stage,
+        "seed": run.seed,
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
+        "numbers": run.numbers.model_dump(mode="json"),
+        RANKS: num_ranks,
+        CODE: code_fingerprint("tempo_lib.training.loop"),
+    }
 
 
 def train_and_summarise(
@@ -88,21 +170,25 @@ def train_and_summarise(
     Summaries written before there were overrides have ``switches`` instead.
     """
     started = time.perf_counter()
-    records = train_stage(model, samples, run)
+    run = replace(run, manifest_sha256=sha256_of_file(manifest))
+    records = train_keeping_state(model, samples, run)
     tail = records[-max(1, len(records) // 20) :]
     summary = {
         "stage": run.stage,
         "seed": run.seed,
-        "samples": len(samples),
+        "samples": len(samples) - num_skipped(run.out_dir),
+        "skipped": num_skipped(run.out_dir),  # their media cannot be read: skipped.json
         "steps": len(records),
         "seconds": round(time.perf_counter() - started, 1),
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
         "trainable": list(run.numbers.trainable),
-        "manifest_sha256": sha256_of_file(manifest),
+        "manifest_sha256": run.manifest_sha256,
+        "data_sha256": data_digest(samples),
         "overrides": summary_overrides(run.overrides),
     }
     if PartialState().is_main_process:
         write_summary(run.out_dir, summary)
+        drop_state(run.out_dir)  # only now: a process killed before goes on from it
     PartialState().wait_for_everyone()
     return summary
 
@@ -112,25 +198,17 @@ def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
 
 
-def make_accelerator(precision: str) -> Accelerator:
-    """Of one process or of several, whose batches differ in size and in what they train."""
-    return Accelerator(
-        mixed_precision=precision,
-        step_scheduler_with_optimizer=False,
-        dataloader_config=DataLoaderConfiguration(even_batches=False),
-        # a batch of texts leaves the compressor without gradients
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) -> Feed:
+    """All media decoded once; the steps of the stage, for this rank.
 
-
-def make_loader(
-    model: Tempo, samples: list[Sample], run: StageRun
-) -> tuple[DataLoader, LengthBatches]:
-    """Decode all media once; a loader of batches of about equal length, and their sampler."""
-    video = model.config.video_numbers
-    store = FrameStore(model, video, run.numbers.max_frames, run.cache_dir)
-    store.prepare(sorted({s.media for s in samples if s.media is not None}))
+    Samples with broken media are left out and said. TrainingError past the run's share of them,
+    and for a sample that is longer than the stage's context.
+    """
     numbers = run.numbers
+    store = FrameStore(model, model.config.video_numbers, numbers.max_frames, run.cache_dir)
+    broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
+    shown = without_broken(samples, broken, run.most_broken)
+    write_skipped(run.out_dir, len(samples) - len(shown), broken, ranks.is_main)
     collate = Collator(
         model,
         store,
@@ -138,35 +216,26 @@ def make_loader(
         numbers.max_context,
         numbers.varied_prompt_share,
         run.seed,
+        keeps_in_step=ranks.num_ranks > 1,
     )
-    lengths = [collate.num_segments(sample) for sample in samples]
-    batches = LengthBatches(
-        lengths, run.numbers.batch_segments, run.numbers.batch_samples, run.seed
-    )
-    return DataLoader(samples, batch_sampler=batches, collate_fn=collate), batches  # type: ignore[arg-type]
+    collate.check_lengths(shown)
+    return Feed(shown, collate, numbers, run.seed, ranks)
 
 
-def resolve_precision(requested: str) -> str:
-    """``auto`` -> bf16 where the hardware multiplies it, else float32 ("no"); others unchanged.
+def make_trainer(model: Tempo, feed: Feed, run: StageRun, steps: int) -> Trainer:
+    """Freeze, shard, and give what is left to the optimiser, in this order."""
+    set_trainable(model, run.numbers)
+    model.train()
+    checkpoint_activations(model, run.numbers)
+    if feed.ranks.device.type == "cpu":
+        speed_up_norms(model)
+    shard(model, feed.ranks)
+    return Trainer(model, *make_optimiser(model, run.numbers, steps), feed, run)
 
-    Which of the two was used decides nothing but time: tests/test_training_loop.py compares them.
-    """
-    if requested != "auto":
-        return requested
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
 
-
-def total_steps(run: StageRun, num_batches: int, num_ranks: int) -> int:
-    """Steps of all epochs, at most ``max_steps``. ValueError when a rank would get no batch."""
-    if num_batches < num_ranks:
-        raise ValueError(
-            f"stage {run.stage} has {num_batches} batches for {num_ranks} ranks; "
-            "train it on fewer ranks or on more samples"
-        )
-    numbers = run.numbers
-    steps = max(1, round(numbers.epochs * math.ceil(num_batches / num_ranks)))
+def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
+    """Steps of all epochs, at most ``max_steps``."""
+    steps = max(1, round(numbers.epochs * steps_per_epoch))
     return min(steps, numbers.max_steps) if numbers.max_steps else steps
 
 
@@ -174,91 +243,53 @@ def make_optimiser(
     model: Tempo, numbers: StageNumbers, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Table A's optimiser and its schedule: linear warmup, then cosine."""
-    optimiser = getattr(torch.optim, OPTIMIZER)(
+    optimiser = getattr(torch.optim, numbers.optimizer)(
         parameter_groups(model, numbers),
         betas=(0.9, numbers.adam_beta2),
         weight_decay=numbers.weight_decay,
     )
     warmup = round(numbers.warmup_ratio * steps)
-    return optimiser, get_scheduler(SCHEDULE, optimiser, warmup, steps)
+    return optimiser, get_scheduler(numbers.schedule, optimiser, warmup, steps)
 
 
-def endless(
-    accelerator: Accelerator, loader: DataLoader, batches: LengthBatches, done: int
-) -> Iterator[Any]:
-    """Batches from the ``done``-th on, epoch after epoch, each epoch in its own order."""
-    epoch, skip = divmod(done, len(loader))
-    while True:
-        batches.start_epoch(epoch)
-        yield from accelerator.skip_first_batches(loader, skip) if skip else loader
-        epoch, skip = epoch + 1, 0
-
-
-def train_step(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    schedule: Any,
-    batch: dict[str, torch.Tensor],
-    run: StageRun,
-) -> dict[str, float]:
-    """Forward, backward, clip, step; returns what the curve shows."""
+def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
+    """All passes of a step, then clip and step once; returns what the curve shows."""
     started = time.perf_counter()
-    with accelerator.accumulate(model):
-        loss = model(**batch).loss
-        accelerator.backward(loss)
-        norm = accelerator.clip_grad_norm_(model.parameters(), run.numbers.clip_norm)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad()
-    if not torch.isfinite(loss):
-        raise FloatingPointError(f"stage {run.stage}: the loss is {loss.item()}")
+    model, ranks, losses = trainer.model, trainer.ranks, []
+    for batch in step.batches:
+        with ranks.autocast():
+            part = model(**batch, num_targets=step.num_targets).loss
+        (part * ranks.num_ranks).backward()  # sharding takes the mean over ranks: undone
+        losses.append(part.detach())
+    if all(sample.media is None for sample in step.samples):
+        # images that only keep ranks in step leave zeros, which would still move by momentum
+        model.compressor.zero_grad()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    norm = gradient_norm(parameters)
+    loss, size = ranks.total(torch.stack(losses).sum()).item(), norm.item()
+    if not (math.isfinite(loss) and math.isfinite(size)):
+        where = explain(model, trainer.feed, step, losses, ranks)
+        raise FloatingPointError(f"stage {trainer.run.stage}, step {number}, {where}")
+    clip_gradients(parameters, norm, trainer.run.numbers.clip_norm)
+    trainer.optimiser.step()
+    trainer.schedule.step()
+    trainer.optimiser.zero_grad()
     return {
-        "loss": loss.item(),
-        "grad_norm": float(norm),
-        "learning_rate": schedule.get_last_lr()[-1],  # the compressor's group comes first
-        "samples": len(batch["input_ids"]),
+        "loss": loss,
+        "grad_norm": size,
+        "learning_rate": float(trainer.schedule.get_last_lr()[-1]),  # the compressor's comes first
+        "samples": len(step.samples),
+        "targets": step.num_targets,
         "seconds": round(time.perf_counter() - started, 3),
     }
 
 
-def save_progress(
-    accelerator: Accelerator, run: StageRun, done: int, records: list[dict[str, float]]
-) -> None:
-    accelerator.save_state(str(run.out_dir / "state"))
-    if accelerator.is_main_process:
-        write_losses(run, records)
-        (run.out_dir / "state" / "progress.json").write_text(json.dumps({"done": done}))
-
-
-def load_progress(accelerator: Accelerator, run: StageRun) -> tuple[int, list[dict[str, float]]]:
-    """(steps done, their records) of an interrupted run; (0, []) of a new one."""
-    progress = run.out_dir / "state" / "progress.json"
-    if not progress.is_file():
-        return 0, []
-    accelerator.load_state(str(run.out_dir / "state"))
-    done = int(json.loads(progress.read_text())["done"])
-    lines = (run.out_dir / "losses.jsonl").read_text().splitlines()
-    return done, [json.loads(line) for line in lines[:done]]
-
-
-def write_losses(run: StageRun, records: list[dict[str, float]]) -> None:
-    run.out_dir.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(record) for record in records]
-    (run.out_dir / "losses.jsonl").write_text("\n".join(lines) + "\n")
-
-
-def finish(
-    accelerator: Accelerator, model: torch.nn.Module, run: StageRun, records: list[dict[str, float]]
-) -> None:
-    """Save the checkpoint from all ranks and drop the resume state."""
-    accelerator.wait_for_everyone()
-    whole = accelerator.unwrap_model(model)
-    state = accelerator.get_state_dict(model)
-    if accelerator.is_main_process:
-        write_losses(run, records)
-        whole.eval().save_pretrained(run.out_dir, state_dict=state)
-        for path in sorted((run.out_dir / "state").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        if (run.out_dir / "state").is_dir():
-            (run.out_dir / "state").rmdir()
+def finish(trainer: Trainer, records: list[dict[str, float]]) -> None:
+    """Save the checkpoint from all ranks."""
+    ranks, out_dir = trainer.ranks, trainer.run.out_dir
+    state = whole_state(trainer.model, ranks)
+    trainer.model.eval()
+    if ranks.is_main:
+        write_losses(out_dir, records)
+        trainer.model.save_pretrained(out_dir, state_dict=state)
+    ranks.wait()

@@ -1,28 +1,33 @@
-"""Which samples make a batch: those of about one length, in an order that a restart repeats."""
+"""Which samples make a step, and which of them a rank passes through at once.
 
-from collections.abc import Iterator
+A step's samples depend on seed and epoch alone, never on the number of ranks: a run that is
+resumed on other ranks goes on with the very next samples.
+"""
+
+from typing import Protocol
 
 import numpy as np
-from torch.utils.data import Sampler
+
+from tempo_lib.config import StageNumbers
 
 
-class LengthBatches(Sampler[list[int]]):
-    """Batches of samples of about one length: at most ``segments`` and ``samples`` each.
+class Batches(Protocol):
+    """The steps of every epoch: lists of positions among the samples."""
 
-    The order is drawn from (seed, epoch), so every rank and every restart sees the same one.
-    """
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """The steps of one epoch, drawn from seed and epoch."""
+        ...
+
+
+class LengthBatches:
+    """Batches of samples of about one length: at most ``segments`` and ``samples`` each."""
 
     def __init__(self, lengths: list[int], segments: int, samples: int, seed: int) -> None:
-        self.lengths, self.segments, self.samples = lengths, segments, samples
-        self.seed, self.epoch = seed, 0
+        self.lengths, self.segments, self.samples, self.seed = lengths, segments, samples, seed
 
-    def start_epoch(self, epoch: int) -> None:
-        """Draw the order of ``epoch`` next. (Not ``set_epoch``: accelerate would call that with a
-        count of its own, which a resumed run starts from 0.)"""
-        self.epoch = epoch
-
-    def batches(self) -> list[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """Every sample once, in batches whose order is drawn."""
+        rng = np.random.default_rng([self.seed, epoch])
         jitter = rng.random(len(self.lengths))
         order = sorted(range(len(self.lengths)), key=lambda i: (self.lengths[i], jitter[i]))
         batches: list[list[int]] = []
@@ -33,8 +38,65 @@ class LengthBatches(Sampler[list[int]]):
             batches[-1].append(index)
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches())
 
-    def __len__(self) -> int:
-        return len(self.batches())
+class GlobalBatches:
+    """Batches of ``samples`` samples in a drawn order; the last of an epoch holds the rest."""
+
+    def __init__(self, count: int, samples: int, seed: int) -> None:
+        self.count, self.samples, self.seed = count, samples, seed
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """Every sample once."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.count).tolist()
+        return [order[i : i + self.samples] for i in range(0, self.count, self.samples)]
+
+
+def make_batches(lengths: list[int], numbers: StageNumbers, seed: int) -> Batches:
+    """The stage's way to fill a step; ``lengths``: segments of each sample."""
+    if numbers.global_batch is not None:
+        return GlobalBatches(len(lengths), numbers.global_batch, seed)
+    if numbers.batch_segments is None or numbers.batch_samples is None:
+        raise ValueError(f"stage {numbers.name} says neither global_batch nor batch_segments")
+    return LengthBatches(lengths, numbers.batch_segments, numbers.batch_samples, seed)
+
+
+def split_step(
+    indices: list[int], lengths: list[int], num_ranks: int, micro_segments: int | None
+) -> list[list[list[int]]]:
+    """Micro-batches of each rank: ``num_ranks`` lists of one length.
+
+    Ranks get about equally many segments, and each passes through at most ``micro_segments`` at
+    once (a longer clip alone). All pass equally often, as each pass gathers weights from all
+    ranks; a rank that has less passes through an empty micro-batch.
+    """
+    shares = [indices] if num_ranks == 1 else _shares(indices, lengths, num_ranks)
+    passes = [_passes(share, lengths, micro_segments) for share in shares]
+    most = max(map(len, passes))
+    return [[*one, *([[]] * (most - len(one)))] for one in passes]
+
+
+def _shares(indices: list[int], lengths: list[int], num_ranks: int) -> list[list[int]]:
+    """Longest first, each to the rank that has least; a text counts as one segment."""
+    shares: list[list[int]] = [[] for _ in range(num_ranks)]
+    loads = [0] * num_ranks
+    for index in sorted(indices, key=lambda i: -lengths[i]):
+        rank = loads.index(min(loads))
+        shares[rank].append(index)
+        loads[rank] += max(1, lengths[index])
+    return shares
+
+
+def _passes(share: list[int], lengths: list[int], most: int | None) -> list[list[int]]:
+    """Consecutive samples of at most ``most`` segments together; a text counts as one."""
+    if most is None:
+        return [share]
+    passes: list[list[int]] = [[]]
+    load = 0
+    for index in share:
+        size = max(1, lengths[index])
+        if passes[-1] and load + size > most:
+            passes.append([])
+            load = 0
+        passes[-1].append(index)
+        load += size
+    return passes

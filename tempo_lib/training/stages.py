@@ -6,27 +6,30 @@ alone. See DIFFERENCES.md.
 
 from typing import TYPE_CHECKING
 
-from tempo_lib.config import Preset, StageNumbers
+from tempo_lib.config import Preset, StageNumbers, TrainingNumbers
 
 if TYPE_CHECKING:  # a column alone needs no torch
     from torch import nn
 
     from tempo_lib.model.tempo import Tempo
 
-OPTIMIZER = "AdamW"  # of torch.optim, in all stages
-SCHEDULE = "cosine"  # of transformers.get_scheduler, after a linear warmup
 
-
-def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
-    """A stage's column; ValueError for an unknown stage or a preset without training."""
+def training_numbers(preset: Preset) -> TrainingNumbers:
+    """A preset's training section; ValueError for a preset without one."""
     if preset.training is None:
         raise ValueError(
             f"preset {preset.name} has no training configuration; train with --preset tiny"
         )
-    if stage not in preset.training.stages:
+    return preset.training
+
+
+def stage_numbers(preset: Preset, stage: int) -> StageNumbers:
+    """A stage's column; ValueError for an unknown stage or a preset without training."""
+    stages = training_numbers(preset).stages
+    if stage not in stages:
         known = ", ".join(map(str, preset.stages))
         raise ValueError(f"unknown stage {stage}; known stages: {known}")
-    return preset.training.stages[stage]
+    return stages[stage]
 
 
 def parts(model: "Tempo") -> "dict[str, list[nn.Parameter]]":
@@ -44,6 +47,14 @@ def set_trainable(model: "Tempo", numbers: StageNumbers) -> None:
     for name, parameters in parts(model).items():
         for parameter in parameters:
             parameter.requires_grad_(name in numbers.trainable)
+
+
+def checkpoint_activations(model: "Tempo", numbers: StageNumbers) -> None:
+    """Keep only the inputs of each decoder layer and vision block, or, where not wanted, all."""
+    if numbers.activation_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.activation_checkpointing_disable()
 
 
 def parameter_groups(model: "Tempo", numbers: StageNumbers) -> list[dict[str, object]]:

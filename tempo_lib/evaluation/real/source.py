@@ -2,82 +2,62 @@
 
 import hashlib
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 from tqdm import tqdm
 
 from tempo_lib.config import Preset, VideoNumbers
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.letters import LETTERS, RULES, Letter, find_letter
+from tempo_lib.evaluation.benchmark import (
+    BENCHMARKS,
+    Benchmark,
+    BenchmarkVideo,
+    Question,
+    Verdict,
+)
+from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError, Row, questions_of
+from tempo_lib.evaluation.real.manifest import Manifest, load_manifest
 from tempo_lib.fingerprint import sha256_of_file, write_atomic
 from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import open_video
 
 UNCAPPED = 10**7  # frames; a video is longer only in 58 days
+STAND_IN = "STAND-IN.json"  # in a folder whose videos were generated for a rehearsal
 SHOWN = 5  # things listed in a message
+ABSENT = {"num_frames": 0, "sha256": "", "problem": "the video's file is missing"}
 
 
-class Edition(BaseModel):
-    """One of the question sets that go by the benchmark's name."""
+class RealBenchmark(Benchmark):
+    """A loaded benchmark whose replies are judged by the scorers of both dates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    questions: int
-    videos: int
-    note: str
-
-
-class Manifest(BaseModel):
-    """``data_manifests/benchmarks/<name>.yaml``; each fact with its source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    title: str
-    hub_id: str
-    former_hub_ids: tuple[str, ...]
-    split: str
-    lmms_eval_task: str
-    annotations: tuple[str, ...]  # glob patterns below the benchmark's folder, the first that fits
-    videos: tuple[str, ...]  # file patterns below it; {video} is what the annotation names
-    editions: tuple[Edition, ...]
-    groups: Mapping[str, int]  # questions per group of the published edition
-    mean_seconds: int
-    extraction: Mapping[Literal["before_2026_04_11", "since"], str]
-    metric: Literal["mean over questions", "mean over groups"]
-    max_new_tokens: int
-    licence: str
-    gigabytes: float | None
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A reply under the scorer of either date: the letters, how they were found, whether right."""
-
-    letter: Letter
-    letter_before: Letter
-    correct: bool
-    correct_before: bool
+    def judge(self, question: Question, text: str) -> Verdict:
+        source = BENCHMARKS.get(self.name)
+        if not isinstance(source, RealSource):
+            raise TypeError(f"{self.name} is registered as another kind of benchmark")
+        return source.judge(question, text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RealSource:
-    """One benchmark as it is registered: ``read_question`` turns a row into a question."""
+    """One benchmark as it is registered: ``read_question`` turns a row into a question.
+
+    ``manifest_file``: None takes the one of this name in ``data_manifests/benchmarks``.
+    """
 
     name: str
     read_question: Callable[[Row, str], Annotated]
+    manifest_file: Path | None = None
 
     @property
     def manifest(self) -> Manifest:
-        return load_manifest(self.name)
+        if self.manifest_file is not None:
+            return load_manifest(self.manifest_file)
+        return load_manifest(manifest_path(f"benchmarks/{self.name}.yaml"))
 
     def folder(self) -> Path:
         """Where the benchmark lies unless one says otherwise."""
@@ -102,58 +82,76 @@ class RealSource:
     ) -> Benchmark:
         """Read annotations and measure the videos under ``root`` (default ``data/<name>``).
 
-        Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick.
-        ValueError for a refused row, a missing or unreadable video, or a world seed.
+        Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick. A
+        missing or unreadable video carries its ``problem``, so that its questions fail and the
+        others are answered. Rows that the manifest knows to be broken are left out with a warning;
+        ValueError for more refused rows, a world seed, or where no video is there.
         """
         if world_seed:
             raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
         folder = self.folder() if root is None else root
         questions, refused, files = self.questions(folder)
-        if refused:
+        if len(refused) > self.manifest.known_defects:
             raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
+        if refused:
+            warnings.warn(f"{len(refused)} rows are left out, as {refused[0]}", stacklevel=2)
         chosen = questions[:num_questions] if num_questions else questions
         by_video: dict[str, list[Annotated]] = {}
         for question in chosen:
             by_video.setdefault(question.video, []).append(question)
         paths = {video: video_file(self.manifest, folder, video) for video in by_video}
-        absent = [video for video, path in paths.items() if path is None]
-        if absent:
-            raise ValueError(
-                f"{len(absent)} of {len(paths)} videos of {self.name} are not in {folder}: "
-                f"{', '.join(absent[:SHOWN])} ..; `tempo data check {self.name}` lists them"
-            )
         known = {video: path for video, path in paths.items() if path is not None}
-        media = measured(known, preset, self.name)
+        if not known:
+            absent = ", ".join(list(paths)[:SHOWN])
+            raise ValueError(
+                f"{len(paths)} of {len(paths)} videos of {self.name} are not in {folder}: "
+                f"{absent} ..; `tempo data check {self.name}` lists them"
+            )
+        profile = self.profile(preset)
+        numbers = preset.video.model_copy(update={k: v for k, v in profile if k == "min_frames"})
+        media = measured(known, numbers, self.name, preset.name)
         videos = tuple(
             BenchmarkVideo(
                 id=video,
-                path=known[video],
-                sha256=media[video]["digest"],
-                num_frames=media[video]["num_frames"],
+                path=known.get(video, folder / video),
                 questions=tuple(map(as_question, of_video)),
+                **media.get(video, ABSENT),
             )
             for video, of_video in by_video.items()
         )
         hashes = [sha256_of_file(file) for file in files]
-        return Benchmark(
+        return RealBenchmark(
             name=self.name,
             preset=preset.name,
             identity=_hash([self.manifest.model_dump_json(), *hashes]),
             data_hash=_hash([[v.sha256, [q.id for q in v.questions]] for v in videos]),
             videos=videos,
+            profile=profile,
+            is_stand_in=(folder / STAND_IN).is_file(),
+            mean_over="kind" if self.manifest.metric == "mean over groups" else "",
         )
+
+    def profile(self, preset: Preset) -> tuple[tuple[str, int], ...]:
+        """What this benchmark's runs change of a checkpoint; an override of the preset wins."""
+        numbers = {"generation.max_new_tokens": self.manifest.max_new_tokens}
+        if preset.evaluation is not None:
+            numbers["model.max_context"] = preset.evaluation.max_context
+            numbers["video.min_frames"] = preset.evaluation.min_frames
+        left = {path: value for path, value in numbers.items() if path not in preset.overrides}
+        return tuple((path.partition(".")[2], value) for path, value in left.items())
 
     def score(self, question: Question, text: str) -> bool:
         """Right by the scorer in use since 2026-04-11."""
         return self.judge(question, text).correct
 
-    def judge(self, question: Question, text: str) -> Judgement:
+    def judge(self, question: Question, text: str) -> Verdict:
         """A reply under both scorers."""
         rules, choices = self.manifest.extraction, self._choices(question)
         now = find_letter(rules["since"], text, choices)
         before = find_letter(rules["before_2026_04_11"], text, choices)
         right = question.answer
-        return Judgement(now, before, now.value == right, before.value == right)
+        is_right, was_right = now.value == right, before.value == right
+        return Verdict(is_right, now.value, now.found_by, before.value, was_right)
 
     def _choices(self, question: Question) -> str:
         """lmms-eval tries A to D, whatever the number of options; LongVideoBench's rule A to E."""
@@ -173,21 +171,9 @@ def as_question(row: Annotated) -> Question:
         answer=row.answer,
         options=row.options,
         group=row.group,
+        tags=tuple(row.tags.items()),
         **times,
     )
-
-
-def load_manifest(name: str) -> Manifest:
-    """Facts of one benchmark; ValueError for a manifest that breaks its schema."""
-    path = manifest_path(f"benchmarks/{name}.yaml")
-    try:
-        manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValidationError) as error:
-        raise ValueError(f"benchmark manifest {path.name} is not valid: {error}") from error
-    unknown = set(manifest.extraction.values()) - set(RULES)
-    if unknown:
-        raise ValueError(f"{path.name} names unknown answer extractions: {', '.join(unknown)}")
-    return manifest
 
 
 def annotation_files(manifest: Manifest, root: Path) -> list[Path]:
@@ -211,28 +197,28 @@ def video_file(manifest: Manifest, root: Path, video: str) -> Path | None:
     return None
 
 
-def measured(paths: Mapping[str, Path], preset: Preset, name: str) -> dict[str, dict]:
-    """num_frames at the preset's rate and a digest of each video, measured once per file.
+def measured(
+    paths: Mapping[str, Path], numbers: VideoNumbers, name: str, preset: str
+) -> dict[str, dict]:
+    """num_frames at the sampling rate and a digest (sha256) of each video, measured once per file.
 
-    ValueError, naming the first ones, for videos that cannot be opened.
+    A video that cannot be opened has no frames and a ``problem``; it is tried again next time.
     """
-    kept_path = project_root() / "runs" / preset.name / "benchmarks" / f"{name}-media.json"
+    kept_path = project_root() / "runs" / preset / "benchmarks" / f"{name}-media.json"
     kept = json.loads(kept_path.read_text()) if kept_path.is_file() else {}
-    found, broken = dict[str, dict](), dict[str, str]()
+    found = dict[str, dict]()
     for video, path in tqdm(paths.items(), desc=f"{name}: lengths", unit="video", disable=None):
         stat = path.stat()
-        key = f"{path.name} {stat.st_size} {stat.st_mtime_ns} {preset.video.fps}"
+        rule = f"{numbers.fps} {numbers.min_frames}"
+        key = f"{path.name} {stat.st_size} {stat.st_mtime_ns} {rule}"
         if key not in kept:
             try:
-                kept[key] = {"num_frames": frames_of(path, preset.video), "digest": _digest(path)}
+                kept[key] = {"num_frames": frames_of(path, numbers), "sha256": _digest(path)}
             except VideoError as error:
-                broken[video] = str(error)
+                found[video] = {"num_frames": 0, "sha256": _digest(path), "problem": str(error)}
                 continue
         found[video] = kept[key]
     write_atomic(kept_path, json.dumps(kept, indent=0) + "\n")
-    if broken:
-        listed = "; ".join(list(broken.values())[:SHOWN])
-        raise ValueError(f"{len(broken)} videos of {name} cannot be read: {listed}")
     return found
 
 
@@ -244,12 +230,6 @@ def frames_of(path: Path, numbers: VideoNumbers) -> int:
 def count(values: Iterable[str]) -> dict[str, int]:
     """Value -> how often, the most frequent first."""
     return dict(Counter(values).most_common())
-
-
-def edition_of(manifest: Manifest, num_questions: int, num_videos: int) -> Edition | None:
-    """Which of the known sets has these numbers."""
-    same = (e for e in manifest.editions if (e.questions, e.videos) == (num_questions, num_videos))
-    return next(same, None)
 
 
 def _digest(path: Path) -> str:

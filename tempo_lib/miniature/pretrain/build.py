@@ -30,7 +30,7 @@ from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.training.data import load_manifest, load_samples
 from tempo_lib.training.loop import StageRun, train_and_summarise
-from tempo_lib.training.stages import stage_numbers
+from tempo_lib.training.stages import stage_numbers, training_numbers
 
 # Freed memory stays with a process, in pages of 2 MB: tensors come and go with every step, and
 # fresh pages cost time. Read when a process starts, by glibc 2.35 and later; others ignore it.
@@ -181,7 +181,7 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         return out
     numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
-    manifest_path = find_manifest(_manifest(mini.preset))
+    manifest_path = find_manifest(training_numbers(mini.preset).manifest)
     samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
     run = StageRun(
         stage=stage,
@@ -189,6 +189,8 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
+        save_every=training_numbers(mini.preset).save_every,
+        keep_states=training_numbers(mini.preset).keep_states,
         overrides=mini.preset.overrides,
     )
     train_and_summarise(model, samples, run, manifest_path)
@@ -214,9 +216,3 @@ def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
     return Tempo.from_pretrained(
         path, dtype=torch.float32, device="cpu", attn_implementation=training_attention()
     )
-
-
-def _manifest(preset: Preset) -> str:
-    if preset.training is None:
-        raise ValueError(f"preset {preset.name} has no training configuration")
-    return preset.training.manifest

@@ -1,7 +1,6 @@
 """Presets: one file holds every number of a scale; this module reads, changes and checks it.
 
-Every field has a type. The section ``miniature`` names its own schema, so that this module need
-not know the plug-in that it describes. Overrides change single numbers of one run:
+The section ``miniature`` names its own schema. Overrides change single numbers of one run:
 
     load_preset("tiny", ["training.stages.2.window=8", "allocation.budget=256"])
 """
@@ -12,15 +11,14 @@ from importlib import import_module, resources
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+
+from tempo_lib.config.base import StrictModel as StrictModel
+from tempo_lib.config.training import LabelRules as LabelRules
+from tempo_lib.config.training import StageNumbers as StageNumbers
+from tempo_lib.config.training import TrainingNumbers as TrainingNumbers
 
 DEFAULT_PRESET = "tiny"
-
-
-class StrictModel(BaseModel):
-    """A section of a preset: every field is known, and none changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Weights(StrictModel):
@@ -57,10 +55,7 @@ class PixelRules(StrictModel):
 
 
 class Shape(StrictModel):
-    """Fields of a Hugging Face config, under its names; what the file leaves out stays its default.
-
-    ``as_config()`` gives them as keyword arguments of the config class.
-    """
+    """Fields of a Hugging Face config under its names; what is left out stays its default."""
 
     def as_config(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_unset=True)
@@ -127,6 +122,13 @@ class ModelNumbers(StrictModel):
     decoder: TextShape
 
 
+class EvaluationNumbers(StrictModel):
+    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
+
+    max_context: PositiveInt
+    min_frames: PositiveInt
+
+
 class LearnedKMin(StrictModel):
     """An anchor chosen on data, with the record that it was chosen by."""
 
@@ -147,39 +149,11 @@ class GenerationNumbers(StrictModel):
     max_new_tokens: PositiveInt
 
 
-class StageNumbers(StrictModel):
-    """One column of Table A, scaled to the preset."""
-
-    name: str
-    trainable: tuple[Literal["compressor", "memory_tokens", "projector", "decoder"], ...]
-    learning_rate: PositiveFloat  # decoder, projector and memory tokens
-    compressor_learning_rate: PositiveFloat | None
-    warmup_ratio: float
-    weight_decay: float
-    adam_beta2: float
-    clip_norm: PositiveFloat
-    window: PositiveInt
-    max_frames: PositiveInt
-    max_context: PositiveInt
-    batch_segments: PositiveInt  # segments per step, so that long and short clips cost the same
-    batch_samples: PositiveInt  # most samples per step
-    epochs: PositiveFloat
-    max_steps: int  # 0: as many as the epochs give
-    # Share of samples whose segments are read under another prompt template (prompts.OPENINGS)
-    # instead of the standard prompt; never under the routing prompt. The paper has none: 0.
-    varied_prompt_share: float
-
-
-class TrainingNumbers(StrictModel):
-    manifest: str
-    stages: dict[int, StageNumbers]
-
-
 class Preset(StrictModel):
     """A whole scale.
 
-    ``miniature`` holds what only the miniature needs: an object of the class that the section's
-    ``schema`` names. ``overrides``: what ``load_preset`` changed of the file, path -> value.
+    ``miniature``: an object of the class that the section's ``schema`` names. ``overrides``: what
+    ``load_preset`` changed of the file, path -> value.
     """
 
     name: str
@@ -192,8 +166,9 @@ class Preset(StrictModel):
     generation: GenerationNumbers
     training: TrainingNumbers | None
     miniature: Any
+    evaluation: EvaluationNumbers | None = None  # None: benchmarks run as the checkpoint says
     plugins: tuple[str, ...] = ()  # modules that register what this preset names
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -226,21 +201,18 @@ def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
     # anchors give shared parts: a change of one copy must not reach the others
     data = _copied(yaml.safe_load(text))
     data["overrides"] = dict(_override(data, override) for override in overrides)
-    section = data["miniature"]
+    part, section = "miniature", data["miniature"]
     try:
         if section is not None:
             data["miniature"] = _schema(section.pop("schema")).model_validate(section)
-    except ValidationError as error:
-        raise ValueError(_problems(error, name, "miniature", data["overrides"])) from error
-    try:
+        part = ""
         return Preset.model_validate(data)
     except ValidationError as error:
-        raise ValueError(_problems(error, name, "", data["overrides"])) from error
+        raise ValueError(_problems(error, name, part, data["overrides"])) from error
 
 
 def _schema(name: str) -> type[BaseModel]:
-    """The class of ``package.module:Class``."""
-    module, _, attribute = name.partition(":")
+    module, _, attribute = name.partition(":")  # package.module:Class
     return getattr(import_module(module), attribute)
 
 
@@ -284,16 +256,18 @@ def _key(place: Any, part: str) -> Any:
 
 
 def _problems(error: ValidationError, name: str, section: str, overrides: Mapping[str, Any]) -> str:
-    """One line: each field with what was expected of it and what was found."""
+    """One line: the file, its overrides, and each field that is wrong."""
+    changed = f" with {', '.join(overrides)} changed" if overrides else ""
+    return f"preset file {name}.yaml{changed} is not valid: {field_problems(error, section)}"
+
+
+def field_problems(error: ValidationError, section: str = "") -> str:
+    """Each field of ``section`` with what was expected of it and what was found, in one line."""
     lines = []
     for found in error.errors():
         path = ".".join(map(str, filter(None, (section, *map(str, found["loc"])))))
-        message = found["msg"].removeprefix("Value error, ")
-        if found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            message = "no such field"
-        if found["type"] != "value_error":  # such a message holds what was found itself
-            message += f", got {found['input']!r:.60}"
-        lines.append(f"{path}: {message}")
-    changed = f" with {', '.join(overrides)} changed" if overrides else ""
-    source = f"preset file {name}.yaml{changed}"
-    return f"{source} is not valid: {'; '.join(lines)}"
+        is_extra = found["type"].startswith(("extra_", "unexpected_"))
+        message = "no such field" if is_extra else found["msg"].removeprefix("Value error, ")
+        got = "" if found["type"] in ("value_error", "missing") else f", got {found['input']!r:.60}"
+        lines.append(f"{path}: {message}{got}")
+    return "; ".join(lines)

@@ -1,0 +1,93 @@
+"""What ``tempo evaluate`` writes and prints: accuracies of variants, overall and by group."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo_lib.cli.common import Loaded, screen
+
+if TYPE_CHECKING:
+    from tempo_lib.config import Preset
+    from tempo_lib.evaluation.benchmark import Benchmark
+    from tempo_lib.evaluation.records import Record
+    from tempo_lib.evaluation.runner import Evaluated
+    from tempo_lib.evaluation.variants import Variant
+
+
+def checkpoint_folder(variant: "Variant", loaded: Loaded) -> Path:
+    """The checkpoint of a variant: the loaded one, or the other stage's folder beside it."""
+    folder = Path(loaded.checkpoint)
+    return folder if variant.checkpoint is None else folder.parent / variant.checkpoint
+
+
+def result(
+    done: "Evaluated", data: "Benchmark", variant: "Variant", loaded: Loaded, preset: "Preset"
+) -> dict[str, Any]:
+    """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched."""
+    from tempo_lib.checkpoints.folders import checkpoint_digest
+    from tempo_lib.evaluation.runner import frame_of
+    from tempo_lib.provenance import library_versions
+    from tempo_lib.statistics.summaries import summary
+
+    records = [record for record in done.records if record.variant == variant.name]
+    frame = frame_of(records)
+    checkpoint = str(checkpoint_folder(variant, loaded))
+    budgets = frame["budget"]
+    return {
+        "suite": data.name,
+        "variant": variant.name,
+        **summary(frame, over=data.mean_over),
+        **({"per_tag": per_tag(records)} if any(record.tags for record in records) else {}),
+        "errors": sum(failure.variant == variant.name for failure in done.failures),
+        "budget": int(budgets.iloc[0]) if variant.match is None else float(budgets.mean()),
+        "matched_to": variant.match,
+        "preset": data.preset,
+        "overrides": preset.overrides,
+        "world_seed": data.world_seed,
+        "stand_in": data.is_stand_in,
+        "data_hash": data.data_hash,
+        "checkpoint": checkpoint,
+        "checkpoint_sha256": checkpoint_digest(checkpoint),
+        "versions": library_versions(),
+    }
+
+
+def per_tag(records: "Sequence[Record]") -> dict[str, Any]:
+    """Accuracy by each further name that the benchmark breaks down by, as in ``per_type``."""
+    from tempo_lib.evaluation.runner import frame_of
+    from tempo_lib.statistics.summaries import ALL, summarise
+
+    names = sorted({name for record in records for name in record.tags})
+    tables = {name: summarise(frame_of(records, name), [], [name]) for name in names}
+    return {
+        name: {row.pop(name): row for row in table[table[name] != ALL].to_dict("records")}
+        for name, table in tables.items()
+    }
+
+
+def print_table(results: list[dict[str, Any]]) -> None:
+    """Accuracy in percent with its 95 % interval, overall, by kind of question and by form."""
+    from rich.table import Table
+
+    parts = [{**facts["per_type"], **facts["per_form"]} for facts in results]
+    kinds = list(dict.fromkeys(kind for part in parts for kind in part))
+    shared = results[0]
+    title = f"{shared['suite']}, world seed {shared['world_seed']}, accuracy in %"
+    if shared["stand_in"]:
+        title = f"REHEARSAL on generated videos, no accuracy counts: {title}"
+    table = Table(title=title, box=None)
+    table.add_column("variant")
+    for heading in ("n", "errors", "all", "95 %", "tokens/frame", *kinds):
+        table.add_column(heading, justify="right")
+    for facts, part in zip(results, parts, strict=True):
+        low, high = facts["interval"]
+        row = [facts["variant"], str(facts["n"]), str(facts["errors"])]
+        row += [_percent(facts["accuracy"])]
+        row += [f"{_percent(low)}-{_percent(high)}", f"{facts['tokens_per_frame']:.2f}"]
+        row += [_percent(part[k]["accuracy"]) if k in part else "" for k in kinds]
+        table.add_row(*row)
+    screen().print(table)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"

@@ -1,0 +1,164 @@
+"""``tempo data``: what of a benchmark is on disk, and stand-ins for a rehearsal without it."""
+
+import json
+import sys
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tempo_lib.cli.common import (
+    InputError,
+    bad_input,
+    check_parent,
+    needs_extra,
+    one_line,
+    screen,
+)
+
+if TYPE_CHECKING:
+    from tempo_lib.evaluation.real.source import RealSource
+
+REAL_PRESET = "6b"  # whose sampling rate measures the videos, and whose plug-ins read them
+MANIFEST_SUFFIXES = (".yaml", ".yml")
+
+data = typer.Typer(name="data", help="The data of benchmarks.", no_args_is_help=True)
+
+
+@data.callback()
+def of_data() -> None:
+    """Data of the benchmarks: check what is on disk, or generate stand-ins."""
+
+
+@data.command()
+def check(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|MANIFEST",
+            help="lvbench, videomme, mlvu or longvideobench, or a manifest of one (.yaml) for "
+            "files that lie otherwise.",
+        ),
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of annotations and videos.",
+            show_default="data/NAME of the project",
+        ),
+    ] = None,
+    videos: Annotated[
+        bool, typer.Option("--videos/--no-videos", help="Open every video file as well.")
+    ] = True,
+    as_json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write facts and problems there."),
+    ] = None,
+) -> int:
+    """Count questions and videos against the manifest, and name what is wrong.
+
+    Refused rows, answers that are no option, ids that occur twice, missing and unreadable videos,
+    and which of the sets that go by the same name this is. Exit code 2, one problem per line,
+    where anything is wrong.
+
+    Example:
+
+    * tempo data check lvbench --root data/lvbench --no-videos
+    """
+    from tempo_lib.config import load_preset
+    from tempo_lib.evaluation.real import check as checking
+
+    if as_json is not None:
+        check_parent("--json", as_json)
+    preset = load_preset(REAL_PRESET)
+    with bad_input(), redirect_stdout(sys.stderr):
+        source = find_source(name)
+        folder = source.folder() if root is None else root
+        if not folder.is_dir():
+            raise InputError(f"no folder {folder}; name the one with --root")
+        with needs_extra("benchmarks"):
+            report = checking.check(source, preset, folder, videos)
+    for key, value in report.facts.items():
+        screen().print(f"{key}: {as_text(value)}", markup=False)
+    if as_json is not None:
+        document = {**report.facts, "problems": report.problems, "videos_checked": videos}
+        as_json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    for problem in report.problems:
+        print(f"problem: {one_line(problem)}", file=sys.stderr)
+    return 0 if report.is_good else 2
+
+
+@data.command("stand-in")
+def stand_in(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|MANIFEST", help="As for `tempo data check`."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to fill.")],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the real annotations.",
+            show_default="data/NAME of the project",
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Of the real videos' length.")
+    ] = 0.01,
+    num_videos: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only the first ones; 0: all.")
+    ] = 0,
+) -> int:
+    """Generate videos in place of the real ones, to rehearse an evaluation without them.
+
+    DIR gets the real annotations and, for every id in them, a video of the real length cut down.
+    Evaluated like the real folder, its results are marked and lie in runs/6b/rehearsal.
+
+    Examples:
+
+    * tempo data stand-in lvbench rehearsal/lvbench --annotations data/lvbench --num-videos 4
+    * tempo evaluate --preset 6b --suite lvbench --root rehearsal/lvbench --checkpoint released
+    """
+    from tempo_lib.evaluation.real.stand_in import make_stand_in
+    from tempo_lib.miniature.world.clips import write_clip
+
+    with bad_input(), redirect_stdout(sys.stderr), needs_extra("benchmarks"):
+        source = find_source(name)
+        real = source.folder() if annotations is None else annotations
+        made = make_stand_in(source, real, folder, write_clip, share, num_videos)
+    print(
+        f"{folder}: {made.num_videos} videos of {made.seconds:.0f} seconds together, for the first "
+        f"{made.num_questions} questions; put it to `tempo evaluate --root {folder} "
+        f"--num-questions {made.num_questions}`"
+    )
+    return 0
+
+
+def find_source(name: str) -> "RealSource":
+    """The reader of a benchmark, with the facts of another manifest where a file is given.
+
+    ValueError for an unknown name, a manifest that is none, and a benchmark that is generated.
+    """
+    from tempo_lib.evaluation.benchmark import benchmark_source
+    from tempo_lib.evaluation.real.manifest import load_manifest
+    from tempo_lib.evaluation.real.source import RealSource
+
+    path = Path(name)
+    is_file = path.suffix in MANIFEST_SUFFIXES
+    source = benchmark_source(REAL_PRESET, load_manifest(path).name if is_file else name)
+    if not isinstance(source, RealSource):
+        raise ValueError(f"{name} has no manifest to check against")
+    return replace(source, manifest_file=path) if is_file else source
+
+
+def as_text(value: Any) -> str:
+    """A fact on one line: {"A": 2} as "A 2", a list by commas, None as "none"."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,245 @@
+"""The gate of training records: question files in the LLaVA or chat form -> checked samples.
+
+Behind it every text is a text, every count agrees and every path is there. What cannot be read is
+one line that names file, record and reason, before anything is decoded or trained.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MEDIA_TAGS = ("<video>", "<image>")
+MEDIA_KEYS = ("image", "video")
+ROLES = {"system": "system", "human": "human", "user": "human"}
+ROLES |= dict.fromkeys(("gpt", "assistant", "model"), "gpt")
+CLIP_KEYS = ("start", "end")  # of a part of a video, which is not read: the whole would be wrong
+
+
+class TrainingError(ValueError):
+    """A training that cannot begin, or not go on; the message is one line with the way out."""
+
+
+class RecordError(TrainingError):
+    """Files of records that cannot be trained on; the message names the first of them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a file: where it stands, and what it is; ``problem`` where it is no JSON."""
+
+    place: str
+    value: Any
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question and its answer; ``window`` overrides the stage's frames per segment.
+
+    ``more_media``: further images, which the models read after ``media`` in their order. ``system``
+    replaces the decoder's system prompt.
+    """
+
+    id: str
+    media: Path | None
+    modality: str
+    question: str
+    answer: str
+    window: int | None
+    more_media: tuple[Path, ...] = ()
+    system: str | None = None
+
+    @property
+    def all_media(self) -> tuple[Path, ...]:
+        """Every file that the sample shows; () for a text."""
+        return () if self.media is None else (self.media, *self.more_media)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    role: str
+    text: str
+    num_tags: int
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The records of a JSON list or of JSON Lines, with or without a byte-order mark.
+
+    A broken line is a row with a problem. ValueError names a file that cannot be read at all.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        ) from error
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if not _begins_with_a_record(text):
+            raise ValueError(f"{path} is not JSON: {error}") from error
+        return [_read_line(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if isinstance(whole, dict) and "\n" not in text.strip():
+        return [Row("line 1", whole)]  # JSON Lines of a single record
+    if not isinstance(whole, list):
+        kind = "an object" if isinstance(whole, dict) else f"a {type(whole).__name__}"
+        raise ValueError(f"{path} must hold a list of records or one record per line, got {kind}")
+    return [Row(f"record {number}", record) for number, record in enumerate(whole)]
+
+
+def read_records(path: Path, modality: str) -> list[Sample]:
+    """The samples of a question file; RecordError names its first bad record."""
+    samples: list[Sample] = []
+    problems: list[str] = []
+    for number, row in enumerate(read_rows(path)):
+        try:
+            if row.problem:
+                raise ValueError(row.problem)
+            samples += read_record(row.value, modality, path, number)
+        except ValueError as error:
+            problems.append(f"{path}, {row.place}: {' '.join(str(error).split())}")
+    if problems:
+        more = len(problems) - 1
+        rest = (
+            f" (and {more} more bad record{'s' if more > 1 else ''} in this file)" if more else ""
+        )
+        raise RecordError(problems[0] + rest)
+    return samples
+
+
+def read_record(record: Any, modality: str, path: Path, number: int) -> Iterator[Sample]:
+    """The samples of one record of ``path``: one per question, each with all its media.
+
+    ValueError, which does not name file or record, for whatever is wrong with it.
+    """
+    if not isinstance(record, Mapping):
+        raise ValueError(f"expected an object, got {record!r:.60}")
+    turns = [_read_turn(turn, place) for place, turn in enumerate(_raw_turns(record))]
+    system = turns.pop(0).text if turns and turns[0].role == "system" else None
+    roles = [turn.role for turn in turns]
+    if not turns or roles != ["human", "gpt"] * (len(turns) // 2):
+        raise ValueError(f"turns must alternate human, gpt; got {roles}")
+    media = _media(record, modality, path.parent)
+    num_tags = sum(turn.num_tags for turn in turns)
+    if num_tags > len(media) or (len(media) > 1 and num_tags not in (0, len(media))):
+        named = f"{modality} paths" if media else "media, as its source is of texts"
+        raise ValueError(f"{num_tags} media tags in its questions but {len(media)} {named}")
+    window = record.get("window")
+    if window is not None and (type(window) is not int or window < 1):
+        raise ValueError(f"'window' must be a whole number from 1 on, got {window!r}")
+    for index in range(0, len(turns), 2):
+        if not turns[index + 1].text.strip():
+            raise ValueError(f"turn {index + 1} (gpt) is empty")
+        yield Sample(
+            id=f"{record.get('id', number)}:{index // 2}",
+            media=media[0] if media else None,
+            modality=modality,
+            question=turns[index].text.strip("\n"),
+            answer=turns[index + 1].text,
+            window=window,
+            more_media=tuple(media[1:]),
+            system=system,
+        )
+
+
+def text_problem(text: Any) -> str:
+    """Why a value cannot be tokenised as text, "" where it can."""
+    if not isinstance(text, str):
+        return f"must be a text, got {text!r:.60}"
+    for place, letter in enumerate(text):
+        if "\ud800" <= letter <= "\udfff":
+            return f"holds a lone surrogate (U+{ord(letter):04X}, letter {place + 1})"
+    return ""
+
+
+def _begins_with_a_record(text: str) -> bool:
+    """Whether the first line that is not blank is JSON of its own."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    return first.lstrip().startswith("{") and not _read_line(1, first).problem
+
+
+def _read_line(number: int, line: str) -> Row:
+    try:
+        return Row(f"line {number}", json.loads(line))
+    except (ValueError, RecursionError) as error:
+        return Row(f"line {number}", None, f"not JSON: {error}")
+
+
+def _raw_turns(record: Mapping[str, Any]) -> Sequence[Any]:
+    named = [key for key in ("conversations", "messages") if key in record]
+    if len(named) != 1:
+        raise ValueError("expected one list of turns, 'conversations' or 'messages'")
+    turns = record[named[0]]
+    if not isinstance(turns, list):
+        raise ValueError(f"{named[0]!r} must be a list of turns, got {turns!r:.60}")
+    return turns
+
+
+def _read_turn(turn: Any, place: int) -> _Turn:
+    """One turn under either pair of names; its tags are counted and, of a question, taken out."""
+    if not isinstance(turn, Mapping):
+        raise ValueError(f"turn {place} must be an object, got {turn!r:.60}")
+    role = ROLES.get(str(turn.get("from", turn.get("role"))))
+    if role is None:
+        raise ValueError(f"turn {place} is of {turn.get('from', turn.get('role'))!r:.40}")
+    text = turn.get("value", turn.get("content"))
+    if isinstance(text, list):
+        text = _join_parts(text, place)
+    problem = text_problem(text)
+    if problem:
+        raise ValueError(f"turn {place} ({role}) {problem}")
+    num_tags = sum(text.count(tag) for tag in MEDIA_TAGS) if role == "human" else 0
+    if role == "human":
+        for tag in MEDIA_TAGS:
+            text = text.replace(tag, "")
+    return _Turn(role, text, num_tags)
+
+
+def _join_parts(parts: Sequence[Any], place: int) -> str:
+    """A message of typed parts as one text with a tag for each medium."""
+    pieces = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind == "text":
+            pieces.append(part.get("text"))
+        elif kind in MEDIA_KEYS:
+            pieces.append(f"<{kind}>")
+        else:
+            raise ValueError(
+                f"turn {place} has a part that is no text, image or video: {part!r:.60}"
+            )
+    if not all(isinstance(piece, str) for piece in pieces):
+        raise ValueError(f"turn {place} has a part whose text is none")
+    return "".join(pieces)
+
+
+def _media(record: Mapping[str, Any], modality: str, folder: Path) -> list[Path]:
+    """The files that a record shows, all of them there."""
+    others = [key for key in MEDIA_KEYS if record.get(key) is not None and key != modality]
+    if others:
+        raise ValueError(f"it has a key {others[0]!r}, but its source is of modality {modality!r}")
+    if modality == "text":
+        return []
+    part = [key for key in CLIP_KEYS if record.get(key) is not None]
+    if part:
+        raise ValueError(f"{part[0]!r}: parts of a file are not read; cut the file first")
+    given = record.get(modality)
+    names: list[Any] = given if isinstance(given, list) else [given]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(
+            f"no {modality!r} path: expected a name or a list of names, got {given!r:.60}"
+        )
+    if modality == "video" and len(names) > 1:
+        raise ValueError(f"{len(names)} videos; one is read per record")
+    for name in names:
+        try:
+            found = (folder / name).exists()
+        except (OSError, ValueError) as error:  # a name of 300 letters, a NUL
+            raise ValueError(f"{name!r:.60} is no path: {error}") from error
+        if not found:
+            raise ValueError(f"{folder / name} does not exist")
+    return [folder / name for name in names]
