@@ -1,4 +1,4 @@
-"""Whether the sampled frames of a video fit into memory, asked before they are read."""
+"""Whether the sampled frames of a video fit into memory, before they are read."""
 
 from pathlib import Path
 
