@@ -133,7 +133,7 @@ class PyavReader:
             raise CannotOpenError(str(error.strerror)) from error
         with container:
             stream = container.streams.best("video")
-            if stream is None and container.streams.video:
+            if container.streams.video and (stream is None or stream.codec_context is None):
                 raise CannotOpenError("PyAV has no decoder for its codec")
             cover = self._av.stream.Disposition.attached_pic
             if stream is None or stream.disposition & cover:
@@ -242,7 +242,11 @@ class PyavReader:
             at = (wanted_tick - int(self._ticks_T[0])) * self._tick_seconds
             reason = f"damaged: no frame within {MAX_HELD_SECONDS:g} s of second {at:.1f}"
             raise video_error(self._path, reason + " can be decoded" + SALVAGE_HINT)
-        rgb_HW3 = self._on_white(frame)
+        try:
+            rgb_HW3 = self._on_white(frame)
+        except self._av.FFmpegError as error:
+            reason = f"its pixels ({frame.format.name}) cannot be turned into RGB"
+            raise video_error(self._path, reason) from error
         if self.square_pixels:
             height, width = rgb_HW3.shape[:2]
             rgb_HW3 = resized(rgb_HW3, stretched_size(height, width, self._sample_aspect))
