@@ -25,6 +25,7 @@ from tempo_lib.cli.common import (
     CheckpointOption,
     InputError,
     Loaded,
+    SafeOption,
     SetOption,
     bad_input,
     check_parent,
@@ -126,12 +127,7 @@ def ask(
     square_pixels: Annotated[
         bool, typer.Option("--square-pixels", help="Stretch an anamorphic film as a player does.")
     ] = False,
-    safe: Annotated[
-        bool,
-        typer.Option(
-            "--safe", help="Decode in a process that is ended when it hangs or eats memory."
-        ),
-    ] = False,
+    safe: SafeOption = False,
     overrides: SetOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, nothing else.")
