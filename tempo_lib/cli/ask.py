@@ -26,6 +26,7 @@ from tempo_lib.cli.common import (
     DebugNumericsOption,
     InputError,
     Loaded,
+    SafeOption,
     SetOption,
     bad_input,
     checked_layers,
@@ -126,12 +127,7 @@ def ask(
     square_pixels: Annotated[
         bool, typer.Option("--square-pixels", help="Stretch an anamorphic film as a player does.")
     ] = False,
-    safe: Annotated[
-        bool,
-        typer.Option(
-            "--safe", help="Decode in a process that is ended when it hangs or eats memory."
-        ),
-    ] = False,
+    safe: SafeOption = False,
     overrides: SetOption = None,
     debug_numerics: DebugNumericsOption = False,
     as_json: Annotated[

@@ -46,6 +46,10 @@ NumQuestionsOption = Annotated[
 FromScratchOption = Annotated[
     bool, typer.Option("--from-scratch", help="Use nothing shipped: make base models and data too.")
 ]
+SafeOption = Annotated[
+    bool,
+    typer.Option("--safe", help="Decode in a process that is ended when it hangs or eats memory."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

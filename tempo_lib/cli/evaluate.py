@@ -122,7 +122,8 @@ def evaluate(
             done = run(loaded, data, rows, budget, ranks)
     if ranks.rank:
         return 2 if done.failures else 0
-    results = [result(done, data, row, loaded, numbers) for row in rows]
+    measured = {record.variant for record in done.records}  # one that always failed is no row
+    results = [result(done, data, row, loaded, numbers) for row in rows if row.name in measured]
     print_table(results)
     if out is not None:
         document = results[0] if len(results) == 1 else results
@@ -170,14 +171,15 @@ def run(
     """All answers of all ranks; InputError where there is none, with the first reason."""
     from tempo_lib.checkpoints.folders import CheckpointError
     from tempo_lib.evaluation import runner
+    from tempo_lib.evaluation.records import RecordsError
 
-    with bad_input(CheckpointError):
-        done = runner.run_evaluation(loaded.model, data, rows, budget=budget, ranks=ranks)
-    for row in rows:
-        if not any(record.variant == row.name for record in done.records):
-            count = sum(failure.variant == row.name for failure in done.failures)
-            reason = done.failures[0].error if done.failures else "the suite has no questions"
-            raise InputError(f"variant {row.name}: all {count} answers failed, first: {reason}")
+    with bad_input(CheckpointError, RecordsError):
+        done = runner.run_evaluation(
+            loaded.model, data, rows, budget=budget, ranks=ranks, progress=not ranks.rank
+        )
+    if not done.records:
+        reason = done.failures[0].error if done.failures else "the suite has no questions"
+        raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
     return done
 
 
