@@ -69,6 +69,7 @@ class StageRun:
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
     manifest_sha256: str | None = None  # of the file that names the data, where there is one
     most_broken: float = MOST_BROKEN
+    safe: bool = False  # media are decoded by processes of their own (video/safe.py)
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,8 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
     and for a sample that is longer than the stage's context.
     """
     numbers = run.numbers
-    store = FrameStore(model, model.config.video_numbers, numbers.max_frames, run.cache_dir)
+    video = model.config.video_numbers
+    store = FrameStore(model, video, numbers.max_frames, run.cache_dir, run.safe)
     broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
     shown = without_broken(samples, broken, run.most_broken)
     write_skipped(run.out_dir, len(samples) - len(shown), broken, ranks.is_main)
