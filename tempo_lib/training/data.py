@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tempo_lib import prompts
-from tempo_lib.config import field_problems
+from tempo_lib.gates import field_problems
 from tempo_lib.model.compressor import pad_rows
 from tempo_lib.model.decoder_prompt import IGNORE, Turn, training_ids
 from tempo_lib.model.processing import (
