@@ -103,7 +103,7 @@ def train(
     samples = None
     if manifest is not None and data is not None and out is not None:
         check_places(out, data, start, is_fresh=not resume)
-        samples = read_samples(manifest, stage, data)
+        samples = read_samples(numbers, manifest, stage, data)
     if start is not None:
         find_start(mini, stage or 0, start)  # before anything is deleted
     if not resume:
@@ -190,16 +190,18 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
     return None
 
 
-def read_samples(manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
+def read_samples(preset: "Preset", manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
     """The caller's own samples, all checked; InputError names file, record and reason."""
     from tempo_lib.training.data import load_manifest, load_samples
+    from tempo_lib.training.stages import training_numbers
 
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
     if not data.is_dir():
         raise InputError(f"--data {data} is no folder")
     with bad_input():
-        return load_samples(load_manifest(manifest), stage or 0, data)
+        rules = training_numbers(preset).labels
+        return load_samples(load_manifest(manifest), stage or 0, data, rules)
 
 
 def train_own(
@@ -233,14 +235,16 @@ def train_own(
         check_same_run(out, json.loads((out / SUMMARY).read_text(encoding="utf-8")), now)
         return out
     model = starting_model(mini, stage, find_start(mini, stage, start))
+    training = training_numbers(mini.preset)
     run = StageRun(
         stage=stage,
         numbers=stage_numbers(mini.preset, stage),
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
-        save_every=training_numbers(mini.preset).save_every,
-        keep_states=training_numbers(mini.preset).keep_states,
+        save_every=training.save_every,
+        keep_states=training.keep_states,
+        labels=training.labels,
         overrides=mini.preset.overrides,
         most_broken=max_broken,
     )

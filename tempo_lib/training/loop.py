@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
-from tempo_lib.config import StageNumbers
+from tempo_lib.config import LabelRules, StageNumbers
 from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.data import Collator
@@ -51,6 +51,7 @@ from tempo_lib.training.ranks import (
 from tempo_lib.training.records import Sample, TrainingError
 from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
 from tempo_lib.training.state import load_tensors, save_tensors
+from tempo_lib.training.targets import OURS
 
 MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
 
@@ -66,6 +67,7 @@ class StageRun:
     seed: int
     save_every: int = 50
     keep_states: int = 2
+    labels: LabelRules = OURS
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
     manifest_sha256: str | None = None  # of the file that names the data, where there is one
     most_broken: float = MOST_BROKEN
@@ -157,6 +159,7 @@ def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str,
         "manifest_sha256": run.manifest_sha256,
         "data_sha256": data_digest(samples),
         "numbers": run.numbers.model_dump(mode="json"),
+        "labels": run.labels.model_dump(),
         RANKS: num_ranks,
         CODE: code_fingerprint("tempo_lib.training.loop"),
     }
@@ -217,6 +220,7 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
         numbers.varied_prompt_share,
         run.seed,
         keeps_in_step=ranks.num_ranks > 1,
+        labels=run.labels,
     )
     collate.check_lengths(shown)
     return Feed(shown, collate, numbers, run.seed, ranks)

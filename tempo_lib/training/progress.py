@@ -54,7 +54,7 @@ def data_digest(samples: Sequence[Sample]) -> str:
     A folder of data may move: of a path its last two parts count.
     """
     rows = [
-        (one.id, one.question, one.answer, one.window, [_medium(path) for path in one.all_media])
+        (one.id, one.query, one.text, one.window, [_medium(path) for path in one.all_media])
         for one in samples
     ]
     return digest(rows)

@@ -181,16 +181,19 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
         return out
     numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
-    manifest_path = find_manifest(training_numbers(mini.preset).manifest)
-    samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
+    training = training_numbers(mini.preset)
+    manifest_path = find_manifest(training.manifest)
+    manifest, root = load_manifest(manifest_path), mini.folder("corpora")
+    samples = load_samples(manifest, stage, root, training.labels)
     run = StageRun(
         stage=stage,
         numbers=numbers,
         out_dir=out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
-        save_every=training_numbers(mini.preset).save_every,
-        keep_states=training_numbers(mini.preset).keep_states,
+        save_every=training.save_every,
+        keep_states=training.keep_states,
+        labels=training.labels,
         overrides=mini.preset.overrides,
     )
     train_and_summarise(model, samples, run, manifest_path)
