@@ -92,3 +92,16 @@ def test_a_manifest_that_breaks_the_schema_is_named(repo_root, home, capsys):
     manifest = small_manifest(repo_root, home / "own.yaml", metric="mean over moons")
     assert run(["data", "check", str(manifest)]) == 2
     assert "benchmark manifest own.yaml is not valid" in capsys.readouterr().err
+
+
+def test_a_stand_in_is_filled_and_says_how_to_evaluate_it(home, capsys):
+    real, made = folder_of(home / "lv"), home / "stand-in"
+    words = ["data", "stand-in", "lvbench", str(made), "--annotations", str(real)]
+    assert run([*words, "--share", "0.002", "--num-videos", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 videos of 8 seconds together, for the first 1 questions" in printed
+    assert "--num-questions 1" in printed
+    names = {path.name for path in made.iterdir()}
+    assert names == {"STAND-IN.json", "lvbench_clean.json", "v1.mp4"}
+    assert run(["data", "stand-in", "lvbench", str(real), "--annotations", str(real)]) == 2
+    assert "is not empty and no stand-in" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The four real benchmarks: rows, prompts, counts on the real files, scores under both scorers."""
 
 import json
+import warnings
 
 import pytest
 from evaluation_samples import brief
@@ -10,7 +11,10 @@ from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, load_benchmark
 from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows
 from tempo_lib.evaluation.real.check import check
+from tempo_lib.evaluation.real.source import as_question
+from tempo_lib.evaluation.real.stand_in import make_stand_in
 from tempo_lib.evaluation.runner import frame_of, run_evaluation
+from tempo_lib.miniature.world.clips import write_clip
 from tempo_lib.statistics.summaries import summarise
 
 NAMES = ("longvideobench", "mlvu", "videomme", "lvbench")
@@ -201,3 +205,60 @@ def test_fewer_than_five_options_are_still_tried_as_lmms_eval_tries_them():
     source = BENCHMARKS.get("longvideobench")
     question = Question(id="0", text="?", answer="C", options=("a", "b", "c"))
     assert source.judge(question, "It is C").correct
+
+
+def test_a_video_outside_the_folder_is_refused(tmp_path):
+    rows = [lvbench_row(video="../secret"), lvbench_row(video="/etc/films"), lvbench_row()]
+    questions, refused, _ = BENCHMARKS.get("lvbench").questions(lvbench_folder(tmp_path, rows))
+    assert (len(questions), len(refused)) == (1, 2)
+    assert "video '../secret' lies outside the folder" in str(refused[0])
+
+
+def test_rows_that_are_known_to_be_broken_do_not_stop_a_run(home):
+    def row(**changes):
+        facts = {"video": "v.mp4", "question": "?", "question_type": "plotQA", "answer": "a"}
+        return facts | {"candidates": ["a", "b"]} | changes
+
+    root = home / "data" / "mlvu"
+    (root / "json").mkdir(parents=True)
+    write_video(root / "v.mp4", numbered_frames(16))
+    broken = row(answer="neither")
+    (root / "json" / "1_plotQA.json").write_text(json.dumps([row(), broken, broken]))
+    with pytest.warns(UserWarning, match="2 rows are left out, as 1_plotQA.json, row 1"):
+        assert load_benchmark("6b", "mlvu").num_questions == 1
+    (root / "json" / "1_plotQA.json").write_text(json.dumps([row(), *[broken] * 3]))
+    with pytest.raises(ValueError, match="3 such rows"):
+        load_benchmark("6b", "mlvu")
+
+
+def test_a_constant_answer_scores_on_videomme_what_lmms_eval_gives_it(shared_dir):
+    source = BENCHMARKS.get("videomme")
+    questions, _, _ = source.questions(shared_dir / "annotations" / "videomme")
+    right = sum(source.score(as_question(row), "B") for row in questions)
+    assert round(100 * right / len(questions), 4) == 27.2222  # its packaged task on this file
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stand_in_rehearses_the_whole_way(name, home, shared_dir, make_tiny_tempo):
+    source, folder = BENCHMARKS.get(name), home / "stand-in"
+    real = shared_dir / "annotations" / name
+    made = make_stand_in(source, real, folder, write_clip, share=0.001, num_videos=1)
+    assert made.num_videos == 1 and made.num_questions >= 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MLVU's two broken rows
+        benchmark = load_benchmark("6b", name, root=folder, num_questions=2)
+    assert benchmark.is_stand_in
+    answered = min(made.num_questions, 2)
+    done = run_evaluation(brief(make_tiny_tempo()), benchmark, ["ata"], progress=False)
+    assert (len(done.records), len(done.failures)) == (answered, 2 - answered)
+    assert not (home / "runs/6b/evaluations").exists()
+    assert list((home / "runs/6b/rehearsal/evaluations" / name).glob("ata-*.jsonl"))
+
+
+def test_a_stand_in_never_fills_a_folder_of_something_else(home, tmp_path):
+    annotations = lvbench_folder(tmp_path / "real", [lvbench_row()])
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "holiday.mp4").touch()
+    arguments = (BENCHMARKS.get("lvbench"), annotations, tmp_path / "films", write_clip, 0.01)
+    with pytest.raises(ValueError, match="is not empty and no stand-in"):
+        make_stand_in(*arguments)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tempo_lib.video.base import StreamFacts
-from tempo_lib.video.sampling import is_variable_rate, plan_samples, sample_indices
+from tempo_lib.video.sampling import is_held, is_variable_rate, plan_samples, sample_indices
 
 ARGUMENTS = ("total_frames", "original_fps", "target_fps", "min_frames", "max_frames")
 
@@ -105,3 +105,58 @@ def test_the_release_rule_stays_available_for_a_variable_rate():
     np.testing.assert_allclose(seconds, np.arange(len(index)) / fps)
     # the release sees the middle frame, at 1 s, as if it lay at half of the 11 s
     assert np.abs(seconds - half_slow().seconds_T[index]).max() > 4
+
+
+def slides(last_seconds):
+    """Three pictures: 0 and 1 for 10 s each, then 2 for ``last_seconds``."""
+    return StreamFacts(3 / (20 + last_seconds), np.array([0.0, 10.0, 20.0]), last_seconds)
+
+
+def test_a_held_picture_is_sampled_again_until_it_ends():
+    index, fps, seconds = plan_samples(slides(40), 2.0, 4, 1024, "auto")
+    assert index.tolist() == [0] * 20 + [1] * 20 + [2] * 80 and fps == pytest.approx(2.0)
+    np.testing.assert_allclose(seconds, np.arange(120) / 2)
+
+
+def test_few_samples_of_held_pictures_are_spread_over_all_of_the_time():
+    index, fps, seconds = plan_samples(slides(40), 2.0, 1, 6, "auto")
+    assert index.tolist() == [0, 1, 2, 2, 2, 2]
+    np.testing.assert_allclose(seconds, np.arange(6) * 10)
+    index, fps, seconds = plan_samples(slides(400), 2.0, 1, 6, "auto")
+    assert index.tolist() == [0, 2, 2, 2, 2, 2] and fps == pytest.approx(6 / 420)
+    np.testing.assert_allclose(seconds, np.arange(6) * 70)
+    index, _, _ = plan_samples(slides(40), 2.0, 1, 1, "auto")
+    assert index.tolist() == [2]  # as of every clip, a single sample is its last picture
+
+
+def test_a_last_frame_that_stands_as_long_as_the_others_changes_nothing():
+    plain = constant(100, 25.0)
+    known = StreamFacts(25.0, plain.seconds_T, 1 / 25)
+    assert not is_held(known, 2.0) and not is_held(plain, 2.0)
+    for one, other in zip(
+        plan_samples(plain, 2.0, 4, 64, "auto"),
+        plan_samples(known, 2.0, 4, 64, "auto"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert not is_held(StreamFacts(1 / 3600, np.arange(10) * 3600.0, 3600.0), 2.0)
+    assert not is_held(StreamFacts(1.0, np.zeros(1), 50.0), 2.0)  # one frame is taken once
+
+
+def test_samples_of_held_pictures_never_go_back():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        gaps = rng.choice([0.04, 0.3, 0.9, 1.1, 7.0], rng.integers(2, 40))
+        facts = StreamFacts(float(1 / gaps.mean()), np.cumsum([0, *gaps]), float(rng.choice(gaps)))
+        index, _, seconds = plan_samples(facts, 2.0, 4, int(rng.integers(1, 60)), "pts")
+        assert (np.diff(index) >= 0).all() and (np.diff(seconds) >= 0).all()
+        ends = np.append(facts.seconds_T[1:], facts.seconds_T[-1] + facts.last_seconds)
+        assert (seconds >= facts.seconds_T[index] - 1e-9).all() and (
+            seconds <= ends[index] + 1e-9
+        ).all()
+
+
+def test_the_release_rule_stays_available_for_a_held_picture():
+    index, fps, seconds = plan_samples(slides(40), 2.0, 4, 1024, "release")
+    np.testing.assert_array_equal(index, sample_indices(3, 3 / 60, 2.0, 4, 1024))
+    np.testing.assert_allclose(seconds, np.arange(len(index)) / fps)

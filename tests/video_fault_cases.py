@@ -17,6 +17,7 @@ from video_faults import (
     WHOLE,
     Case,
     animation,
+    attached,
     changed,
     clip,
     corner,
@@ -32,6 +33,7 @@ from video_faults import (
     matrix,
     named,
     noisy,
+    number,
     numbered_stills,
     outcome,
     places,
@@ -72,6 +74,8 @@ def refused(group, name, make, words, **options):
     return Case(group, name, make, words, "refused in one line", options)
 
 
+HUGE = Image.new("1", (20000, 20000))
+FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 NO_B = {"bf": "0"}
 CONTAINERS = [
     whole("container", name, clip(file, **options))
@@ -378,6 +382,19 @@ TIMES = (
     ]
 )
 
+TIMES += [
+    whole("time", "MP4 whose header declares 60 h", changed(clip("lie.mp4"), number(b"mdhd", 20))),
+    whole("time", "MP4 whose film header does", changed(clip("lie2.mp4"), number(b"mvhd", 20))),
+    whole("time", "fragments without a duration", clip("frag.mp4", muxer=FRAGMENTS)),
+    refused(
+        "time",
+        "AVI that declares 16 million frames",
+        changed(clip("lie.avi", "mjpeg", pix_fmt="yuvj420p"), number(b"strh", 40, 1 << 24)),
+        "truncated: only 20 of 16777216 declared frames",
+    ),
+    refused("time", "no frame at all", clip("none.mp4", num=0), "no frame|no video|not a video"),
+]
+
 STREAMS = [
     whole("stream", "with sound", streams("sound.mp4")),
     whole("stream", "with sound, Matroska", streams("sound.mkv")),
@@ -385,6 +402,31 @@ STREAMS = [
     refused("stream", "sound alone", streams("only.mp4", video=False), "no video stream"),
     refused("stream", "sound alone, Matroska", streams("only.mkv", video=False), "no video stream"),
     refused("stream", "a song with cover art", cover_art, "no video stream"),
+]
+
+STREAMS += [
+    whole("stream", "with an attached font", attached("font.mkv")),
+    Case(
+        "stream",
+        "the size changes in the middle",
+        joined("sizes.ts", sizes=((48, 64), (96, 128))),
+        lambda v: v.frames.shape == (NUM, 48, 64, 3) and places(v) == WHOLE,
+        "every frame, at the first one's size",
+    ),
+]
+SIZES = [
+    Case(
+        "size",
+        "8K wide",
+        clip("8k.mp4", num=3, height=64, width=7680),
+        lambda v: v.frames.shape == (3, 16, 512, 3),
+        "shrunk while it streams",
+        {"max_edge": 512},
+    ),
+    refused(
+        "size", "PNG of 400 megapixels", still("g.png", HUGE), "damaged image .*could be decom"
+    ),
+    whole("size", "64x48, `max_edge` 16", clip("s.mp4"), max_edge=16),
 ]
 
 MP4 = noisy("noise.mp4", movflags="faststart")
@@ -514,7 +556,18 @@ PATHS = [
     whole("path", "`file://`", lambda folder: clip("two words.mp4")(folder).as_uri()),
 ]
 
-CASES = [*CONTAINERS, *NAMES, *SHAPES, *STILLS, *ANIMATIONS, *TIMES, *STREAMS, *DAMAGE, *PATHS]
+CASES = [
+    *CONTAINERS,
+    *NAMES,
+    *SHAPES,
+    *STILLS,
+    *ANIMATIONS,
+    *TIMES,
+    *STREAMS,
+    *SIZES,
+    *DAMAGE,
+    *PATHS,
+]
 
 
 def results():

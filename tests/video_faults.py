@@ -86,6 +86,7 @@ def encode(path, frames, codec, pix_fmt="yuv420p", form=None, options=None, muxe
         stream.options = {**quiet, **(options or {})}
         for name, value in more.items():
             setattr(stream.codec_context, name, value)
+        sink.start_encoding()  # a header is written without a frame too
         for array in frames:
             kind = "rgba" if array.shape[2] == 4 else "rgb24"
             sink.mux(stream.encode(av.VideoFrame.from_ndarray(array, format=kind)))
@@ -166,6 +167,17 @@ def without_box(name):
     return change
 
 
+def number(box, offset, value=0x7FFFFFFF):
+    """Bytes changer: the 32-bit number at an offset from a box's name (AVI: little-endian)."""
+
+    def change(data):
+        start = data.index(box) + offset
+        data[start : start + 4] = struct.pack("<I" if box == b"strh" else ">I", value)
+        return data
+
+    return change
+
+
 def matrix(a, b, c, d):
     """Bytes changer: the display matrix of the first track that has a picture."""
 
@@ -178,22 +190,37 @@ def matrix(a, b, c, d):
     return change
 
 
-def joined(name, shift=None):
+def joined(name, shift=None, sizes=((48, 64), (48, 64))):
     """Two halves of 10 frames byte by byte, each with a clock of its own (or one that leaps)."""
 
     def make(folder):
-        frames, parts = numbered_frames(NUM, 48, 64), []
-        for half in (0, 1):
-            path = encode(
-                folder / f"{half}-{name}",
-                frames[10 * half :][:10],
-                "libx264",
-                options={"bf": "0", "g": "5"},
-            )
+        parts = []
+        for half, size in enumerate(sizes):
+            frames = numbered_frames(NUM, *size)[10 * half :][:10]
+            options = {"bf": "0", "g": "5"}
+            path = encode(folder / f"{half}-{name}", frames, "libx264", options=options)
             if half and shift:
                 path = copy_packets(path, folder / f"shifted-{name}", shift_seconds=shift)
             parts.append(path.read_bytes())
         (folder / name).write_bytes(b"".join(parts))
+        return folder / name
+
+    return make
+
+
+def attached(name):
+    """A maker of a film that carries a font."""
+
+    def make(folder):
+        plain = clip(f"plain-{name}")(folder)
+        with av.open(str(plain)) as source, av.open(str(folder / name), "w") as sink:
+            stream = source.streams.video[0]
+            copy = sink.add_stream_from_template(stream)
+            sink.add_attachment("a.ttf", "application/x-truetype-font", bytes(2000))
+            for packet in source.demux(stream):
+                if packet.size:
+                    packet.stream = copy
+                    sink.mux(packet)
         return folder / name
 
     return make

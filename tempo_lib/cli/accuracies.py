@@ -44,6 +44,7 @@ def result(
         "preset": data.preset,
         "overrides": preset.overrides,
         "world_seed": data.world_seed,
+        "stand_in": data.is_stand_in,
         "data_hash": data.data_hash,
         "checkpoint": checkpoint,
         "checkpoint_sha256": checkpoint_digest(checkpoint),
@@ -72,6 +73,8 @@ def print_table(results: list[dict[str, Any]]) -> None:
     kinds = list(dict.fromkeys(kind for part in parts for kind in part))
     shared = results[0]
     title = f"{shared['suite']}, world seed {shared['world_seed']}, accuracy in %"
+    if shared["stand_in"]:
+        title = f"REHEARSAL on generated videos, no accuracy counts: {title}"
     table = Table(title=title, box=None)
     table.add_column("variant")
     for heading in ("n", "errors", "all", "95 %", "tokens/frame", *kinds):

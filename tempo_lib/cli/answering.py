@@ -5,8 +5,9 @@ A broken video becomes a failure record, and the other cases go on.
 """
 
 import json
+import os.path
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tempo_lib.cli.common import InputError, Loaded, bad_input
 if TYPE_CHECKING:
     from tempo_lib.model.session import VideoSession
     from tempo_lib.model.tempo import Answer, Tempo
+    from tempo_lib.video.base import Salvaged
     from tempo_lib.video.clip import Video
 
 NO_VIDEO = "none"  # the video of a question to the decoder alone
@@ -42,15 +44,28 @@ class Outcome:
     num_frames: int = 0
     duration_seconds: float | None = None  # None for an image
     error: str | None = None
+    salvaged: "Salvaged | None" = None  # what is lost of a damaged video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How videos are read; see ``load_video``."""
+
+    reader: str = "auto"
+    timestamps: str = "auto"
+    salvage: bool = False
+    square_pixels: bool = False
+    safe: bool = False
 
 
 def case(video: str, question: str, folder: Path | None = None) -> Case:
     """A case whose path is looked up in ``folder`` first, then in the current folder."""
     if video == NO_VIDEO:
         return Case(video, None, question)
-    given = Path(video).expanduser()
+    # these two of os.path raise for no text, however long or odd; the one who opens it says more
+    given = Path(os.path.expanduser(video))
     beside = given if folder is None else folder / given
-    return Case(video, beside if beside.exists() else given, question)
+    return Case(video, beside if os.path.exists(beside) else given, question)
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -93,27 +108,29 @@ def by_video(cases: Sequence[Case]) -> dict[Path | None, list[int]]:
     return groups
 
 
-def check_reading(reader: str, timestamps: str) -> None:
-    """InputError for a reader or a kind of timestamps that does not exist."""
+def check_reading(reading: Reading) -> None:
+    """InputError for a reader or a kind of timestamps that does not exist, or cannot do this."""
     from tempo_lib.video.readers import READERS
     from tempo_lib.video.sampling import check_timestamps
 
-    if reader not in ("auto", *READERS):
+    if reading.reader not in ("auto", *READERS):
         known = ", ".join(("auto", *READERS))
-        raise InputError(f"unknown --reader {reader!r}; known: {known}")
+        raise InputError(f"unknown --reader {reading.reader!r}; known: {known}")
+    if reading.reader == "decord" and (reading.salvage or reading.square_pixels):
+        raise InputError("--salvage and --square-pixels need --reader pyav, not decord")
     with bad_input():
-        check_timestamps(timestamps)
+        check_timestamps(reading.timestamps)
 
 
 def answer_all(
-    model: "Tempo", cases: Sequence[Case], adaptive: bool, reader: str, timestamps: str
+    model: "Tempo", cases: Sequence[Case], adaptive: bool, reading: Reading
 ) -> "Iterator[tuple[int, Outcome, Video | None]]":
     """(index, outcome, frames) of every case, video by video."""
     from tempo_lib.video.base import VideoError
 
     for path, indices in by_video(cases).items():
         try:
-            video = None if path is None else read_video(model, path, reader, timestamps)
+            video = None if path is None else read_video(model, path, reading)
             session = None if video is None else model.open(video, keep_prefix=len(indices) > 1)
         except (InputError, VideoError) as error:
             yield from ((i, Outcome(cases[i], None, error=str(error)), None) for i in indices)
@@ -122,7 +139,7 @@ def answer_all(
             yield index, _answer(model, session, video, cases[index], adaptive), video
 
 
-def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Video":
+def read_video(model: "Tempo", path: Path, reading: Reading) -> "Video":
     """Sample a file as the model's config says.
 
     VideoError for a file that cannot be read, InputError for a picture too narrow for the model.
@@ -139,9 +156,8 @@ def read_video(model: "Tempo", path: Path, reader: str, timestamps: str) -> "Vid
         fps=numbers.fps,
         max_frames=numbers.max_frames,
         min_frames=numbers.min_frames,
-        reader=reader,
-        timestamps=timestamps,
         max_edge=rules.max_edge,
+        **vars(reading),
     )
     height, width = video.frames.shape[1:3]
     with bad_input(prefix=f"{path}: "):
@@ -155,9 +171,9 @@ def _answer(
     """One answer, or the reason why prompt and answer do not fit into the decoder's context."""
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids
 
-    num_frames, duration = 0, 0.0 if video is None else None
+    num_frames, duration, salvaged = 0, 0.0 if video is None else None, None
     if video is not None:
-        num_frames = video.num_frames
+        num_frames, salvaged = video.num_frames, video.salvaged
         duration = None if video.is_image else num_frames / video.fps
     try:
         # before compressing too: an endless question would cost its square in every segment
@@ -172,15 +188,17 @@ def _answer(
             f"{one.video}: the prompt is {error.excess} tokens too long for the decoder; "
             "shorten the question, or lower --max-new-tokens, --budget or --max-frames"
         )
-        return Outcome(one, None, num_frames, duration, problem)
-    return Outcome(one, answer, num_frames, duration)
+        return Outcome(one, None, num_frames, duration, problem, salvaged)
+    return Outcome(one, answer, num_frames, duration, salvaged=salvaged)
 
 
 def as_record(outcome: Outcome, loaded: Loaded, adaptive: bool) -> dict[str, Any]:
     """What ``--json`` prints of one case."""
-    shared = {"video": outcome.case.video, "question": outcome.case.question}
+    shared: dict[str, Any] = {"video": outcome.case.video, "question": outcome.case.question}
     if outcome.answer is None:
         return {**shared, "error": outcome.error}
+    if outcome.salvaged is not None:
+        shared["salvaged"] = {**asdict(outcome.salvaged), "num_lost": outcome.salvaged.num_lost}
     answer, config = outcome.answer, loaded.model.config
     return {
         **shared,

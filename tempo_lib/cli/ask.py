@@ -12,6 +12,7 @@ from tempo_lib.cli.answering import (
     Case,
     CasesError,
     Outcome,
+    Reading,
     answer_all,
     as_record,
     case,
@@ -118,6 +119,19 @@ def ask(
             metavar="T", help="auto, release (place / fps) or pts (the file's own times)."
         ),
     ] = "auto",
+    salvage: Annotated[
+        bool,
+        typer.Option("--salvage", help="Keep what can be read of a damaged video; say the rest."),
+    ] = False,
+    square_pixels: Annotated[
+        bool, typer.Option("--square-pixels", help="Stretch an anamorphic film as a player does.")
+    ] = False,
+    safe: Annotated[
+        bool,
+        typer.Option(
+            "--safe", help="Decode in a process that is ended when it hangs or eats memory."
+        ),
+    ] = False,
     overrides: SetOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, nothing else.")
@@ -143,7 +157,14 @@ def ask(
     gathered = gather(video, questions or [], cases)
     if plot is not None:
         check_plot(plot, any(one.path is not None for one in gathered))
-    check_reading(reader, timestamps)
+    reading = Reading(
+        reader=reader,
+        timestamps=timestamps,
+        salvage=salvage,
+        square_pixels=square_pixels,
+        safe=safe,
+    )
+    check_reading(reading)
     numbers = {
         "allocation.budget": budget,
         "allocation.k_min": k_min,
@@ -155,7 +176,7 @@ def ask(
     outcomes: dict[int, Outcome] = {}
     with redirect_stdout(sys.stderr):  # libraries may print; only results go to standard output
         loaded = load_model(preset, checkpoint, base_compressor, [*(overrides or []), *changed])
-        answers = answer_all(loaded.model, gathered, adaptive, reader, timestamps)
+        answers = answer_all(loaded.model, gathered, adaptive, reading)
         for index, outcome, frames in answers:
             outcomes[index] = outcome
             if plot is not None and outcome.answer is not None and frames is not None:
@@ -190,6 +211,9 @@ def report(
         raise InputError(errors[0])
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
+    losses = [f"{one.case.video}: {one.salvaged}" for one in outcomes if one.salvaged is not None]
+    for loss in dict.fromkeys(losses):
+        print(f"note: {loss}", file=sys.stderr)
     if as_json:
         records = [as_record(one, loaded, adaptive) for one in outcomes]
         print(json.dumps(records if from_file or len(records) > 1 else records[0], indent=1))

@@ -1,4 +1,4 @@
-"""``tempo data``: what of a benchmark is on disk, against what its manifest says."""
+"""``tempo data``: what of a benchmark is on disk, and stand-ins for a rehearsal without it."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ data = typer.Typer(name="data", help="The data of benchmarks.", no_args_is_help=
 
 @data.callback()
 def of_data() -> None:
-    """Data of the benchmarks: check what is on disk."""
+    """Data of the benchmarks: check what is on disk, or generate stand-ins."""
 
 
 @data.command()
@@ -91,13 +91,61 @@ def check(
     return 0 if report.is_good else 2
 
 
+@data.command("stand-in")
+def stand_in(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|MANIFEST", help="As for `tempo data check`."),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to fill.")],
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the real annotations.",
+            show_default="data/NAME of the project",
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Of the real videos' length.")
+    ] = 0.01,
+    num_videos: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only the first ones; 0: all.")
+    ] = 0,
+) -> int:
+    """Generate videos in place of the real ones, to rehearse an evaluation without them.
+
+    DIR gets the real annotations and, for every id in them, a video of the real length cut down.
+    Evaluated like the real folder, its results are marked and lie in runs/6b/rehearsal.
+
+    Examples:
+
+    * tempo data stand-in lvbench rehearsal/lvbench --annotations data/lvbench --num-videos 4
+    * tempo evaluate --preset 6b --suite lvbench --root rehearsal/lvbench --checkpoint released
+    """
+    from tempo_lib.evaluation.real.stand_in import make_stand_in
+    from tempo_lib.miniature.world.clips import write_clip
+
+    with bad_input(), redirect_stdout(sys.stderr), needs_extra("benchmarks"):
+        source = find_source(name)
+        real = source.folder() if annotations is None else annotations
+        made = make_stand_in(source, real, folder, write_clip, share, num_videos)
+    print(
+        f"{folder}: {made.num_videos} videos of {made.seconds:.0f} seconds together, for the first "
+        f"{made.num_questions} questions; put it to `tempo evaluate --root {folder} "
+        f"--num-questions {made.num_questions}`"
+    )
+    return 0
+
+
 def find_source(name: str) -> "RealSource":
     """The reader of a benchmark, with the facts of another manifest where a file is given.
 
     ValueError for an unknown name, a manifest that is none, and a benchmark that is generated.
     """
     from tempo_lib.evaluation.benchmark import benchmark_source
-    from tempo_lib.evaluation.real.source import RealSource, load_manifest
+    from tempo_lib.evaluation.real.manifest import load_manifest
+    from tempo_lib.evaluation.real.source import RealSource
 
     path = Path(name)
     is_file = path.suffix in MANIFEST_SUFFIXES

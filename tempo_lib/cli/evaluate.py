@@ -108,10 +108,12 @@ def evaluate(
         numbers = load_preset(preset, changes)
         named = find_variants(numbers, suite, variant, plugin or [])
     with ranks_of_torchrun() as ranks, redirect_stdout(sys.stderr):
+        options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
+        is_real = numbers.miniature is None  # files are looked for before gigabytes of weights
+        found = load_data(numbers, suite, ranks, options) if is_real else None
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
         rows = list(usable(named, loaded, numbers, budget, leave_out=ALL in variant))
-        options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
-        data = load_data(numbers, suite, ranks, options)
+        data = found or load_data(numbers, suite, ranks, options)
         done = run(loaded, data, rows, budget, ranks)
     if ranks.rank:
         return 2 if done.failures else 0

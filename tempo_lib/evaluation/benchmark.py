@@ -75,6 +75,7 @@ class Benchmark:
     is registered. ``world_seed``: of generated data, else 0. ``profile``: numbers of a checkpoint
     that this benchmark's runs change (``config_with``). ``mean_over``: the column of records over
     whose values the benchmark averages accuracies, "" for the mean over questions.
+    ``is_stand_in``: videos are generated in place of the real ones, so that no accuracy counts.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Benchmark:
     world_seed: int = 0
     profile: tuple[tuple[str, int], ...] = ()
     mean_over: str = ""
+    is_stand_in: bool = False
 
     @property
     def num_questions(self) -> int:

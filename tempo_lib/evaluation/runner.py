@@ -114,13 +114,14 @@ def run_evaluation(
         numbers.k_max,
     )
     base = project_root() if root is None else root
+    runs = base / "runs" / benchmark.preset / ("rehearsal" if benchmark.is_stand_in else "")
     setting = Setting(
         benchmark=benchmark,
         models=find_models(model, rows, models or {}),
         scorers=find_scorers(model, rows, scorers or {}),
         limits=limits,
         seed=seed,
-        folder=base / "runs" / benchmark.preset / "evaluations" / benchmark.name if cache else None,
+        folder=runs / "evaluations" / benchmark.name if cache else None,
     )
     with profile(setting.models.values(), benchmark):
         jobs = make_jobs(setting, rows)

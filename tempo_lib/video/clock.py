@@ -79,4 +79,4 @@ def _ebml_size(file: Any) -> int | None:
 
 def longest(*seconds: float) -> float:
     """The largest finite number, at least 0."""
-    return max((value for value in seconds if math.isfinite(value)), default=0.0)
+    return max(value for value in (0.0, *seconds) if math.isfinite(value))

@@ -50,11 +50,10 @@ def local_path(given: str | Path) -> Path:
     address = ADDRESS.match(text)
     if address and not os.path.lexists(text):
         return _of_address(text, address.group(1).lower())
-    path = Path(text)
+    path = Path(os.path.expanduser(text))  # unlike Path's own it leaves an unknown ~user as it is
     try:
-        path = path.expanduser()
         path.stat()
-    except (FileNotFoundError, RuntimeError):
+    except FileNotFoundError:
         pass  # a file that is not there is told by the one who opens it
     except OSError as error:
         shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"

@@ -21,7 +21,7 @@ class Annotated:
 
     ``video``: what the video's file is named after. ``prompt``: the text put to the model, options
     and instruction included. ``tags``: further columns that accuracy may be broken down by; a
-    question may have several values of one.
+    question may have several values of one. ``seconds``: length of the video, where it is said.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Annotated:
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: float | None = None  # seconds of the evidence
     stop: float | None = None
+    seconds: float | None = None
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -83,13 +84,24 @@ def letter_of(row: Row, name: str, options: Sequence[str]) -> str:
     return value
 
 
+def seconds_of(row: Row, name: str) -> float | None:
+    """A field that may hold a length in seconds; None where it holds no positive number."""
+    value = row.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    return None
+
+
 def questions_of(
     path: Path, read: Callable[[Row, str], Annotated], where: Callable[[int], str] = str
 ) -> Iterator[Annotated | AnnotationError]:
     """Each row of a file as a question, or as the reason why it is none."""
     for index, row in enumerate(read_rows(path)):
         try:
-            yield read(row, f"{path.stem}-{where(index)}")
+            question = read(row, f"{path.stem}-{where(index)}")
+            if Path(question.video).is_absolute() or ".." in Path(question.video).parts:
+                raise AnnotationError(f"video {question.video!r} lies outside the folder")
+            yield question
         except AnnotationError as error:
             yield AnnotationError(f"{path.name}, row {index}: {error}")
 

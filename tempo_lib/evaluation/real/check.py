@@ -8,11 +8,11 @@ from typing import Any
 from tqdm import tqdm
 
 from tempo_lib.config import Preset
+from tempo_lib.evaluation.real.manifest import edition_of
 from tempo_lib.evaluation.real.source import (
     SHOWN,
     RealSource,
     count,
-    edition_of,
     frames_of,
     video_file,
 )

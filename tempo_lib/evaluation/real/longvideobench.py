@@ -4,6 +4,7 @@ from tempo_lib.evaluation.real.annotations import (
     Annotated,
     AnnotationError,
     Row,
+    seconds_of,
     text_of,
     texts_of,
 )
@@ -31,6 +32,7 @@ def read_question(row: Row, default_id: str) -> Annotated:
         answer="ABCDE"[place],
         options=options,
         group=str(row.get("duration_group") or "unknown"),
+        seconds=seconds_of(row, "duration"),
         tags={
             name: (str(row[name]),)
             for name in ("question_category", "topic_category", "level")

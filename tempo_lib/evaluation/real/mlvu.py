@@ -5,6 +5,7 @@ from tempo_lib.evaluation.real.annotations import (
     AnnotationError,
     Row,
     letter_of,
+    seconds_of,
     text_of,
     texts_of,
 )
@@ -52,4 +53,5 @@ def read_question(row: Row, default_id: str) -> Annotated:
         answer=letter,
         options=options,
         group=TASKS[task],
+        seconds=seconds_of(row, "duration"),
     )

@@ -2,15 +2,12 @@
 
 import hashlib
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 from tqdm import tqdm
 
 from tempo_lib.config import Preset, VideoNumbers
@@ -21,49 +18,18 @@ from tempo_lib.evaluation.benchmark import (
     Question,
     Verdict,
 )
-from tempo_lib.evaluation.letters import LETTERS, RULES, find_letter
+from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError, Row, questions_of
+from tempo_lib.evaluation.real.manifest import Manifest, load_manifest
 from tempo_lib.fingerprint import sha256_of_file, write_atomic
 from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import open_video
 
 UNCAPPED = 10**7  # frames; a video is longer only in 58 days
+STAND_IN = "STAND-IN.json"  # in a folder whose videos were generated for a rehearsal
 SHOWN = 5  # things listed in a message
 ABSENT = {"num_frames": 0, "sha256": "", "problem": "the video's file is missing"}
-
-
-class Edition(BaseModel):
-    """One of the question sets that go by the benchmark's name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    questions: int
-    videos: int
-    note: str
-
-
-class Manifest(BaseModel):
-    """``data_manifests/benchmarks/<name>.yaml``; each fact with its source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    title: str
-    hub_id: str
-    former_hub_ids: tuple[str, ...]
-    split: str
-    lmms_eval_task: str
-    annotations: tuple[str, ...]  # glob patterns below the benchmark's folder, the first that fits
-    videos: tuple[str, ...]  # file patterns below it; {video} is what the annotation names
-    editions: tuple[Edition, ...]
-    groups: Mapping[str, int]  # questions per group of the published edition
-    mean_seconds: int
-    extraction: Mapping[Literal["before_2026_04_11", "since"], str]
-    metric: Literal["mean over questions", "mean over groups"]
-    max_new_tokens: int
-    licence: str
-    gigabytes: float | None
-    sources: tuple[str, ...]
 
 
 class RealBenchmark(Benchmark):
@@ -118,14 +84,17 @@ class RealSource:
 
         Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick. A
         missing or unreadable video carries its ``problem``, so that its questions fail and the
-        others are answered. ValueError for a refused row, a world seed, or where no video is there.
+        others are answered. Rows that the manifest knows to be broken are left out with a warning;
+        ValueError for more refused rows, a world seed, or where no video is there.
         """
         if world_seed:
             raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
         folder = self.folder() if root is None else root
         questions, refused, files = self.questions(folder)
-        if refused:
+        if len(refused) > self.manifest.known_defects:
             raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
+        if refused:
+            warnings.warn(f"{len(refused)} rows are left out, as {refused[0]}", stacklevel=2)
         chosen = questions[:num_questions] if num_questions else questions
         by_video: dict[str, list[Annotated]] = {}
         for question in chosen:
@@ -158,6 +127,7 @@ class RealSource:
             data_hash=_hash([[v.sha256, [q.id for q in v.questions]] for v in videos]),
             videos=videos,
             profile=profile,
+            is_stand_in=(folder / STAND_IN).is_file(),
             mean_over="kind" if self.manifest.metric == "mean over groups" else "",
         )
 
@@ -204,19 +174,6 @@ def as_question(row: Annotated) -> Question:
         tags=tuple(row.tags.items()),
         **times,
     )
-
-
-@cache  # read once per process: every reply that is judged asks for it
-def load_manifest(path: Path) -> Manifest:
-    """Facts of one benchmark; ValueError for a file that is absent or breaks the schema."""
-    try:
-        manifest = Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise ValueError(f"benchmark manifest {path.name} is not valid: {error}") from error
-    unknown = set(manifest.extraction.values()) - set(RULES)
-    if unknown:
-        raise ValueError(f"{path.name} names unknown answer extractions: {', '.join(unknown)}")
-    return manifest
 
 
 def annotation_files(manifest: Manifest, root: Path) -> list[Path]:
@@ -273,12 +230,6 @@ def frames_of(path: Path, numbers: VideoNumbers) -> int:
 def count(values: Iterable[str]) -> dict[str, int]:
     """Value -> how often, the most frequent first."""
     return dict(Counter(values).most_common())
-
-
-def edition_of(manifest: Manifest, num_questions: int, num_videos: int) -> Edition | None:
-    """Which of the known sets has these numbers."""
-    same = (e for e in manifest.editions if (e.questions, e.videos) == (num_questions, num_videos))
-    return next(same, None)
 
 
 def _digest(path: Path) -> str:
