@@ -23,7 +23,7 @@ def test_a_public_name_stands_for_the_module_that_defines_it():
 
 
 def test_late_imports_count_too():
-    assert "config.py" in names("def f():\n    from tempo_lib.config import load_preset")
+    assert "config/__init__.py" in names("def f():\n    from tempo_lib.config import load_preset")
 
 
 def test_a_plug_in_file_is_hashed_with_what_it_imports(tmp_path):

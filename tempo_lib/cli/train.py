@@ -185,7 +185,8 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
             if is_finished(before):
                 return before
             return Path(find_checkpoint(mini.preset, before.name))
-        for name in (*BASE_MODELS, RERANKER):
+        is_mini = mini.preset.miniature is not None  # else the base models stay where they are
+        for name in (*BASE_MODELS, RERANKER) if is_mini else ():
             take_base_model(mini, name)
     return None
 

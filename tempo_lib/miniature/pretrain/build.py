@@ -203,9 +203,14 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
 def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
     """Base models for stage 0, else the previous checkpoint, ready to train in float32."""
     if stage == 0 and start is None:
+        is_mini = mini.preset.miniature is not None  # others have their base models elsewhere
+        decoder, compressor = (
+            mini.folder(name) if is_mini else find_checkpoint(mini.preset, name)
+            for name in BASE_MODELS
+        )
         return tempo_from_base_models(
-            mini.folder("base_compressor"),
-            mini.folder("base_decoder"),
+            compressor,
+            decoder,
             mini.preset,
             mini.seed,
             attn_implementation=training_attention(),
