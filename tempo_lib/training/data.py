@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tempo_lib import prompts
 from tempo_lib.config import LabelRules, field_problems
@@ -31,7 +31,11 @@ from tempo_lib.video.clip import Video
 
 
 class Source(BaseModel):
-    """One question file of a stage's mixture."""
+    """One question file of a stage's mixture; of its records the first ``share`` are read.
+
+    ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
+    records that the file is said to have, None where nobody says.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,15 +45,23 @@ class Source(BaseModel):
     licence: str
     made_by: str
     note: str
+    hub: str | None = None
+    media: str | None = None
+    count: int | None = None
+    share: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 class Manifest(BaseModel):
-    """The mixtures of all stages; paths are relative to the corpora root."""
+    """The mixtures of all stages; paths are relative to the corpora root.
+
+    ``holes``: per stage, what of it is known to be missing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str
     stages: dict[str, tuple[Source, ...]]
+    holes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -80,7 +92,7 @@ def load_samples(
         path = root / source.annotations
         if not path.is_file():
             raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
-        samples += read_records(path, source.modality, rules)
+        samples += read_records(path, source.modality, rules, source.share)
     return samples
 
 

@@ -7,6 +7,7 @@ one line that names file, record and reason, before anything is decoded or train
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,17 @@ def read_rows(path: Path) -> list[Row]:
     return [Row(f"record {number}", record) for number, record in enumerate(whole)]
 
 
-def read_records(path: Path, modality: str, rules: LabelRules | None = None) -> list[Sample]:
-    """The samples of a question file; RecordError names its first bad record."""
+def read_records(
+    path: Path, modality: str, rules: LabelRules | None = None, share: float = 1.0
+) -> list[Sample]:
+    """The samples of the first ``share`` of a question file, rounded up to whole records.
+
+    RecordError names the first bad one among them.
+    """
     samples: list[Sample] = []
     problems: list[str] = []
-    for number, row in enumerate(read_rows(path)):
+    rows = read_rows(path)
+    for number, row in enumerate(rows[: ceil(share * len(rows))]):
         try:
             if row.problem:
                 raise ValueError(row.problem)
