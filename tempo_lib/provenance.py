@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic
+from tempo_lib.gates import check_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,8 +150,11 @@ def start_run(name: str, *, preset: str, **parameters: Any) -> Run:
     """Begin a run: note its parameters, the time and the state of the code.
 
     Raises ValueError when ``name`` or ``preset`` cannot be a file name, or when a parameter is
-    nothing JSON can hold, since it could not be written beside the result.
+    nothing JSON can hold, since it could not be written beside the result. In a notebook also for
+    a parameter of another type or name than its parameters cell declares (``check_parameters``):
+    plain papermill injects anything, and every notebook comes through here before it computes.
     """
+    check_parameters(sys._getframe(1).f_globals)
     for label, value in (("name", name), ("preset", preset)):
         if not _SAFE_NAME.fullmatch(value):
             raise ValueError(

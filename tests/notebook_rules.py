@@ -12,9 +12,9 @@ from pathlib import Path
 
 import nbformat
 
+from tempo_lib.gates import PARAMETER_TYPES
 from tempo_lib.provenance import manifest_path, project_root
 from tempo_lib.reproduce.notebook_facts import (
-    PARAMETER_TYPES,
     NotebookFacts,
     check_value,
     code_cells,

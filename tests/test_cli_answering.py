@@ -1,11 +1,13 @@
 """Files of questions: what is read, what is refused, and how cases are grouped."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tempo_lib.cli.answering import CasesError, by_video, case, read_cases
+from tempo_lib.cli.common import printable
 
 
 def write(path, content):
@@ -39,21 +41,59 @@ def test_questions_of_one_video_are_grouped_so_that_it_is_decoded_once():
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        ("{", "is not JSON"),
-        ({}, "must hold a list"),
-        ([], "at least one record"),
-        (["clip.mp4"], "record 1: expected an object"),
-        ([{"video_path": "a.mp4"}], "record 1: 'query' must be a text"),
-        ([{"video_path": "a", "query": "?"}, {"query": "?"}], "record 2: 'video_path'"),
-        ([{"video_path": "", "query": "?"}], "'video_path' is empty"),
-    ],
+    [("{", "is not JSON"), ('{\n "a": 1}', "must hold a list"), ([], "at least one record")],
 )
-def test_a_malformed_file_is_refused_by_name_and_record(tmp_path, content, message):
+def test_a_file_that_holds_no_cases_is_refused_by_name(tmp_path, content, message):
     path = write(tmp_path / "cases.json", content)
     with pytest.raises(CasesError, match=message) as caught:
         read_cases(path)
     assert "cases.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        ("clip.mp4", "record 2: expected an object"),
+        ({"video_path": "a.mp4"}, "record 2: 'query' must be a text, got None"),
+        ({"query": "?"}, "record 2: 'video_path' must be a text"),
+        ({"video_path": "", "query": "?"}, "record 2: 'video_path' is empty"),
+        ({"video_path": "a.mp4", "query": "\ud83d?"}, "record 2: a.mp4: the question holds a lone"),
+        (
+            {"video_path": "Who is it?", "query": __file__},
+            "does not exist, but .* are they swapped",
+        ),
+        (
+            {"video_path": "Who? " * 60, "query": __file__},
+            "does not exist, but .* are they swapped",
+        ),
+    ],
+)
+def test_a_bad_record_is_a_case_with_a_problem_and_the_others_stand(tmp_path, record, problem):
+    good = {"video_path": "a.mp4", "query": "?"}
+    cases = read_cases(write(tmp_path / "cases.json", [good, record, good]))
+    assert [one.problem for one in cases[::2]] == [None, None]
+    assert re.search(problem, cases[1].problem)
+    assert "cases.json, record 2" in cases[1].problem
+    assert by_video(cases) == {Path("a.mp4"): [0, 2]}
+
+
+def test_json_lines_and_a_byte_order_mark_are_read(tmp_path):
+    lines = [
+        '{"video_path": "a.mp4", "query": "1"}',
+        "{broken",
+        '{"video_path": "b", "query": "2"}',
+    ]
+    (tmp_path / "c.jsonl").write_bytes("\n".join(lines).encode("utf-8-sig"))
+    cases = read_cases(tmp_path / "c.jsonl")
+    assert [one.question for one in cases] == ["1", "", "2"]
+    assert "c.jsonl, line 2: not JSON" in cases[1].problem
+    (tmp_path / "c.json").write_bytes(f"[{lines[0]}]".encode("utf-8-sig"))
+    assert [one.question for one in read_cases(tmp_path / "c.json")] == ["1"]
+
+
+def test_control_characters_are_shown_and_never_acted_on():
+    assert printable("a\x1b[2Jb\ud83d\x00\n\t\u202e") == "a\\x1b[2Jb\\ud83d\\x00\n\t\\u202e"
+    assert printable("\u00e9\u4e2d\U0001f600") == "\u00e9\u4e2d\U0001f600"
 
 
 def test_a_missing_file_is_refused():

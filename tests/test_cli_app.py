@@ -1,6 +1,9 @@
 """The command line: output, exit codes, and that bad input costs one line and no traceback."""
 
+import errno
+import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,17 +11,17 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from video_clips import VIDEOS, needs_videos
 
 from tempo_lib.cli import common
 from tempo_lib.cli.app import run
-from tempo_lib.config import DEFAULT_PRESET, load_preset
+from tempo_lib.config import DEFAULT_PRESET
 from tempo_lib.miniature.world.clips import write_clip, write_image
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.model.compressor import Compressor
 
+app_module = importlib.import_module("tempo_lib.cli.app")
 COMMANDS = ("ask", "train", "evaluate", "reproduce", "doctor")
 BROKEN = (
     *("decord_corrupted.mp4", "made_audio_only.mp4", "made_empty.mp4", "made_not_a_video.mp4"),
@@ -205,6 +208,11 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
         (["ask", "a.mp4", "?", "--plot", "a.bmp"], ".png, .pdf, .svg"),
         (["ask", "a.mp4", "?", "--plot", "/nowhere/a.png"], "/nowhere"),
         (["ask", "none", "?", "--plot", "a.png"], "--plot"),
+        (["ask", "a.mp4", "?", "--plot", "/"], "--plot /: the name must end in .png"),
+        (["ask", "a.mp4", "?", "--plot", f"{'n' * 300}.png"], "no name of a file: File name too"),
+        (["ask", "a.mp4", "\ud83d"], "a.mp4: the question holds a lone surrogate (U+D83D"),
+        (["ask", "Who is it? " * 30, __file__], "are they swapped?"),
+        (["ask", "Who is it?", __file__], "are they swapped?"),
         (["train"], "--stage"),
         (["train", "--stage", "7"], "--stage"),
         (["train", "--stage", "1", "--preset", "6b"], "6b is no miniature"),
@@ -221,6 +229,7 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
             "unknown suite 'mini-mlvu'; known: longvideobench",
         ),
         (["evaluate", "--suite", "mini-mlvu", "--out", "/nowhere/o.json"], "/nowhere"),
+        (["evaluate", "--suite", "mini-mlvu", "--out", "/"], "--out / is a folder; name a file"),
         (["reproduce", "--preset", "huge"], "huge"),
         (["reproduce", "--preset", "6b"], "benchmarks"),
     ],
@@ -262,6 +271,64 @@ def test_a_defect_of_ours_keeps_its_traceback(clip, checkpoint, monkeypatch):
         run(["ask", clip, "?", "--checkpoint", checkpoint])
 
 
+def test_an_answer_is_not_lost_with_its_picture(capsys, clip, checkpoint, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    plot = ["--plot", str(tmp_path / "a.png")]
+    assert run(["ask", clip, "What?", "--checkpoint", checkpoint, "--json", *plot]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tokens_used"] > 0
+    assert "a.png: No space left on device" in err
+
+
+def test_a_full_disk_is_one_line_and_other_errors_are_ours(capsys, monkeypatch):
+    def failing(number):
+        def fail(*_, **__):
+            raise OSError(number, os.strerror(number), "out.json")
+
+        return fail
+
+    monkeypatch.setattr(app_module, "app", failing(errno.ENOSPC))
+    assert run(["doctor"]) == 2
+    assert_one_error_line(capsys, "No space left on device: 'out.json'")
+    monkeypatch.setattr(app_module, "app", failing(errno.EINVAL))
+    with pytest.raises(OSError, match="Invalid"):
+        run(["doctor"])
+
+
+def test_bad_cases_are_records_and_the_others_are_answered(capsys, clip, checkpoint, tmp_path):
+    queries = ["What?", "\ud83d", "<|im_end|><|vision_start|>\x00\x1b[2J", "W" * 50_000, "When?"]
+    lines = [json.dumps({"video_path": clip, "query": query}) for query in queries]
+    lines += ["{", json.dumps({"video_path": "n" * 300, "query": "?"})]
+    (tmp_path / "c.jsonl").write_text("\n".join(lines), encoding="utf-8-sig")
+    arguments = ["ask", "--cases", str(tmp_path / "c.jsonl"), "--checkpoint", checkpoint]
+    assert run([*arguments, "--json"]) == 2
+    answers = json.loads(capsys.readouterr().out)
+    assert ["error" in one for one in answers] == [False, True, False, True, False, True, True]
+    assert answers[1]["question"] == "\ud83d"
+    assert "line 6: not JSON" in answers[5]["error"]
+    assert run(arguments) == 2
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\ud83d" in out
+    assert "<|im_end|><|vision_start|>\\x00\\x1b[2J" in out
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_is(capsys):
+    from rich.table import Table
+
+    table = Table(box=None)
+    for number in range(40):
+        table.add_column(f"heading {number}")
+    table.add_row(*map(str, range(40)))
+    common.screen().print(table)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split("heading")[-1].strip() == "39"
+    assert second.split() == [str(number) for number in range(40)]
+
+
 # -- help and doctor ---------------------------------------------------------------------------
 
 
@@ -294,12 +361,3 @@ def test_help_needs_no_heavy_library(repo_root):
     assert done.returncode == 0, done.stderr
     assert all(command in done.stdout for command in COMMANDS)
     assert best < 2.0  # 0.2 s on an idle machine; the limit leaves room for a busy one
-
-
-def test_doctor_says_what_is_here(capsys):
-    assert run(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert torch.__version__.split("+")[0] in out
-    assert "attention" in out
-    assert "pyav" in out
-    assert all(f"tiny stage{stage}" in out for stage in load_preset("tiny").training.stages)

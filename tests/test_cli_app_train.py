@@ -178,6 +178,11 @@ def test_every_argument_is_checked_before_fresh_deletes(capsys, own_data, checkp
     assert (own_data / "out" / "card.json").is_file()
 
 
+def test_a_process_per_file_goes_with_own_data(capsys):
+    assert run(["train", "--stage", "0", "--safe"]) == 2
+    assert_one_error_line(capsys, "--safe goes with data of your own")
+
+
 def test_fresh_leaves_a_work_folder_that_is_not_its_own(capsys, tmp_path):
     (tmp_path / "base_decoder").mkdir()
     (tmp_path / "base_decoder" / "model.safetensors").write_text("mine")

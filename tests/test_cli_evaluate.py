@@ -123,9 +123,18 @@ def test_a_run_in_which_everything_fails_has_no_accuracy(work, tmp_path, monkeyp
     out = tmp_path / "out.json"
     assert evaluate("--variant", "ata", "--out", str(out), work=work) == 2
     assert not out.exists()
-    assert "variant ata: all 6 answers failed, first: gone" in capsys.readouterr().err
+    assert "all 6 answers failed, first: gone" in capsys.readouterr().err
 
 
 def test_a_folder_of_real_videos_makes_no_sense_for_a_generated_suite(work, capsys):
     assert evaluate("--root", "films", work=work) == 2
     assert "--root is of the real benchmarks" in capsys.readouterr().err
+
+
+def test_a_variant_that_always_fails_takes_no_other_with_it(work, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    names = ["--variant", "ata", "--variant", "no-ata", "--set", "model.max_context=130"]
+    assert evaluate(*names, "--out", str(out), work=work) == 2
+    facts = json.loads(out.read_text())
+    assert (facts["variant"], facts["n"], facts["errors"]) == ("ata", 6, 0)
+    assert "6 answers failed, first" in capsys.readouterr().err

@@ -117,3 +117,13 @@ def test_every_field_of_a_preset_file_has_a_type():
     # the section's type is the schema that it names; the values of overrides are its fields'
     assert list(untyped(Preset, "preset")) == ["preset.miniature", "preset.overrides"]
     assert not list(untyped(MiniatureNumbers, "miniature"))
+
+
+def test_the_numbers_of_a_benchmark_run_are_typed_and_of_6b_alone():
+    assert load_preset("tiny").evaluation is None
+    numbers = load_preset("6b", ["evaluation.min_frames=4"]).evaluation
+    assert (numbers.max_context, numbers.min_frames) == (32768, 4)
+    with pytest.raises(ValueError, match=r"evaluation\.min_frames: .*greater than 0"):
+        load_preset("6b", ["evaluation.min_frames=0"])
+    with pytest.raises(ValueError, match=r"evaluation\.frames: no such field"):
+        load_preset("6b", ["evaluation.frames=4"])

@@ -262,3 +262,9 @@ def test_a_stand_in_never_fills_a_folder_of_something_else(home, tmp_path):
     arguments = (BENCHMARKS.get("lvbench"), annotations, tmp_path / "films", write_clip, 0.01)
     with pytest.raises(ValueError, match="is not empty and no stand-in"):
         make_stand_in(*arguments)
+
+
+def test_two_questions_of_one_id_are_refused(home):
+    lvbench_folder(home / "data" / "lvbench", [lvbench_row(uid=1), lvbench_row(uid=1)])
+    with pytest.raises(ValueError, match="question id '1' of lvbench occurs twice"):
+        load_benchmark("6b", "lvbench")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from allocation_samples import planted
 
-from tempo_lib.evaluation.records import Failure, Record, open_records, read_records
+from tempo_lib.evaluation.records import Failure, Record, RecordsError, open_records, read_records
 
 FACTS = {"budget": 60}
 ADDED_LATER = ("letter", "found_by", "letter_before", "correct_before", "tags")
@@ -38,6 +38,13 @@ def test_a_record_of_another_version_is_refused(tmp_path):
     kept.path.write_text(json.dumps({**vars(planted([0.1])), "mood": "good"}) + "\n")
     with pytest.raises(ValueError, match="holds records of another version"):
         read_records(kept.path)
+
+
+def test_a_damaged_line_is_named_with_its_file(tmp_path):
+    kept = open_records(tmp_path, "ata", FACTS)
+    kept.path.write_text('{"suite": "min\n' + json.dumps(vars(planted([0.1]))) + "\n")
+    with pytest.raises(RecordsError, match=rf"{kept.path.name} is damaged: .*delete the line"):
+        open_records(tmp_path, "ata", FACTS)
 
 
 def test_a_failure_is_kept_apart_and_gives_way_to_a_record(tmp_path):

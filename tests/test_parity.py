@@ -154,7 +154,7 @@ def test_doctor_answers_2_when_records_are_missing_and_says_where_they_are(tmp_p
     assert run(["doctor", "--parity", "--data", str(tmp_path)]) == 2
     message = capsys.readouterr().err
     assert str(tmp_path) in message and "tests/data/golden" in message
-    assert run(["doctor", "--json", str(tmp_path / "x.json")]) == 2
+    assert run(["doctor", "--markdown", str(tmp_path / "x.md")]) == 2
     assert "go with --parity" in capsys.readouterr().err
     assert run(["doctor", "--parity", "--json", str(tmp_path / "no" / "x.json")]) == 2
     assert "does not exist" in capsys.readouterr().err

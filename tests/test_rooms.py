@@ -9,7 +9,7 @@ import tempo_lib
 
 PACKAGE = Path(tempo_lib.__file__).parent
 FLOORS = (
-    {"config", "fingerprint", "prompts", "provenance", "registry", "allocation", "video"},
+    {"config", "fingerprint", "gates", "prompts", "provenance", "registry", "allocation", "video"},
     {"checkpoints", "model", "training", "evaluation", "statistics", "miniature"},
     {"analysis", "figures", "parity", "reproduce", "cli"},
 )
@@ -105,7 +105,7 @@ def test_nothing_but_the_command_line_leans_on_the_miniature():
 
 def test_the_root_is_one_screen():
     loose = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    assert loose == {"fingerprint", "prompts", "provenance", "registry"}
+    assert loose == {"fingerprint", "gates", "prompts", "provenance", "registry"}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -86,3 +86,24 @@ def test_lengths_are_checked_without_tokenising_what_is_short(tiny_tempo, tmp_pa
         collate.check_lengths([samples[0], long])
     monkeypatch.setattr(collate, "_decoder_ids", lambda sample: pytest.fail("tokenised"))
     collate.check_lengths(samples)
+
+
+def test_media_decoded_by_processes_of_their_own_are_the_same(tiny_tempo, tmp_path):
+    samples = world_samples(tmp_path, 1)
+    media = sorted({path for sample in samples for path in sample.all_media})
+    for path in media:
+        here = store_of(tiny_tempo, tmp_path / "here").get(path)
+        numbers = tiny_tempo.config.video_numbers
+        apart = FrameStore(tiny_tempo, numbers, 8, tmp_path / "apart", safe=True).get(path)
+        assert (here.frames == apart.frames).all() and (here.seconds == apart.seconds).all()
+        assert here.is_image == apart.is_image
+    assert {path.suffix for path in media} >= {".png", ".mp4"}
+
+
+def test_an_animation_is_a_clip_whatever_its_name(tiny_tempo, tmp_path):
+    from PIL import Image
+
+    pages = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue")]
+    pages[0].save(tmp_path / "a.webp", save_all=True, append_images=pages[1:], duration=1000)
+    clip = store_of(tiny_tempo, tmp_path).get(tmp_path / "a.webp")
+    assert not clip.is_image and clip.num_frames == 6

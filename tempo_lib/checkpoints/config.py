@@ -3,13 +3,30 @@
 Numbers come from a preset file; ``TempoConfig()`` is the paper's (``6b``).
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import NonNegativeInt, PositiveInt, ValidationError
 from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
 from transformers.models.auto import AutoConfig
 
 from tempo_lib import prompts
-from tempo_lib.config import PixelRules, Preset, VideoNumbers, load_preset
+from tempo_lib.config import DEFAULT_PRESET, PixelRules, Preset, StrictModel, VideoNumbers, load_preset
+from tempo_lib.gates import field_problems
+
+
+class CheckpointNumbers(StrictModel):
+    """The numbers of ``default_numbers`` with their types; a text is no number."""
+
+    num_memory_tokens: PositiveInt
+    segment_batch: PositiveInt
+    max_context: PositiveInt
+    max_new_tokens: PositiveInt
+    k_min: NonNegativeInt
+    k_max: PositiveInt
+    budget: NonNegativeInt
+    video: VideoNumbers
+    pixels: PixelRules
 
 
 class TempoConfig(PretrainedConfig):
@@ -26,7 +43,7 @@ class TempoConfig(PretrainedConfig):
             conversion back loses no field; None for a model of our own.
         numbers: any of ``default_numbers``: num_memory_tokens, k_min, k_max, budget, ...
 
-    Raises ValueError when k_max exceeds the memory tokens.
+    Raises ValueError for a number of another type, and when k_max exceeds the memory tokens.
     """
 
     model_type = "tempo"
@@ -60,6 +77,9 @@ class TempoConfig(PretrainedConfig):
         for name, default in default_numbers(chosen).items():
             given = numbers.pop(name, None)
             setattr(self, name, default if given is None else given)
+        problems = number_problems({name: getattr(self, name) for name in default_numbers(chosen)})
+        if problems:
+            raise ValueError(problems)
         both = {"standard": prompts.STANDARD, "routing": prompts.ROUTING}
         self.system_prompts = both if system_prompts is None else system_prompts
         self.decoder_system_prompt = decoder_system_prompt
@@ -100,6 +120,24 @@ def default_numbers(preset: Preset) -> dict[str, Any]:
         "video": preset.video.model_dump(),
         "pixels": preset.pixels.model_dump(),
     }
+
+
+def number_problems(given: Mapping[str, Any]) -> str:
+    """What is wrong with the numbers of a config, each field by its path; "" where nothing is.
+
+    Numbers that are not given, or null, are not wrong: the preset's are taken.
+    """
+    fields = {
+        name: given[name]
+        for name in CheckpointNumbers.model_fields
+        if given.get(name) is not None
+    }
+    others = default_numbers(load_preset(DEFAULT_PRESET))
+    try:
+        CheckpointNumbers.model_validate({**others, **fields}, strict=True)
+    except ValidationError as error:
+        return field_problems(error)
+    return ""
 
 
 def _sub_config(kind: type, given: Any, shape: dict[str, Any] | None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PretrainedConfig, Qwen3Config, Qwen3VLConfig
 
-from tempo_lib.checkpoints.config import TempoConfig
+from tempo_lib.checkpoints.config import TempoConfig, number_problems
 from tempo_lib.checkpoints.folders import CheckpointError
 from tempo_lib.checkpoints.loading import (
     RELEASED_TYPE,
@@ -198,6 +198,9 @@ def open_checkpoint(
         raise CheckpointError(
             f"{folder} holds its own compressor; base_compressor is for released checkpoints"
         )
+    problems = number_problems(read_json(folder / "config.json"))
+    if problems:
+        raise CheckpointError(f"{folder / 'config.json'}: {problems}")
     return Checkpoint(folder)
 
 

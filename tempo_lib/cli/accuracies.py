@@ -55,14 +55,20 @@ def result(
 def per_tag(records: "Sequence[Record]") -> dict[str, Any]:
     """Accuracy by each further name that the benchmark breaks down by, as in ``per_type``."""
     from tempo_lib.evaluation.runner import frame_of
-    from tempo_lib.statistics.summaries import ALL, summarise
+    from tempo_lib.statistics.summaries import summarise
 
-    names = sorted({name for record in records for name in record.tags})
-    tables = {name: summarise(frame_of(records, name), [], [name]) for name in names}
-    return {
-        name: {row.pop(name): row for row in table[table[name] != ALL].to_dict("records")}
-        for name, table in tables.items()
-    }
+    found: dict[str, Any] = {}
+    for name in sorted({name for record in records for name in record.tags}):
+        rows = summarise(frame_of(records, name), [name]).sort_values(name).to_dict("records")
+        found[name] = {
+            str(row[name]): {
+                "n": row["n"],
+                "accuracy": row["accuracy"],
+                "interval": [row["low"], row["high"]],
+            }
+            for row in rows
+        }
+    return found
 
 
 def print_table(results: list[dict[str, Any]]) -> None:

@@ -1,17 +1,17 @@
 """Questions about videos -> answers or reasons: what ``tempo ask`` does between reading its options
 and printing.
 
-A broken video becomes a failure record, and the other cases go on.
+A broken video or a malformed case becomes a failure record, and the other cases go on.
 """
 
-import json
 import os.path
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.cli.common import InputError, Loaded, bad_input
+from tempo_lib.gates import Row, read_rows, text_problem
 
 if TYPE_CHECKING:
     from tempo_lib.model.session import VideoSession
@@ -28,11 +28,15 @@ class CasesError(ValueError):
 
 @dataclass(frozen=True)
 class Case:
-    """One question. ``video`` is as the user wrote it; ``path`` is None for a text-only one."""
+    """One question. ``video`` is as the user wrote it; ``path`` is None for a text-only one.
+
+    ``problem``: why it cannot be put to a model at all; None where it can.
+    """
 
     video: str
     path: Path | None
     question: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,34 +64,50 @@ class Reading:
 
 def case(video: str, question: str, folder: Path | None = None) -> Case:
     """A case whose path is looked up in ``folder`` first, then in the current folder."""
+    unreadable = text_problem(question)
+    if unreadable:
+        return Case(video, None, question, f"{video}: the question {unreadable}")
     if video == NO_VIDEO:
         return Case(video, None, question)
-    # these two of os.path raise for no text, however long or odd; the one who opens it says more
+    # these of os.path raise for no text, however long or odd; the one who opens it says more
     given = Path(os.path.expanduser(video))
     beside = given if folder is None else folder / given
-    return Case(video, beside if os.path.exists(beside) else given, question)
+    path = beside if os.path.exists(beside) else given
+    if not os.path.exists(path) and os.path.isfile(question):
+        problem = f"{video!r:.60} does not exist, but {question!r:.60} does: are they swapped?"
+        return Case(video, None, question, problem)
+    return Case(video, path, question)
 
 
 def read_cases(path: Path) -> list[Case]:
-    """The cases of a JSON file, in its order; paths are relative to its folder, else to this one.
+    """The cases of a file, in its order; paths are relative to its folder, else to this one.
 
-    The release's demo has this format: [{"video_path": "clip.mp4", "query": "Who?"}, ...].
-    CasesError for a file that is missing, is not JSON, or holds anything else. Videos are not
-    opened here.
+    The release's demo has this format: [{"video_path": "clip.mp4", "query": "Who?"}, ...]; JSON
+    Lines are read too. A record that is none is a case with a problem. CasesError for a file that
+    is missing, is no JSON, or holds no list. Videos are not opened here.
     """
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CasesError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:  # broken JSON, or bytes that are no text
-        raise CasesError(f"{path} is not JSON: {error}") from error
-    if not isinstance(records, list) or not records:
+        rows = read_rows(path)
+    except ValueError as error:
+        raise CasesError(str(error)) from error
+    if not rows:
         raise CasesError(f"{path} must hold a list of at least one record")
-    for number, record in enumerate(records, 1):
-        problem = _problem(record)
-        if problem:
-            raise CasesError(f"{path}, record {number}: {problem}")
-    return [case(record["video_path"], record["query"], path.parent) for record in records]
+    return [_read_case(row, number, path) for number, row in enumerate(rows, 1)]
+
+
+def _read_case(row: Row, number: int, path: Path) -> Case:
+    record = row.value
+    place = row.place if row.place.startswith("line") else f"record {number}"
+    problem = row.problem or _problem(record)
+    if problem:
+        known = record if isinstance(record, dict) else {}
+        video, question = (known.get(key) for key in ("video_path", "query"))
+        shown = [text if isinstance(text, str) else "" for text in (video, question)]
+        return Case(shown[0], None, shown[1], f"{path}, {place}: {problem}")
+    found = case(record["video_path"], record["query"], path.parent)
+    if found.problem is None:
+        return found
+    return replace(found, problem=f"{path}, {place}: {found.problem}")
 
 
 def _problem(record: Any) -> str:
@@ -96,15 +116,16 @@ def _problem(record: Any) -> str:
         return f"expected an object, got {record!r:.60}"
     for key in ("video_path", "query"):
         if not isinstance(record.get(key), str):
-            return f"{key!r} must be a text"
+            return f"{key!r} must be a text, got {record.get(key)!r:.60}"
     return "" if record["video_path"] else "'video_path' is empty"
 
 
 def by_video(cases: Sequence[Case]) -> dict[Path | None, list[int]]:
-    """Indices of the cases of each video, so that each is decoded once."""
+    """Indices of the sound cases of each video, so that each is decoded once."""
     groups: dict[Path | None, list[int]] = {}
     for index, one in enumerate(cases):
-        groups.setdefault(one.path, []).append(index)
+        if one.problem is None:
+            groups.setdefault(one.path, []).append(index)
     return groups
 
 
@@ -128,6 +149,9 @@ def answer_all(
     """(index, outcome, frames) of every case, video by video."""
     from tempo_lib.video.base import VideoError
 
+    for index, one in enumerate(cases):
+        if one.problem is not None:
+            yield index, Outcome(one, None, error=one.problem), None
     for path, indices in by_video(cases).items():
         try:
             video = None if path is None else read_video(model, path, reading)
@@ -168,8 +192,9 @@ def read_video(model: "Tempo", path: Path, reading: Reading) -> "Video":
 def _answer(
     model: "Tempo", session: "VideoSession | None", video: "Video | None", one: Case, adaptive: bool
 ) -> Outcome:
-    """One answer, or the reason why prompt and answer do not fit into the decoder's context."""
+    """One answer, or why there is none: too short a context, numbers that are not finite."""
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids
+    from tempo_lib.model.numerics import NotFiniteError
 
     num_frames, duration, salvaged = 0, 0.0 if video is None else None, None
     if video is not None:
@@ -189,6 +214,8 @@ def _answer(
             "shorten the question, or lower --max-new-tokens, --budget or --max-frames"
         )
         return Outcome(one, None, num_frames, duration, problem, salvaged)
+    except NotFiniteError as error:
+        return Outcome(one, None, num_frames, duration, f"{one.video}: {error}", salvaged)
     return Outcome(one, answer, num_frames, duration, salvaged=salvaged)
 
 

@@ -17,6 +17,7 @@ from tempo_lib.cli.convert import convert
 from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
+from tempo_lib.cli.notebook import notebook
 from tempo_lib.cli.plan import plan
 from tempo_lib.cli.reproduce import reproduce
 from tempo_lib.cli.train import train
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, plan, evaluate, audit, reproduce, convert, doctor):
+for command in (ask, train, plan, evaluate, audit, reproduce, notebook, convert, doctor):
     app.command()(command)
 app.add_typer(data)
 

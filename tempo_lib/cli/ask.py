@@ -1,4 +1,4 @@
-"""``tempo ask``: its options, and what it prints and draws."""
+"""``tempo ask``: its options, and what it prints."""
 
 import json
 import sys
@@ -23,23 +23,24 @@ from tempo_lib.cli.common import (
     OF_CHECKPOINT,
     BudgetOption,
     CheckpointOption,
+    DebugNumericsOption,
     InputError,
     Loaded,
+    SafeOption,
     SetOption,
     bad_input,
-    check_parent,
+    checked_layers,
     load_model,
-    needs_extra,
+    printable,
     screen,
 )
+from tempo_lib.cli.plot import check_plot, draw, plot_path
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from tempo_lib.model.tempo import Answer
-    from tempo_lib.video.clip import Video
 
-PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 NUM_TOP_SEGMENTS = 5
 MINIATURE_NOTE = (
     "Note: this is the miniature (preset tiny). It only knows the drawn world it was trained on, "
@@ -126,13 +127,9 @@ def ask(
     square_pixels: Annotated[
         bool, typer.Option("--square-pixels", help="Stretch an anamorphic film as a player does.")
     ] = False,
-    safe: Annotated[
-        bool,
-        typer.Option(
-            "--safe", help="Decode in a process that is ended when it hangs or eats memory."
-        ),
-    ] = False,
+    safe: SafeOption = False,
     overrides: SetOption = None,
+    debug_numerics: DebugNumericsOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, nothing else.")
     ] = False,
@@ -156,7 +153,8 @@ def ask(
     """
     gathered = gather(video, questions or [], cases)
     if plot is not None:
-        check_plot(plot, any(one.path is not None for one in gathered))
+        has_video = any(one.path is not None for one in gathered)
+        check_plot([plot_path(plot, i, gathered) for i in range(len(gathered))], has_video)
     reading = Reading(
         reader=reader,
         timestamps=timestamps,
@@ -174,15 +172,21 @@ def ask(
     }
     changed = [f"{path}={value}" for path, value in numbers.items() if value is not None]
     outcomes: dict[int, Outcome] = {}
+    unwritten: list[str] = []
     with redirect_stdout(sys.stderr):  # libraries may print; only results go to standard output
         loaded = load_model(preset, checkpoint, base_compressor, [*(overrides or []), *changed])
         answers = answer_all(loaded.model, gathered, adaptive, reading)
-        for index, outcome, frames in answers:
-            outcomes[index] = outcome
-            if plot is not None and outcome.answer is not None and frames is not None:
-                draw(outcome.answer, frames, outcome.case, loaded, plot_path(plot, index, gathered))
+        with checked_layers(loaded.model, debug_numerics):
+            for index, outcome, frames in answers:
+                outcomes[index] = outcome
+                if plot is not None and outcome.answer is not None and frames is not None:
+                    target = plot_path(plot, index, gathered)
+                    unwritten += draw(outcome.answer, frames, outcome.case, loaded, target)
     in_order = [outcomes[index] for index in range(len(gathered))]
-    return report(in_order, loaded, adaptive, as_json, from_file=cases is not None)
+    code = report(in_order, loaded, adaptive, as_json, from_file=cases is not None)
+    for problem in unwritten:  # after the answers, which it must not cost
+        print(f"error: {problem}", file=sys.stderr)
+    return 2 if unwritten else code
 
 
 def gather(video: str | None, questions: list[str], cases_file: Path | None) -> list[Case]:
@@ -196,7 +200,11 @@ def gather(video: str | None, questions: list[str], cases_file: Path | None) -> 
         raise InputError("give a VIDEO and a QUESTION, or --cases FILE; see tempo ask --help")
     if not questions:
         raise InputError(f"no question about {video}; see tempo ask --help")
-    return [case(video, question) for question in questions]
+    found = [case(video, question) for question in questions]
+    for one in found:
+        if one.problem is not None:
+            raise InputError(one.problem)
+    return found
 
 
 def report(
@@ -230,11 +238,12 @@ def print_outcome(outcome: Outcome) -> None:
     from rich.text import Text
 
     console, answer = screen(), outcome.answer
-    console.print(Text(f"{outcome.case.video}: {outcome.case.question}", style="bold"))
+    heading = printable(f"{outcome.case.video}: {outcome.case.question}")
+    console.print(Text(heading, style="bold"))
     if answer is None:
         console.print(Text("  no answer, see the error above\n"))
         return
-    console.print(Text(f"  {answer.text or '(an empty answer)'}", style="green"))
+    console.print(Text(f"  {printable(answer.text) or '(an empty answer)'}", style="green"))
     console.print(Text(f"  {cost_line(outcome, answer)}"))
     if len(answer.scores):
         console.print(top_segments(answer, timed=outcome.duration_seconds is not None))
@@ -267,33 +276,3 @@ def top_segments(answer: "Answer", timed: bool) -> "Table":
         place = f"{float(answer.seconds[index]):.1f} s" if timed else str(index + 1)
         table.add_row(place, f"{float(answer.scores[index]):.3f}", str(int(answer.counts[index])))
     return table
-
-
-def check_plot(path: Path, has_video: bool) -> None:
-    """InputError for a picture that could not be drawn or written; cheap, so done first."""
-    if path.suffix.lower() not in PLOT_SUFFIXES:
-        raise InputError(f"--plot {path}: the name must end in {', '.join(PLOT_SUFFIXES)}")
-    check_parent("--plot", path)
-    if not has_video:
-        raise InputError("--plot draws the segments of a video; there is none to draw")
-    with needs_extra("notebooks"):
-        import matplotlib  # noqa: F401
-
-
-def plot_path(path: Path, index: int, cases: list[Case]) -> Path:
-    """``FILE.png`` of a single question; ``FILE-1.png``, ``FILE-2.png`` of several."""
-    return path if len(cases) == 1 else path.with_name(f"{path.stem}-{index + 1}{path.suffix}")
-
-
-def draw(answer: "Answer", video: "Video", one: Case, loaded: Loaded, target: Path) -> None:
-    """Write the allocation picture of one answered case."""
-    from tempo_lib import figures
-    from tempo_lib.provenance import FIGURE_DPI
-
-    config = loaded.model.config
-    bounds = {"k_min": config.k_min, "k_max": config.k_max}
-    fig = figures.allocation(
-        answer, video=video, question=one.question, **bounds, preset=loaded.preset
-    )
-    fig.savefig(target, dpi=FIGURE_DPI)
-    print(f"wrote {target}", file=sys.stderr)

@@ -4,9 +4,10 @@ A ValueError counts as bad input only inside ``bad_input``, at the place that ch
 else it is a defect of ours and keeps its traceback.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tempo_lib.model.tempo import Tempo
 
 DEFAULT_PRESET = "tiny"  # as tempo_lib.config, which is not imported for --help
+PIPE_WIDTH = 10_000  # columns of a table that goes into a file
 OF_CHECKPOINT = "the checkpoint's"
 OF_PRESET = "the preset's"
 # Sections whose numbers a checkpoint holds too, and those of them that its weights decide.
@@ -44,12 +46,24 @@ NumQuestionsOption = Annotated[
 FromScratchOption = Annotated[
     bool, typer.Option("--from-scratch", help="Use nothing shipped: make base models and data too.")
 ]
+SafeOption = Annotated[
+    bool,
+    typer.Option("--safe", help="Decode in a process that is ended when it hangs or eats memory."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
         help="Change one number of the preset, as allocation.k_min=4; may be repeated.",
+    ),
+]
+
+
+DebugNumericsOption = Annotated[
+    bool,
+    typer.Option(
+        "--debug-numerics", help="Check every layer; name the first whose numbers are not finite."
     ),
 ]
 
@@ -88,16 +102,44 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def check_parent(option: str, path: Path) -> None:
-    """InputError where ``path`` cannot be written because its folder does not exist."""
-    if not path.absolute().parent.is_dir():
+    """InputError where the file ``path`` could not be written at the end of the work."""
+    try:
+        is_folder, has_parent = path.is_dir(), path.absolute().parent.is_dir()
+    except (OSError, ValueError) as error:  # a name of 300 letters, a NUL
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{option} {str(path)[:60]}: no name of a file: {reason}") from error
+    if is_folder:
+        raise InputError(f"{option} {path} is a folder; name a file in it")
+    if not has_parent:
         raise InputError(f"{option} {path}: the folder {path.parent} does not exist")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise InputError(f"{option} {path} cannot be written: read-only, or not yours")
+
+
+def checked_layers(model: "Tempo", is_on: bool) -> AbstractContextManager[None]:
+    """``debug_numerics`` where it ``is_on``."""
+    from tempo_lib.model.numerics import debug_numerics
+
+    return debug_numerics(model) if is_on else nullcontext()
 
 
 def screen() -> "Console":
-    """Standard output without guesses at colours for numbers, and without broken lines."""
+    """Standard output without guesses at colours for numbers, and without broken lines.
+
+    A file or a pipe has no width: tables are written whole there.
+    """
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
+
+
+def printable(text: str) -> str:
+    """Text for a screen: control characters and lone surrogates as their escapes, not as acts."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]
+        for letter in text
+    )
 
 
 @dataclass(frozen=True)

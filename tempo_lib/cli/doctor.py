@@ -1,24 +1,25 @@
-"""``tempo doctor``: what is installed, what a model would run on, which checkpoints are here.
+"""``tempo doctor``: is all well here? What a bug report needs, and a short self-test.
 
 With ``--parity``: does this machine compute what the release computed?
 """
 
-import importlib.util
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tempo_lib.cli.common import InputError, bad_input, check_parent, screen
+from tempo_lib.cli import health
+from tempo_lib.cli.common import InputError, bad_input, check_parent, printable, screen
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-FLASH_HINT = 'pip install --no-build-isolation "flash-attn>=2.8.3,<3" (needs a CUDA toolkit)'
 REPORT_WIDTH = 130  # columns, so that a file or a pipe gets one line per row
-READER_MODULES = {"pyav": "av", "decord": "decord"}
+ON_SCREEN = Path("-")  # as the file of --json
 
 
 def doctor(
@@ -36,40 +37,88 @@ def doctor(
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write the parity report there, as JSON."),
+        typer.Option("--json", metavar="FILE", help="Write the report there as JSON; - prints it."),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write it there as a page (PARITY.md).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the parity report there as a page (PARITY.md)."),
     ] = None,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test/--no-self-test", help="Answer a question about a drawn clip."),
+    ] = True,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the weights of large checkpoints too.")
+    ] = False,
 ) -> int:
-    """Say what is installed, what a model would run on, and which checkpoints are here.
+    """Say what is installed and what a model would run on, and try it; a bug report needs this.
 
-    With --parity: recompute what the release was recorded to compute, and print each quantity's
-    difference and tolerance. Exit code 1 if one is out of tolerance, 2 if the records are missing.
+    Versions, device, readers and codecs, disk space, checkpoints with their health, a self-test of
+    a few seconds. Exit code 1 if one of them is not in order. With --parity instead: recompute what
+    the release was recorded to compute, and print each quantity's difference and tolerance. Exit
+    code 1 if one is out of tolerance, 2 if the records are missing.
 
     Examples:
 
-    * tempo doctor
+    * tempo doctor --json report.json
     * tempo doctor --parity --markdown PARITY.md
     """
+    if json_file is not None and json_file != ON_SCREEN:
+        check_parent("--json", json_file)
     if parity:
         return run_parity(data, json_file, markdown)
-    if data or json_file or markdown:
-        raise InputError("--data, --json and --markdown go with --parity")
+    if data or markdown:
+        raise InputError("--data and --markdown go with --parity")
+    with redirect_stdout(sys.stderr):  # libraries may print
+        sections = findings_of_all(self_test, deep)
+    problems = [found for findings in sections.values() for found in findings if found.problem]
+    if json_file != ON_SCREEN:
+        print_sections(sections)
+    if json_file is not None:
+        document = {
+            title: {found.name: found.value for found in findings}
+            for title, findings in sections.items()
+        }
+        named = {"problems": [f"{found.name}: {found.value}" for found in problems]}
+        write_report({**document, **named}, json_file)
+    return 1 if problems else 0
+
+
+def findings_of_all(self_test: bool, deep: bool) -> dict[str, list[health.Finding]]:
+    """Every section with its findings."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    parts = {
+        "Versions": health.versions(),
+        "Device": health.device(),
+        "Video readers": health.readers(),
+        "Disk": health.disk(),
+        "Checkpoints": health.checkpoints(deep),
+        **({"Self-test": health.self_test()} if self_test else {}),
+    }
+    return {title: list(findings) for title, findings in parts.items()}
+
+
+def print_sections(sections: dict[str, list[health.Finding]]) -> None:
+    """One line per finding, those that are not in order in red."""
     from rich.markup import escape
 
     console = screen()
-    sections = {
-        "Versions": versions(),
-        "Device": device(),
-        "Video readers": readers(),
-        "Checkpoints": checkpoints(),
-    }
-    for title, lines in sections.items():
+    for title, findings in sections.items():
         console.print(f"[bold]{title}[/bold]")
-        for name, value in lines:
-            console.print(f"  {escape(f'{name:<24}')}{escape(value)}")
-    return 0
+        for name, value, problem in findings:
+            line = escape(printable(f"  {name:<26}{value}"))
+            console.print(line, style="bold red" if problem else "")
+
+
+def write_report(document: object, file: Path) -> None:
+    """The document as JSON into ``file``, or alone on standard output."""
+    text = json.dumps(document, indent=1) + "\n"
+    if file == ON_SCREEN:
+        sys.stdout.write(text)
+    else:
+        file.write_text(text, encoding="utf-8")
 
 
 def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | None) -> int:
@@ -82,22 +131,22 @@ def run_parity(data: Path | None, json_file: Path | None, markdown_file: Path | 
     from tempo_lib.parity import report as parity
     from tempo_lib.parity.records import MissingDataError
 
-    for option, file in (("--json", json_file), ("--markdown", markdown_file)):
-        if file is not None:
-            check_parent(option, file)
+    if markdown_file is not None:
+        check_parent("--markdown", markdown_file)
     logging.disable_progress_bar()
     with bad_input(MissingDataError, OSError):
         made = parity.make_report(data)
-    console = screen()
-    console.width = max(console.width, REPORT_WIDTH)
-    cells = [row.cells for row in made.rows]
-    print_rows(console, "Recorded cases", parity.CASE_HEADER, cells)
-    cells = [row.cells for row in made.tables]
-    print_rows(console, "Function tables", parity.TABLE_HEADER, cells)
-    verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
-    console.print(f"parity: {verdict}")
+    if json_file != ON_SCREEN:
+        console = screen()
+        console.width = max(console.width, REPORT_WIDTH)
+        cells = [row.cells for row in made.rows]
+        print_rows(console, "Recorded cases", parity.CASE_HEADER, cells)
+        cells = [row.cells for row in made.tables]
+        print_rows(console, "Function tables", parity.TABLE_HEADER, cells)
+        verdict = "ok" if made.ok else f"{made.num_bad} rows are not in order"
+        console.print(f"parity: {verdict}")
     if json_file is not None:
-        json_file.write_text(json.dumps(parity.as_json(made), indent=1) + "\n")
+        write_report(parity.as_json(made), json_file)
     if markdown_file is not None:
         markdown_file.write_text(parity.as_markdown(made))
     return 0 if made.ok else 1
@@ -118,78 +167,3 @@ def print_rows(
         in_order = cells[-1] in ("ok", "stated")
         table.add_row(*map(escape, cells), style="" if in_order else "bold red")
     console.print(table)
-
-
-def versions() -> Iterator[tuple[str, str]]:
-    """Python, and every library that results depend on."""
-    import platform
-
-    from tempo_lib.provenance import LIBRARIES, library_versions
-
-    yield "python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"
-    installed = library_versions()
-    for library in LIBRARIES:
-        yield library, installed.get(library, "not installed")
-
-
-def device() -> Iterator[tuple[str, str]]:
-    """Where ``device="auto"`` puts a model, and with which attention."""
-    import os
-
-    import torch
-
-    from tempo_lib.model.attention import resolve_attention
-
-    on_gpu = torch.cuda.is_available()
-    yield "device", torch.cuda.get_device_name(0) if on_gpu else "cpu"
-    yield "threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"
-    yield "attention", resolve_attention("auto")
-    has_flash = importlib.util.find_spec("flash_attn") is not None
-    missing = "not installed; optional" + (f": {FLASH_HINT}" if on_gpu else ", for GPUs only")
-    yield "flash-attn", "installed" if has_flash else missing
-
-
-def readers() -> Iterator[tuple[str, str]]:
-    """Each reader by importing it: a wheel that is there may still not load."""
-    from tempo_lib.video.readers import READERS
-
-    for reader in READERS:
-        try:
-            importlib.import_module(READER_MODULES[reader])
-        except (ImportError, OSError) as error:
-            yield reader, f"not usable: {' '.join(str(error).split())}"
-        else:
-            yield reader, "usable"
-
-
-def checkpoints() -> Iterator[tuple[str, str]]:
-    """Own or shipped folders of the miniature; of the paper's scale what the hub's cache holds."""
-    from huggingface_hub import try_to_load_from_cache
-
-    from tempo_lib.checkpoints.folders import BASE_MODELS, stage_names
-    from tempo_lib.config import load_preset, preset_names
-
-    for preset_name in preset_names():
-        preset = load_preset(preset_name)
-        if preset.miniature is not None:
-            for name in (*BASE_MODELS, *stage_names(preset)):
-                yield f"{preset_name} {name}", _found(preset_name, name)
-            continue
-        weights = preset.weights
-        for hub_id in (weights.checkpoint, weights.base_compressor, weights.base_decoder):
-            if hub_id is not None:
-                path = try_to_load_from_cache(hub_id, "config.json")
-                found = str(Path(path).parent) if isinstance(path, str) else ""
-                yield (
-                    f"{preset_name} {hub_id.split('/')[-1]}",
-                    found or f"not in the cache: {hub_id}",
-                )
-
-
-def _found(preset: str, name: str) -> str:
-    from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-
-    try:
-        return str(find_checkpoint(preset, name))
-    except CheckpointError:
-        return "missing; made by tempo train --preset tiny --from-scratch"

@@ -14,6 +14,7 @@ from tempo_lib.cli.common import (
     DEFAULT_PRESET,
     BudgetOption,
     CheckpointOption,
+    DebugNumericsOption,
     InputError,
     Loaded,
     NumQuestionsOption,
@@ -21,6 +22,7 @@ from tempo_lib.cli.common import (
     SetOption,
     bad_input,
     check_parent,
+    checked_layers,
     load_model,
     needs_extra,
     one_line,
@@ -59,6 +61,7 @@ def evaluate(
     num_questions: NumQuestionsOption = 0,
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
+    debug_numerics: DebugNumericsOption = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,6 +103,7 @@ def evaluate(
     with needs_extra("notebooks"):
         from tempo_lib.config import load_preset
         from tempo_lib.evaluation.ranks import ranks_of_torchrun
+        from tempo_lib.fingerprint import write_atomic
 
     if out is not None:
         check_parent("--out", out)
@@ -114,14 +118,16 @@ def evaluate(
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
         rows = list(usable(named, loaded, numbers, budget, leave_out=ALL in variant))
         data = found or load_data(numbers, suite, ranks, options)
-        done = run(loaded, data, rows, budget, ranks)
+        with checked_layers(loaded.model, debug_numerics):
+            done = run(loaded, data, rows, budget, ranks)
     if ranks.rank:
         return 2 if done.failures else 0
-    results = [result(done, data, row, loaded, numbers) for row in rows]
+    measured = {record.variant for record in done.records}  # one that always failed is no row
+    results = [result(done, data, row, loaded, numbers) for row in rows if row.name in measured]
     print_table(results)
     if out is not None:
         document = results[0] if len(results) == 1 else results
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_atomic(out, json.dumps(document, indent=2) + "\n")
         print(f"wrote {out}", file=sys.stderr)
     if done.failures:
         first = done.failures[0]
@@ -165,14 +171,15 @@ def run(
     """All answers of all ranks; InputError where there is none, with the first reason."""
     from tempo_lib.checkpoints.folders import CheckpointError
     from tempo_lib.evaluation import runner
+    from tempo_lib.evaluation.records import RecordsError
 
-    with bad_input(CheckpointError):
-        done = runner.run_evaluation(loaded.model, data, rows, budget=budget, ranks=ranks)
-    for row in rows:
-        if not any(record.variant == row.name for record in done.records):
-            count = sum(failure.variant == row.name for failure in done.failures)
-            reason = done.failures[0].error if done.failures else "the suite has no questions"
-            raise InputError(f"variant {row.name}: all {count} answers failed, first: {reason}")
+    with bad_input(CheckpointError, RecordsError):
+        done = runner.run_evaluation(
+            loaded.model, data, rows, budget=budget, ranks=ranks, progress=not ranks.rank
+        )
+    if not done.records:
+        reason = done.failures[0].error if done.failures else "the suite has no questions"
+        raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
     return done
 
 

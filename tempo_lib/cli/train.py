@@ -16,6 +16,7 @@ from tempo_lib.cli.common import (
     FromScratchOption,
     InputError,
     PresetOption,
+    SafeOption,
     SetOption,
     bad_input,
     needs_extra,
@@ -75,6 +76,7 @@ def train(
             help="Most samples that may be skipped as their media cannot be read.",
         ),
     ] = 0.05,
+    safe: SafeOption = False,
     overrides: SetOption = None,
 ) -> int:
     """Train one of the stages, or with --from-scratch everything from nothing.
@@ -96,7 +98,7 @@ def train(
         from tempo_lib.training.records import TrainingError
 
     own = {"--manifest": manifest, "--data": data, "--out": out}
-    check(stage, from_scratch, own, start)
+    check(stage, from_scratch, own, start, safe)
     from_base_models = from_scratch or not (stage or start)
     numbers = find_preset(preset, overrides or [], stage, from_base_models, manifest is not None)
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
@@ -116,7 +118,7 @@ def train(
             folders = build.train_miniature(mini, stages)
     elif manifest is not None and out is not None and samples is not None:
         with bad_input(TrainingError, FloatingPointError):
-            done = train_own(mini, stage, start, manifest, samples, out, max_broken)
+            done = train_own(mini, stage, start, manifest, samples, out, max_broken, safe)
         folders = {stage: done}
     else:
         check_overrides(mini, [mini.stage(stage)])
@@ -131,11 +133,11 @@ def train(
     return 0
 
 
-def check(
-    stage: int | None, from_scratch: bool, own: dict[str, Path | None], start: str | None
-) -> None:
+def check(stage: int | None, from_scratch: bool, own: dict, start: str | None, safe: bool) -> None:
     """InputError for options that do not go together; ``own``: those of data of one's own."""
     given = [name for name, value in own.items() if value is not None]
+    if safe and not given:
+        raise InputError("--safe goes with data of your own: --manifest, --data and --out")
     if stage is None and not from_scratch:
         raise InputError("name a stage, such as --stage 0, or take --from-scratch for all of them")
     if from_scratch and (given or start):
@@ -213,6 +215,7 @@ def train_own(
     samples: "list[Sample]",
     out: Path,
     max_broken: float,
+    safe: bool,
 ) -> Path:
     """One stage on the caller's own data, into ``out``; a finished one of the same run is kept.
 
@@ -221,9 +224,9 @@ def train_own(
     from tempo_lib.checkpoints.folders import SUMMARY, is_finished
     from tempo_lib.fingerprint import sha256_of_file
     from tempo_lib.miniature.pretrain.build import starting_model
-    from tempo_lib.training.loop import StageRun, summary_overrides, train_and_summarise
+    from tempo_lib.training.loop import summary_overrides, train_and_summarise
     from tempo_lib.training.progress import check_same_run, data_digest
-    from tempo_lib.training.stages import stage_numbers, training_numbers
+    from tempo_lib.training.run import stage_run
 
     if is_finished(out):
         now = {
@@ -236,18 +239,14 @@ def train_own(
         check_same_run(out, json.loads((out / SUMMARY).read_text(encoding="utf-8")), now)
         return out
     model = starting_model(mini, stage, find_start(mini, stage, start))
-    training = training_numbers(mini.preset)
-    run = StageRun(
-        stage=stage,
-        numbers=stage_numbers(mini.preset, stage),
-        out_dir=out,
+    run = stage_run(
+        mini.preset,
+        stage,
+        out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
-        save_every=training.save_every,
-        keep_states=training.keep_states,
-        labels=training.labels,
-        overrides=mini.preset.overrides,
         most_broken=max_broken,
+        safe=safe,
     )
     train_and_summarise(model, samples, run, manifest)
     return out

@@ -17,6 +17,7 @@ from tempo_lib.config.base import StrictModel as StrictModel
 from tempo_lib.config.training import LabelRules as LabelRules
 from tempo_lib.config.training import StageNumbers as StageNumbers
 from tempo_lib.config.training import TrainingNumbers as TrainingNumbers
+from tempo_lib.gates import field_problems
 
 DEFAULT_PRESET = "tiny"
 
@@ -259,15 +260,3 @@ def _problems(error: ValidationError, name: str, section: str, overrides: Mappin
     """One line: the file, its overrides, and each field that is wrong."""
     changed = f" with {', '.join(overrides)} changed" if overrides else ""
     return f"preset file {name}.yaml{changed} is not valid: {field_problems(error, section)}"
-
-
-def field_problems(error: ValidationError, section: str = "") -> str:
-    """Each field of ``section`` with what was expected of it and what was found, in one line."""
-    lines = []
-    for found in error.errors():
-        path = ".".join(map(str, filter(None, (section, *map(str, found["loc"])))))
-        is_extra = found["type"].startswith(("extra_", "unexpected_"))
-        message = "no such field" if is_extra else found["msg"].removeprefix("Value error, ")
-        got = "" if found["type"] in ("value_error", "missing") else f", got {found['input']!r:.60}"
-        lines.append(f"{path}: {message}{got}")
-    return "; ".join(lines)

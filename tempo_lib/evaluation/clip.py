@@ -16,7 +16,8 @@ from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.scorers import Scorer, VideoScorer
 from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
-from tempo_lib.model.decoding import Cut, NotFiniteError, decode_many
+from tempo_lib.model.decoding import Cut, decode_many
+from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.model.processing import resize_frames
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo

@@ -26,6 +26,10 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pi
 _ORIGIN = ("_name_or_path", "transformers_version", "architectures")
 
 
+class RecordsError(ValueError):
+    """A file of records that is damaged or of another version; the message names it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One question answered under one variant.
@@ -191,7 +195,7 @@ def open_records(folder: Path | None, variant: str, facts: dict[str, Any]) -> Re
 def read_records(path: Path) -> RecordFile:
     """A file of records and the facts beside it; a last line still being written is left out.
 
-    ValueError for records of another version.
+    RecordsError for a damaged line and for records of another version.
     """
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     found = RecordFile(path, facts)
@@ -200,11 +204,15 @@ def read_records(path: Path) -> RecordFile:
 
 
 def _parsed(path: Path, line: bytes) -> Record | Failure:
-    fields_of_line = json.loads(line)
     try:
+        fields_of_line = json.loads(line)
         return (Failure if "error" in fields_of_line else Record)(**fields_of_line)
+    except ValueError as error:
+        raise RecordsError(
+            f"{path} is damaged: {error}; delete the line that begins {line[:40]!r}"
+        ) from error
     except TypeError as error:
-        raise ValueError(
+        raise RecordsError(
             f"{path.name} holds records of another version; evaluate its variant again"
         ) from error
 

@@ -26,7 +26,7 @@ from tempo_lib.evaluation.records import COLUMNS, Failure, Record
 from tempo_lib.evaluation.scorers import Scorer
 from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.decoder_prompt import ContextError
-from tempo_lib.model.decoding import NotFiniteError
+from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 from tempo_lib.video.base import VideoError

@@ -19,14 +19,11 @@ from transformers import DynamicCache, PreTrainedModel
 
 from tempo_lib import prompts
 from tempo_lib.model.compressor import Cut
+from tempo_lib.model.numerics import check_logits
 from tempo_lib.model.tempo import Tempo
 
 MOST_TOKENS = 2048  # of a batch, padding included: more is slower on a CPU, whose caches it leaves
 MOST_PADDING = 0.2  # of a batch's longest prompt
-
-
-class NotFiniteError(ValueError):
-    """A model gave NaN or infinity where a number belongs; an argmax would hide it in a text."""
 
 
 @torch.no_grad()
@@ -50,6 +47,8 @@ def greedy_answers(
     end_id: int,
 ) -> list[list[int]]:
     """New token ids of each prompt (L, D), up to and with ``end_id``, as ``generate`` gives them.
+
+    NotFiniteError for logits that are not finite.
 
     Batches are made of prompts of about one length. What shares a batch can change a logit in its
     last bits, as any other kernel can.
@@ -98,7 +97,7 @@ def _answer_batch(
     ).last_hidden_state
     rows_B = torch.arange(len(length_B), device=device)
     places_BG = length_B[:, None] + torch.arange(-1, len(draft), device=device)
-    greedy_BG = _best_token(decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]))
+    greedy_BG = _best_token(decoder, decoder.lm_head(hidden_BLD[rows_B[:, None], places_BG]))
     agreed_B = (greedy_BG[:, :-1] == draft_G).cumprod(1).sum(1)
     token_B = greedy_BG[rows_B, agreed_B]
     answers = [
@@ -117,18 +116,18 @@ def _answer_batch(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        token_B, length_B = _best_token(decoder.lm_head(hidden_BD)), length_B + 1
+        token_B, length_B = _best_token(decoder, decoder.lm_head(hidden_BD)), length_B + 1
         for ids, token in zip(answers, token_B.tolist(), strict=True):
             if not _is_over(ids, max_new_tokens, end_id):
                 ids.append(token)
     return answers
 
 
-def _best_token(logits: torch.Tensor) -> torch.Tensor:
-    """Argmax over the vocabulary; NotFiniteError where a logit is none."""
-    if not logits.isfinite().all():
-        raise NotFiniteError("the decoder gave logits that are not finite")
-    return logits.argmax(-1)
+def _best_token(decoder: PreTrainedModel, logits: torch.Tensor) -> torch.Tensor:
+    """Argmax over the vocabulary; NotFiniteError where a logit is none: it would hide in a text."""
+    largest, token = logits.max(-1)
+    check_logits(largest, decoder, "decoder")
+    return token
 
 
 def _is_over(ids: list[int], max_new_tokens: int, end_id: int) -> bool:

@@ -19,6 +19,7 @@ from tempo_lib.model.compressor import (
     pad_rows,
 )
 from tempo_lib.model.decoder_prompt import Answer
+from tempo_lib.model.numerics import check_segments
 from tempo_lib.model.processing import SegmentPixels, TextEncoder, prefix_ids
 
 
@@ -70,11 +71,17 @@ class VideoSession:
         return self._read(question, prompt)[1]
 
     def _read(self, question: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Memories (N, K, D) and relevance logits (N,) of all segments."""
+        """Memories (N, K, D) and relevance logits (N,) of all segments.
+
+        NotFiniteError where one of them is not finite.
+        """
         query = self.text.ids(prompts.query_parts(question))
         outputs = [self._read_part(part, prompt, query) for part in range(len(self._parts))]
         memories_NKD, h_rel_ND = (torch.cat(pieces) for pieces in zip(*outputs, strict=True))
-        return memories_NKD, self.compressor.relevance_logits(h_rel_ND).cpu()
+        logits_N = self.compressor.relevance_logits(h_rel_ND).cpu()
+        check_segments("relevance logits", logits_N, self.compressor)
+        check_segments("memories", memories_NKD, self.compressor)
+        return memories_NKD, logits_N
 
     @cached_property
     def _parts(self) -> list[SegmentPixels]:

@@ -23,6 +23,7 @@ from tempo_lib.checkpoints.released import open_checkpoint
 from tempo_lib.model.attention import mask_if_needed, resolve_attention
 from tempo_lib.model.compressor import Compressor, Cut, SegmentMemories
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Answer, Turn, prompt_ids
+from tempo_lib.model.numerics import FiniteLogits
 from tempo_lib.model.processing import PatchShape, TextEncoder, segment_pixels
 from tempo_lib.model.rope import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.model.session import VideoSession
@@ -91,8 +92,6 @@ class Tempo(PreTrainedModel):
         """``to``, ``half`` and ``cuda`` come through here: rotary frequencies move, uncast."""
         with pinned_frequencies(self, is_pinned=not self.config.release_numerics):
             return super()._apply(fn, recurse)
-
-    # -- text ------------------------------------------------------------------------------
 
     def attach_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Set the tokenizer; ``from_pretrained`` does this itself."""
@@ -225,12 +224,13 @@ class Tempo(PreTrainedModel):
         return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
     def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
-        """Greedy token ids after one prompt."""
+        """Greedy token ids after one prompt; NotFiniteError for logits that are not finite."""
         return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            logits_processor=[FiniteLogits(self)],
             eos_token_id=self.encoder.special(prompts.IM_END),
             pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
         )[0].tolist()

@@ -10,13 +10,11 @@ from typing import Any, Literal
 import nbformat
 import papermill
 from nbformat import NotebookNode
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
+
+from tempo_lib.gates import PARAMETER_TYPES, suits
 
 KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-PARAMETER_TYPES: dict[str, TypeAdapter[Any]] = {
-    **{kind.__name__: TypeAdapter(kind) for kind in (str, int, float, bool)},
-    "list": TypeAdapter(list[str | int | float | bool]),
-}
 FIGURE, TABLE = (".png", ".pdf", ".csv", ".json"), (".csv", ".json")
 
 
@@ -140,8 +138,5 @@ def code_sha256(nb: NotebookNode) -> str:
 
 def check_value(label: str, kind: str, value: Any) -> None:
     """ValueError for a value that does not suit its type: int suits float, bool only bool."""
-    try:
-        PARAMETER_TYPES[kind].validate_python(value, strict=True)
-    except ValidationError as error:
-        name = type(value).__name__
-        raise ValueError(f"{label} must be {kind}, got {value!r} ({name})") from error
+    if not suits(kind, value):
+        raise ValueError(f"{label} must be {kind}, got {value!r} ({type(value).__name__})")

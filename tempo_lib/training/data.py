@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tempo_lib import prompts
-from tempo_lib.config import LabelRules, field_problems
+from tempo_lib.config import LabelRules
+from tempo_lib.gates import field_problems
 from tempo_lib.model.compressor import pad_rows
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
 from tempo_lib.model.processing import (

@@ -18,7 +18,7 @@ from tempo_lib.fingerprint import code_fingerprint
 from tempo_lib.model.processing import resize_frames
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.records import Sample, TrainingError
-from tempo_lib.video.clip import Video, load_image, load_video
+from tempo_lib.video.clip import Video, load_video
 
 PIXEL_CODE = ("tempo_lib.video.clip", "tempo_lib.model.processing")  # what stored frames come from
 
@@ -44,9 +44,15 @@ def without_broken(
 
 
 class FrameStore:
-    """Decoded, resized clips: once from the file, then from a small array on disk or in memory."""
+    """Decoded, resized clips: once from the file, then from a small array on disk or in memory.
 
-    def __init__(self, model: Tempo, video: VideoNumbers, max_frames: int, folder: Path) -> None:
+    ``safe``: each file is decoded in a process of its own, which may hang or crash alone.
+    """
+
+    def __init__(
+        self, model: Tempo, video: VideoNumbers, max_frames: int, folder: Path, safe: bool = False
+    ) -> None:
+        self.safe = safe
         self.rules, self.factor = model.config.pixel_rules, model.patch_shape.factor
         self.video, self.max_frames, self.folder = video, max_frames, folder
         self._held: dict[Path, Video] = {}
@@ -100,16 +106,14 @@ class FrameStore:
             return None  # it is decoded and written again
 
     def _decode(self, path: Path) -> Video:
-        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
-            clip = load_image(path)
-        else:
-            clip = load_video(
-                path,
-                fps=self.video.fps,
-                max_frames=self.max_frames,
-                min_frames=min(self.video.min_frames, self.max_frames),
-                max_edge=self.rules.max_edge,
-            )
+        clip = load_video(  # an image by its content, whatever its name: one frame at native size
+            path,
+            fps=self.video.fps,
+            max_frames=self.max_frames,
+            min_frames=min(self.video.min_frames, self.max_frames),
+            max_edge=self.rules.max_edge,
+            safe=self.safe,
+        )
         small_T3HW = resize_frames(clip.frames, self.rules, self.factor, clip.is_image)
         frames = small_T3HW.permute(0, 2, 3, 1).contiguous().numpy()
         return Video(frames, clip.fps, clip.seconds, clip.source, clip.is_image)

@@ -8,7 +8,7 @@ ranks and passes and clipped once.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
-from tempo_lib.config import LabelRules, StageNumbers
+from tempo_lib.config import StageNumbers
 from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.data import Collator
@@ -49,28 +49,9 @@ from tempo_lib.training.ranks import (
     whole_state,
 )
 from tempo_lib.training.records import Sample, TrainingError
+from tempo_lib.training.run import StageRun
 from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
 from tempo_lib.training.state import load_tensors, save_tensors
-from tempo_lib.training.targets import OURS
-
-MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRun:
-    """One run of one stage: numbers, where it writes, and how often it saves its state."""
-
-    stage: int
-    numbers: StageNumbers
-    out_dir: Path
-    cache_dir: Path
-    seed: int
-    save_every: int = 50
-    keep_states: int = 2
-    labels: LabelRules = OURS
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
-    manifest_sha256: str | None = None  # of the file that names the data, where there is one
-    most_broken: float = MOST_BROKEN
 
 
 @dataclass(frozen=True)
@@ -208,7 +189,8 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
     and for a sample that is longer than the stage's context.
     """
     numbers = run.numbers
-    store = FrameStore(model, model.config.video_numbers, numbers.max_frames, run.cache_dir)
+    video = model.config.video_numbers
+    store = FrameStore(model, video, numbers.max_frames, run.cache_dir, run.safe)
     broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
     shown = without_broken(samples, broken, run.most_broken)
     write_skipped(run.out_dir, len(samples) - len(shown), broken, ranks.is_main)

@@ -4,7 +4,6 @@ Behind it every text is a text, every count agrees and every path is there. What
 one line that names file, record and reason, before anything is decoded or trained.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -13,6 +12,7 @@ from typing import Any
 
 from tempo_lib import prompts
 from tempo_lib.config import LabelRules
+from tempo_lib.gates import read_rows, text_problem
 
 MEDIA_TAGS = ("<video>", "<image>")
 MEDIA_KEYS = ("image", "video")
@@ -27,15 +27,6 @@ class TrainingError(ValueError):
 
 class RecordError(TrainingError):
     """Files of records that cannot be trained on; the message names the first of them."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One record of a file: where it stands, and what it is; ``problem`` where it is no JSON."""
-
-    place: str
-    value: Any
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,33 +67,6 @@ class _Turn:
     text: str
     num_tags: int
     tagged: str  # the text as it was, with its tags
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The records of a JSON list or of JSON Lines, with or without a byte-order mark.
-
-    A broken line is a row with a problem. ValueError names a file that cannot be read at all.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
-        ) from error
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if not _begins_with_a_record(text):
-            raise ValueError(f"{path} is not JSON: {error}") from error
-        return [_read_line(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if isinstance(whole, dict) and "\n" not in text.strip():
-        return [Row("line 1", whole)]  # JSON Lines of a single record
-    if not isinstance(whole, list):
-        kind = "an object" if isinstance(whole, dict) else f"a {type(whole).__name__}"
-        raise ValueError(f"{path} must hold a list of records or one record per line, got {kind}")
-    return [Row(f"record {number}", record) for number, record in enumerate(whole)]
 
 
 def read_records(
@@ -177,29 +141,6 @@ def read_record(
             query=query,
             turns=tuple((one.tagged, two.text) for one, two in pairs) if is_whole else (),
         )
-
-
-def text_problem(text: Any) -> str:
-    """Why a value cannot be tokenised as text, "" where it can."""
-    if not isinstance(text, str):
-        return f"must be a text, got {text!r:.60}"
-    for place, letter in enumerate(text):
-        if "\ud800" <= letter <= "\udfff":
-            return f"holds a lone surrogate (U+{ord(letter):04X}, letter {place + 1})"
-    return ""
-
-
-def _begins_with_a_record(text: str) -> bool:
-    """Whether the first line that is not blank is JSON of its own."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
-    return first.lstrip().startswith("{") and not _read_line(1, first).problem
-
-
-def _read_line(number: int, line: str) -> Row:
-    try:
-        return Row(f"line {number}", json.loads(line))
-    except (ValueError, RecursionError) as error:
-        return Row(f"line {number}", None, f"not JSON: {error}")
 
 
 def _raw_turns(record: Mapping[str, Any]) -> Sequence[Any]:

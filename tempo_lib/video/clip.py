@@ -17,6 +17,7 @@ import numpy as np
 from tempo_lib.video.base import FrameReader, Salvaged, VideoError
 from tempo_lib.video.folder import check_sizes, frame_files
 from tempo_lib.video.kinds import IMAGE_SUFFIXES, kind_of, local_path
+from tempo_lib.video.memory import check_fits
 from tempo_lib.video.pictures import resized as resize_frame
 from tempo_lib.video.readers import open_reader
 from tempo_lib.video.safe import open_in_child
@@ -152,6 +153,7 @@ def collect(stream: VideoStream) -> Video:
     count = 0
     for frame_HW3 in stream.iter_frames():
         if frames_THW3 is None:
+            check_fits(stream.num_frames, frame_HW3.shape, stream.source)
             frames_THW3 = np.empty((stream.num_frames, *frame_HW3.shape), np.uint8)
         frames_THW3[count] = frame_HW3
         count += 1

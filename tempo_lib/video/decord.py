@@ -44,7 +44,10 @@ class DecordReader:
         video = self._opened()
         if len(video) == 0:
             raise video_error(path, "its video stream holds no frame")
-        stamps_T = video.get_frame_timestamp(np.arange(len(video)))[:, 0].astype(np.float64)
+        try:
+            stamps_T = video.get_frame_timestamp(np.arange(len(video)))[:, 0].astype(np.float64)
+        except IndexError as error:  # a header that declares frames which its own index lacks
+            raise CannotOpenError(f"decord cannot tell its frames' times; {USE_PYAV}") from error
         # decord counts the frames that an edit list hides (before time 0) but never shows them
         stamps_T = stamps_T[stamps_T > -1e-3]
         if not len(stamps_T):

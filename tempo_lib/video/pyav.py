@@ -56,6 +56,7 @@ class PyavReader:
         self._av = av
         self._converter = av.video.reformatter.VideoReformatter()
         self._path = path
+        self._turn: tuple[int, tuple[int, int, int, int]] | None = None  # rotation, orientation
         self._jumps = False  # whether the clock of the file starts again
         self._held_until = -(1 << 62)  # the tick at which the last picture ends, once known
         with self._opened() as (container, stream):
@@ -132,7 +133,7 @@ class PyavReader:
             raise CannotOpenError(str(error.strerror)) from error
         with container:
             stream = container.streams.best("video")
-            if stream is None and container.streams.video:
+            if container.streams.video and (stream is None or stream.codec_context is None):
                 raise CannotOpenError("PyAV has no decoder for its codec")
             cover = self._av.stream.Disposition.attached_pic
             if stream is None or stream.disposition & cover:
@@ -241,11 +242,18 @@ class PyavReader:
             at = (wanted_tick - int(self._ticks_T[0])) * self._tick_seconds
             reason = f"damaged: no frame within {MAX_HELD_SECONDS:g} s of second {at:.1f}"
             raise video_error(self._path, reason + " can be decoded" + SALVAGE_HINT)
-        rgb_HW3 = self._on_white(frame)
+        try:
+            rgb_HW3 = self._on_white(frame)
+        except self._av.FFmpegError as error:
+            reason = f"its pixels ({frame.format.name}) cannot be turned into RGB"
+            raise video_error(self._path, reason) from error
         if self.square_pixels:
             height, width = rgb_HW3.shape[:2]
             rgb_HW3 = resized(rgb_HW3, stretched_size(height, width, self._sample_aspect))
-        return oriented(rgb_HW3, orientation_of(frame))
+        if self._turn is None or self._turn[0] != frame.rotation:
+            # a frame that was asked for its side data lives until the next garbage collection
+            self._turn = frame.rotation, orientation_of(frame)
+        return oriented(rgb_HW3, self._turn[1])
 
     def _on_white(self, frame: Any) -> np.ndarray:
         """uint8 (H, W, 3) as it is stored; only what is transparent takes the longer way."""

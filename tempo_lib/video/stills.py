@@ -6,6 +6,7 @@ orientation is applied. Pages without times are refused, an animation is a video
 Shape suffixes: T pictures of the file, N wanted pictures, H height, W width.
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from tempo_lib.video.base import StreamFacts, video_error
+from tempo_lib.video.base import StreamFacts, VideoError, video_error
 from tempo_lib.video.pictures import on_white
 
 # what browsers show for a delay of nothing: Chromium and Firefox, 10 ms or less become 100 ms
 SHORTEST_DELAY_MS, DEFAULT_DELAY_MS = 10, 100
+# what Pillow may raise for bytes that are no picture: TypeError("Missing dimensions"), for one
+DAMAGE = (
+    *(OSError, SyntaxError, EOFError, ValueError, TypeError, KeyError, IndexError, struct.error),
+    *(OverflowError, ZeroDivisionError),
+)
 WIDE_MODES = ("I", "F")  # and I;16 in both byte orders
 SWAPPED_SIDES = (5, 6, 7, 8)  # EXIF orientations that turn by a quarter
 
@@ -106,5 +112,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield image
     except Image.UnidentifiedImageError as error:
         raise video_error(path, "not an image") from error
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except VideoError:
+        raise
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         raise video_error(path, f"damaged image ({error})") from error

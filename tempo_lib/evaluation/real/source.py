@@ -1,6 +1,7 @@
 """A real benchmark: its manifest, its questions and videos on disk, and how replies are scored."""
 
 import hashlib
+import inspect
 import json
 import warnings
 from collections import Counter
@@ -85,7 +86,8 @@ class RealSource:
         Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick. A
         missing or unreadable video carries its ``problem``, so that its questions fail and the
         others are answered. Rows that the manifest knows to be broken are left out with a warning;
-        ValueError for more refused rows, a world seed, or where no video is there.
+        ValueError for more refused rows, an id that occurs twice, a world seed, or where no video
+        is there.
         """
         if world_seed:
             raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
@@ -95,31 +97,15 @@ class RealSource:
             raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
         if refused:
             warnings.warn(f"{len(refused)} rows are left out, as {refused[0]}", stacklevel=2)
-        chosen = questions[:num_questions] if num_questions else questions
-        by_video: dict[str, list[Annotated]] = {}
-        for question in chosen:
-            by_video.setdefault(question.video, []).append(question)
-        paths = {video: video_file(self.manifest, folder, video) for video in by_video}
-        known = {video: path for video, path in paths.items() if path is not None}
-        if not known:
-            absent = ", ".join(list(paths)[:SHOWN])
-            raise ValueError(
-                f"{len(paths)} of {len(paths)} videos of {self.name} are not in {folder}: "
-                f"{absent} ..; `tempo data check {self.name}` lists them"
-            )
+        twice = count(question.id for question in questions)
+        if twice and max(twice.values()) > 1:
+            raise ValueError(f"question id {next(iter(twice))!r} of {self.name} occurs twice")
         profile = self.profile(preset)
+        chosen = questions[:num_questions] if num_questions else questions
         numbers = preset.video.model_copy(update={k: v for k, v in profile if k == "min_frames"})
-        media = measured(known, numbers, self.name, preset.name)
-        videos = tuple(
-            BenchmarkVideo(
-                id=video,
-                path=known.get(video, folder / video),
-                questions=tuple(map(as_question, of_video)),
-                **media.get(video, ABSENT),
-            )
-            for video, of_video in by_video.items()
-        )
-        hashes = [sha256_of_file(file) for file in files]
+        videos = self._videos(chosen, folder, numbers, preset.name)
+        reader = Path(inspect.getfile(self.read_question))
+        hashes = [sha256_of_file(file) for file in (*files, reader)]
         return RealBenchmark(
             name=self.name,
             preset=preset.name,
@@ -129,6 +115,31 @@ class RealSource:
             profile=profile,
             is_stand_in=(folder / STAND_IN).is_file(),
             mean_over="kind" if self.manifest.metric == "mean over groups" else "",
+        )
+
+    def _videos(
+        self, questions: Sequence[Annotated], folder: Path, numbers: VideoNumbers, preset: str
+    ) -> tuple[BenchmarkVideo, ...]:
+        """The videos of the questions, measured; ValueError where none of them is there."""
+        by_video: dict[str, list[Annotated]] = {}
+        for question in questions:
+            by_video.setdefault(question.video, []).append(question)
+        paths = {video: video_file(self.manifest, folder, video) for video in by_video}
+        known = {video: path for video, path in paths.items() if path is not None}
+        if not known:
+            raise ValueError(
+                f"{len(paths)} of {len(paths)} videos of {self.name} are not in {folder}: "
+                f"{', '.join(list(paths)[:SHOWN])} ..; `tempo data check {self.name}` lists them"
+            )
+        media = measured(known, numbers, self.name, preset)
+        return tuple(
+            BenchmarkVideo(
+                id=video,
+                path=known.get(video, folder / video),
+                questions=tuple(map(as_question, of_video)),
+                **media.get(video, ABSENT),
+            )
+            for video, of_video in by_video.items()
         )
 
     def profile(self, preset: Preset) -> tuple[tuple[str, int], ...]:

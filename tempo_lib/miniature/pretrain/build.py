@@ -29,8 +29,9 @@ from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_and_summarise
-from tempo_lib.training.stages import stage_numbers, training_numbers
+from tempo_lib.training.loop import train_and_summarise
+from tempo_lib.training.run import stage_run
+from tempo_lib.training.stages import training_numbers
 
 # Freed memory stays with a process, in pages of 2 MB: tensors come and go with every step, and
 # fresh pages cost time. Read when a process starts, by glibc 2.35 and later; others ignore it.
@@ -179,23 +180,13 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     out = mini.stage(stage)
     if is_finished(out):
         return out
-    numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
     training = training_numbers(mini.preset)
     manifest_path = find_manifest(training.manifest)
     manifest, root = load_manifest(manifest_path), mini.folder("corpora")
     samples = load_samples(manifest, stage, root, training.labels)
-    run = StageRun(
-        stage=stage,
-        numbers=numbers,
-        out_dir=out,
-        cache_dir=mini.folder("frames"),
-        seed=mini.seed,
-        save_every=training.save_every,
-        keep_states=training.keep_states,
-        labels=training.labels,
-        overrides=mini.preset.overrides,
-    )
+    frames = mini.folder("frames")
+    run = stage_run(mini.preset, stage, out, cache_dir=frames, seed=mini.seed)
     train_and_summarise(model, samples, run, manifest_path)
     return out
 
