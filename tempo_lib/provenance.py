@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic, written_whole
 from tempo_lib.gates import check_parameters
 
 if TYPE_CHECKING:
@@ -128,14 +128,19 @@ class Run:
         # An unnamed row counter is no data. Its class does not tell: pandas 3 makes a RangeIndex of
         # any evenly spaced whole numbers, budgets included.
         is_counter = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
-        table.to_csv(path, index=not is_counter, float_format=CSV_FLOAT_FORMAT, lineterminator="\n")
+        with written_whole(path) as part:
+            table.to_csv(
+                part, index=not is_counter, float_format=CSV_FLOAT_FORMAT, lineterminator="\n"
+            )
         return path
 
     def _write_figure(self, fig: "Figure") -> list[Path]:
         png, pdf = self.dir / f"{self.name}.png", self.dir / f"{self.name}.pdf"
         # No date and no program name inside: the same picture gives the same bytes.
-        fig.savefig(png, dpi=FIGURE_DPI, metadata={"Software": None})
-        fig.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        with written_whole(png) as part:
+            fig.savefig(part, dpi=FIGURE_DPI, metadata={"Software": None})
+        with written_whole(pdf) as part:
+            fig.savefig(part, metadata={"CreationDate": None, "Creator": None, "Producer": None})
         return [png, pdf]
 
     def _publish(self, files: list[Path]) -> None:
@@ -143,7 +148,8 @@ class Run:
         for suffix in (".png", ".pdf", ".csv", ".json"):  # no picture may outlive its table
             (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
         for path in files:
-            shutil.copyfile(path, self.figures_dir / path.name)
+            with written_whole(self.figures_dir / path.name) as part:
+                shutil.copyfile(path, part)
 
 
 def start_run(name: str, *, preset: str, **parameters: Any) -> Run:

@@ -9,8 +9,10 @@ from evaluation_samples import BUDGET, brief, small_suite
 from planted_answers import answers as planted
 
 from tempo_lib.analysis import evaluations, tables
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.published import load_published, source_lines
 from tempo_lib.model.session import VideoSession
+from tempo_lib.registry import load_plugins
 from tempo_lib.statistics.claims import sentences
 from tempo_lib.statistics.summaries import summarise
 
@@ -196,3 +198,17 @@ def test_the_grid_reads_variants_by_kinds_in_percent():
     assert grid.loc["ata", "all, n = 120"].startswith("100.0 (")
     with pytest.raises(ValueError, match="no accuracies of suite 'mini'; the table holds all"):
         tables.accuracy_grid(table, "mini")
+
+
+def test_mlvu_is_the_mean_over_its_tasks_in_accuracy_and_difference():
+    load_plugins(load_preset("6b").plugins)
+    frame = answers({"ata": 4, "uniform": 3}, suites=("mlvu", "lvbench"))
+    few = frame["question_id"].isin(["q3", "q7"])  # of a task of their own, uniform has both wrong
+    frame.loc[few, "kind"] = "count"
+    table = tables.paper_table(frame, "table2b")
+    mlvu, other = (cell(table, "uniform", name) for name in ("MLVU", "LVBench"))
+    assert (mlvu["suite"], other["suite"]) == ("mlvu", "lvbench")
+    task = 100 * 30 / 38  # of the 38 other questions; the task of two counts as much
+    assert (mlvu["measured"], other["measured"]) == (pytest.approx(task / 2), 75.0)
+    assert mlvu["difference"] == pytest.approx(mlvu["measured"] - 100)
+    assert other["difference"] == -25.0

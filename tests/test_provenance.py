@@ -197,3 +197,19 @@ def test_facts_without_a_run_name_the_code_too(home):
     assert "code" not in provenance_facts(datetime.now(UTC))
     of_run = start_run("toy", preset="tiny").provenance()
     assert set(provenance_facts(datetime.now(UTC))) <= set(of_run)
+
+
+def test_a_result_that_cannot_be_written_whole_leaves_the_one_before(home, table, monkeypatch):
+    run = start_run("fig", preset="tiny")
+    folder = run.save(None, table, publish=True)
+    before = {path.name: path.read_bytes() for path in (*folder.iterdir(), *run.dir.iterdir())}
+
+    def full(self, path, **_):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(table), "to_csv", full)
+    with pytest.raises(OSError, match="No space"):
+        start_run("fig", preset="tiny").save(None, table, publish=True)
+    after = {path.name: path.read_bytes() for path in (*folder.iterdir(), *run.dir.iterdir())}
+    assert after == before

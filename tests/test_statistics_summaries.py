@@ -15,6 +15,7 @@ from tempo_lib.statistics.summaries import (
     pool_seeds,
     summarise,
     summary,
+    with_group_weights,
 )
 
 
@@ -244,3 +245,18 @@ def test_a_summary_holds_both_scorers_and_replies_without_a_letter():
     assert facts["unparsed"] == 2
     plain = summary(rows("ata", [True] * 4), score)
     assert plain["metric"] == "mean over questions" and "scorer_before" not in plain
+
+
+def test_a_difference_of_means_over_groups_is_theirs():
+    first, second = real_rows(), real_rows(correct=[True, False, False, False, True, False])
+    both = pd.concat(
+        [
+            with_group_weights(frame, "kind").assign(variant=name)
+            for name, frame in (("one", first), ("two", second))
+        ]
+    )
+    means = summarise(both, ["variant"], over="kind").set_index("variant")["accuracy"]
+    change = difference_of(both, "one", "two", value="weighted").difference
+    assert change == pytest.approx(means["one"] - means["two"]) == 0.0
+    plain = difference_of(both, "one", "two").difference
+    assert plain == pytest.approx(1 / 6)

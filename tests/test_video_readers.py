@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from video_clips import VIDEOS, copy_packets, needs_videos, numbered_frames, place_of, write_video
+from video_faults import changed, flipped, noisy
 
 from tempo_lib.video.base import StreamFacts, VideoError
 from tempo_lib.video.readers import open_reader
@@ -167,6 +168,40 @@ def test_tags_that_are_not_utf8_do_not_cost_the_video(tmp_path, reader):
     assert data.count(b"VideoHandler") == 1
     path.write_bytes(data.replace(b"VideoHandler", b"Vid\xe9oHandler"))
     assert len(all_frames(path, reader)) == 5
+
+
+def test_decord_is_refused_at_the_first_picture_that_differs(tmp_path, monkeypatch):
+    decord = pytest.importorskip("decord", reason="decord has no wheel for this platform")
+    path = write_video(tmp_path / "clip.mp4", numbered_frames(8))
+    source = open_reader(path, "decord")
+    original, taken = decord.VideoReader.next, []
+
+    class Darker:
+        def __init__(self, frame):
+            self.frame = frame
+
+        def asnumpy(self):
+            return self.frame.asnumpy() // 2
+
+    def wrong_at_fourth(self):
+        taken.append(original(self))
+        return Darker(taken[-1]) if len(taken) == 4 else taken[-1]
+
+    monkeypatch.setattr(decord.VideoReader, "next", wrong_at_fourth)
+    frames = source.frames(np.arange(8))
+    assert [place_of(next(frames), 8) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(
+        VideoError, match=r"another picture than PyAV at second 0\.3; use reader='py"
+    ):
+        next(frames)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_damage_that_decord_does_not_tell_is_refused_with_it_too(tmp_path, share):
+    pytest.importorskip("decord", reason="decord has no wheel for this platform")
+    path = changed(noisy("n.mp4", movflags="faststart"), flipped(share))(tmp_path)
+    with pytest.raises(VideoError, match=r"damaged|another picture"):
+        list(open_reader(path, "decord").frames(np.arange(40)))
 
 
 def test_missing_folder_and_empty_are_told_apart(tmp_path):

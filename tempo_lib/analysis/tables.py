@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempo_lib.analysis.evaluations import split_by_parts
-from tempo_lib.evaluation.benchmark import BENCHMARKS
+from tempo_lib.evaluation.benchmark import BENCHMARKS, mean_over
 from tempo_lib.evaluation.published import load_published, published_benchmark
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
@@ -21,7 +21,7 @@ from tempo_lib.statistics.claims import (
     findings,
     load_claims,
 )
-from tempo_lib.statistics.summaries import ALL, difference_of, summarise
+from tempo_lib.statistics.summaries import ALL, difference_of, summarise, with_group_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,16 +258,26 @@ def _reason(part: "pd.DataFrame", row: Mapping[str, Any], missing: Mapping[str, 
 
 
 def _measured(part: "pd.DataFrame", variant: str, default: str, seed: int) -> dict[str, float]:
-    """Accuracy, cost and difference to ``default`` in one suite, all training seeds together."""
+    """Accuracy, cost and difference to ``default`` in one suite, all training seeds together.
+
+    Both are means over groups where the benchmark's are (MLVU).
+    """
+    from pandas import concat
+
+    over = mean_over(part["suite"].iloc[0])
     rows = part[part["variant"] == variant]
     rows = rows.assign(tokens_per_frame=rows["tokens_used"] / rows["num_frames"])
     means = {"tokens": "tokens_used", "tokens_per_frame": "tokens_per_frame"}
-    share = summarise(rows, [], means=means).iloc[0]
+    share = summarise(rows, [], means=means, over=over).iloc[0]
     percent = [100 * share[name] for name in ("accuracy", "low", "high")]
     facts = dict(zip(_SHARE, (*percent, *share[["n", *means]]), strict=True))
     if variant == default:
         return facts
-    change = difference_of(part, variant, default, seed)
+    value = "correct"
+    if over:
+        pair = [part[part["variant"] == name] for name in (variant, default)]
+        part, value = concat([with_group_weights(one, over) for one in pair]), "weighted"
+    change = difference_of(part, variant, default, seed, value=value)
     points = [100 * value for value in (change.difference, change.low, change.high)]
     return facts | dict(zip(_DIFFERENCE, (*points, change.p_value), strict=True))
 

@@ -7,7 +7,7 @@ benchmark is one file that registers a ``BenchmarkSource``; the miniature's four
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.registry import Registry, load_plugins
@@ -119,6 +119,13 @@ class BenchmarkSource(Protocol):
     def score(self, question: Question, text: str) -> bool: ...
 
 
+@runtime_checkable
+class AveragesGroups(Protocol):
+    """A source whose accuracy is the mean over the values of a column of records, "" for none."""
+
+    mean_over: str
+
+
 BENCHMARKS: Registry[BenchmarkSource] = Registry("suite")
 NO_BENCHMARKS = "preset {preset} has no suites: it names no plug-in that registers one"
 
@@ -137,6 +144,12 @@ def benchmark_names(preset: Preset | str) -> list[str]:
         if not module.startswith("tempo_lib.")
         or any(f"{module}.".startswith(f"{plugin}.") for plugin in numbers.plugins)
     ]
+
+
+def mean_over(name: str) -> str:
+    """Column over whose values benchmark ``name`` averages accuracies; "": over questions."""
+    source = BENCHMARKS.get(name)
+    return source.mean_over if isinstance(source, AveragesGroups) else ""
 
 
 def benchmark_source(preset: Preset | str, name: str) -> BenchmarkSource:

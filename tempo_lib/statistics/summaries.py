@@ -125,6 +125,16 @@ def accuracy_of(frame: "pd.DataFrame", over: str = "", column: str = "correct") 
     return accuracy(right, clusters(frame))
 
 
+def with_group_weights(frame: "pd.DataFrame", over: str) -> "pd.DataFrame":
+    """The frame of one variant with ``weighted``: ``correct`` so that its mean is that over groups.
+
+    To be compared by ``difference_of(..., value="weighted")``.
+    """
+    size = frame.groupby(over)["correct"].transform("size")
+    weight = len(frame) / (frame[over].nunique() * size)
+    return frame.assign(weighted=frame["correct"].astype(float) * weight)
+
+
 def summary(frame: "pd.DataFrame", score: Score | None = None, over: str = "") -> dict[str, Any]:
     """What ``tempo evaluate --out`` writes for the records of one variant.
 

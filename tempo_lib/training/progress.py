@@ -54,7 +54,14 @@ def data_digest(samples: Sequence[Sample]) -> str:
     A folder of data may move: of a path its last two parts count.
     """
     rows = [
-        (one.id, one.query, one.text, one.window, [_medium(path) for path in one.all_media])
+        (
+            one.id,
+            one.query,
+            one.turns or (one.question, one.answer),
+            one.window,
+            one.system,
+            [_medium(path) for path in one.all_media],
+        )
         for one in samples
     ]
     return digest(rows)
@@ -151,8 +158,10 @@ def load_state(holder: Holder, out_dir: Path) -> tuple[int, list[dict[str, float
 
 
 def drop_state(out_dir: Path) -> None:
-    """Remove the states of a training that has ended."""
+    """Remove the states of a training that has ended, and what kills left half-written."""
     shutil.rmtree(out_dir / STATE, ignore_errors=True)
+    for path in out_dir.glob(".*.partial"):
+        path.unlink(missing_ok=True)
 
 
 def write_losses(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:

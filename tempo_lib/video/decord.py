@@ -56,7 +56,7 @@ class DecordReader:
         self.facts = StreamFacts(rate if rate > 0 else 0.0, stamps_T - stamps_T[0])
 
     def hold_to(self, first: FrameReader) -> None:
-        """Take over the facts that PyAV read; CannotOpenError where this reader sees others.
+        """Raise CannotOpenError where this reader sees other frames or times than PyAV.
 
         The first picture of both is compared too: of small turned ones decord gives another shape.
         """
@@ -69,7 +69,6 @@ class DecordReader:
         start = np.array([0])
         if not np.array_equal(next(self.frames(start)), next(first.frames(start))):
             raise CannotOpenError(f"decord shows another first picture than PyAV; {USE_PYAV}")
-        self.facts = first.facts
 
     def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the wanted frames; see FrameReader."""

@@ -1,9 +1,9 @@
 """Open a video file with PyAV or decord behind one small protocol.
 
 PyAV is the first choice: it converts only the wanted frames to RGB, so it needs less CPU time and
-memory. decord is held to it: the same frames at the same times, bit for bit
-(tests/test_video_readers.py), or refused in one line. "auto" takes decord only where PyAV is not
-installed, and then only files on which the two are known to agree.
+memory. decord is held to it: the same frames at the same times, each one taken equal bit for bit,
+or refused in one line that names PyAV. "auto" takes decord only where PyAV is not installed, and
+then only files on which the two are known to agree.
 A broken file always ends in one single-line VideoError, whatever the back-end printed:
 * truncated (fewer frames than the index declares, a Matroska file that ends too early): refused
   when opened, before anything is decoded;
@@ -11,14 +11,37 @@ A broken file always ends in one single-line VideoError, whatever the back-end p
 * no picture for seconds on end although the decoder reports no error: refused there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from tempo_lib.video.base import CannotOpenError, FrameReader, NotInstalledError, video_error
 from tempo_lib.video.decord import USE_PYAV, DecordReader, unproven
 from tempo_lib.video.kinds import check_file
 from tempo_lib.video.pyav import PyavReader
 from tempo_lib.video.salvage import SalvagingReader
+
+
+class _HeldReader:
+    """decord beside PyAV: each wanted frame is compared, for decord tells of no damage it hides.
+
+    This takes both decoders' time; it is for whoever names decord, "auto" takes PyAV alone.
+    """
+
+    def __init__(self, path: Path, second: DecordReader, first: PyavReader) -> None:
+        self._path, self._second, self._first = path, second, first
+        self.facts = first.facts
+
+    def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the frames on which both agree; VideoError at the first that they do not."""
+        both = zip(self._second.frames(index_N), self._first.frames(index_N), strict=True)
+        for index, (mine_HW3, first_HW3) in zip(index_N.tolist(), both, strict=True):
+            if not np.array_equal(mine_HW3, first_HW3):
+                at = f"second {self.facts.seconds_T[index]:.1f}"
+                reason = f"decord shows another picture than PyAV at {at}; {USE_PYAV}"
+                raise video_error(self._path, reason)
+            yield mine_HW3
 
 
 def _open_decord(path: Path) -> FrameReader:
@@ -36,7 +59,7 @@ def _open_decord(path: Path) -> FrameReader:
     if why:
         raise CannotOpenError(f"decord may show it otherwise: {why}; {USE_PYAV}")
     reader.hold_to(first)
-    return reader
+    return _HeldReader(path, reader, first)
 
 
 # in the order "auto" tries them; each imports its library when it opens a file

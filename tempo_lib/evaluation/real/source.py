@@ -60,6 +60,11 @@ class RealSource:
             return load_manifest(self.manifest_file)
         return load_manifest(manifest_path(f"benchmarks/{self.name}.yaml"))
 
+    @property
+    def mean_over(self) -> str:
+        """The column of records that MLVU's score is the mean over, "" for the others."""
+        return "kind" if self.manifest.metric == "mean over groups" else ""
+
     def folder(self) -> Path:
         """Where the benchmark lies unless one says otherwise."""
         return project_root() / "data" / self.name
@@ -114,7 +119,7 @@ class RealSource:
             videos=videos,
             profile=profile,
             is_stand_in=(folder / STAND_IN).is_file(),
-            mean_over="kind" if self.manifest.metric == "mean over groups" else "",
+            mean_over=self.mean_over,
         )
 
     def _videos(
