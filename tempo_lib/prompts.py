@@ -5,7 +5,7 @@ from the release's recorded prompts (layout, timestamps). The prompt templates a
 miniature's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a prompt is drawn where numpy is loaded already
@@ -21,6 +21,8 @@ ROUTING = STANDARD + (
 DECODER_SYSTEM = "You are a helpful assistant."
 BLANK_QUERY = "Describe this content."  # what the compressor reads for an empty question
 TIMESTAMP_FORMAT = "<{:.1f} seconds>"
+CONTEXT_TURN = "Context turn {}: {}"  # of the release's training queries
+CONTEXT_MESSAGES = 16  # of a conversation, that its query is made of
 
 YES, NO = "Yes", "No"
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
@@ -60,6 +62,16 @@ def closing_parts(text: str) -> list[Part]:
 def query_parts(query: str) -> list[Part]:
     """What the compressor reads after the video: the question, never empty (release rule)."""
     return closing_parts(f"\nQuery:\n{query if query.strip() else BLANK_QUERY}")
+
+
+def context_query(messages: Sequence[tuple[str, str]]) -> str:
+    """The release's training query: every human turn of (role, text) messages, numbered.
+
+    Of the first 16 messages; empty ones are left out. "" where nothing is left.
+    """
+    turns = [text.strip() for role, text in messages[:CONTEXT_MESSAGES] if role == "human"]
+    kept = enumerate((text for text in turns if text), start=1)
+    return "\n".join(CONTEXT_TURN.format(number, text) for number, text in kept)
 
 
 def question_parts(question: str) -> list[Part]:

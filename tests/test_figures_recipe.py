@@ -65,6 +65,17 @@ def test_mixtures_count_the_stories_of_each_modality():
     assert cell(table, "Mixed", 3)["published"] == "~384K"
 
 
+def test_mixtures_of_the_papers_scale_count_what_public_lists_count():
+    from tempo_lib.training.data import load_manifest
+
+    paper = load_preset("6b")
+    sources = load_manifest(manifest_path(paper.training.manifest)).stages
+    table = mixture_table(paper, sources)
+    assert cell(table, "Image", 0)["own"] == "558,000"
+    assert cell(table, "Text", 1)["own"] == "143,000"
+    assert cell(table, "Mixed", 3)["own"] == ""
+
+
 def test_mixtures_refuse_a_source_that_the_preset_does_not_know():
     sources = manifest_sources()
     wrong = {**sources, "stage0": [sources["stage0"][0].model_copy(update={"name": "other"})]}

@@ -7,7 +7,7 @@ import torch
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
 from tempo_lib.cli.app import run
 from tempo_lib.cli.common import InputError
-from tempo_lib.cli.train import check_seed
+from tempo_lib.cli.train import check_seed, find_start
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.build import (
     KEPT_MEMORY,
@@ -35,6 +35,18 @@ def finished_base_models(folder, seed=0):
         own = base_seed(Miniature(TINY, folder, seed=seed), name)
         (folder / name / "card.json").write_text(f'{{"seed": {own}}}')
         (folder / name / "model.safetensors").write_bytes(name.encode())
+
+
+def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path):
+    weights = {name: str(find_checkpoint("tiny", name)) for name in BASE_MODELS}
+    changed = {"miniature": None, "weights": TINY.weights.model_copy(update=weights)}
+    mini = Miniature(TINY.model_copy(update=changed), tmp_path, seed=0)
+    assert find_start(mini, 0, None) is None
+    assert list(tmp_path.iterdir()) == []  # 17 GB are not copied
+    model = starting_model(mini, 0, None)
+    assert model.config.decoder_config.hidden_size == TINY.model.decoder.hidden_size
+    with pytest.raises(InputError, match="no checkpoint stage1 of the tiny preset: nobody has pub"):
+        find_start(mini, 2, None)
 
 
 def test_base_models_of_another_run_are_taken_over_and_never_overwritten(tmp_path):

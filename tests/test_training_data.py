@@ -116,6 +116,34 @@ def test_the_shipped_manifest_is_valid(repo_root):
     assert {s.modality for s in manifest.stages["stage1"]} == {"image", "video", "text"}
 
 
+def test_the_manifest_of_the_papers_scale_names_its_holes(repo_root):
+    """What public lists count, against Table B: every disagreement stands among the holes."""
+    manifest = load_manifest(repo_root / "data_manifests/training/6b.yaml")
+    known = Counter()
+    for stage, sources in manifest.stages.items():
+        assert len({one.name for one in sources}) == len(sources)
+        for one in sources:
+            known[stage, one.modality] += round((one.count or 0) * one.share)
+    assert known["stage0", "image"] == 558_000
+    assert known["stage1", "text"] == 143_000
+    assert (known["stage1", "image"], known["stage1", "video"]) == (676_000, 3_006_000)
+    assert (known["stage2", "image"], known["stage2", "video"]) == (294_099, 2_628_807)
+    text = " ".join(" ".join(holes) for holes in manifest.holes.values())
+    for number in ("676,000", "3,006,000", "294,099", "2,628,807", "71,000", "384,000"):
+        assert number in text
+    assert manifest.holes["stage0"] == () and manifest.stages["stage3"] == ()
+
+
+def test_the_first_share_of_a_file_is_read(tmp_path):
+    manifest = write_corpus(tmp_path)
+    clips = manifest.stages["stage2"][1].model_copy(update={"share": 0.5})
+    half = manifest.model_copy(update={"stages": {"stage2": (clips,)}})
+    assert [one.id for one in load_samples(half, 2, tmp_path)] == ["a:0"]
+    one_of_two = clips.model_copy(update={"share": 0.6})
+    more = manifest.model_copy(update={"stages": {"stage2": (one_of_two,)}})
+    assert [one.id for one in load_samples(more, 2, tmp_path)] == ["a:0", "b:0", "b:1"]
+
+
 def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
     path = tmp_path / "m.yaml"
     path.write_text("preset: tiny\nstages: {}\nextra: 1\n")

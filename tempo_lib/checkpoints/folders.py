@@ -51,10 +51,11 @@ def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str
     with the command that makes it.
     """
     numbers = load_preset(preset) if isinstance(preset, str) else preset
-    if numbers.miniature is None:
-        return numbers.weights.checkpoint
-    name = main_stage(numbers) if name is None else name
+    if name is None:
+        name = main_stage(numbers) if numbers.stages else ""
     own = project_root() / "runs" / numbers.name / "train" / name
+    if numbers.miniature is None:
+        return own if is_finished(own) else _released(numbers, name)
     shipped = Path(str(resources.files("tempo_lib") / "assets" / numbers.name / name))
     for folder in (own, shipped):
         if is_finished(folder):
@@ -63,6 +64,21 @@ def find_checkpoint(preset: Preset | str, name: str | None = None) -> Path | str
         f"no checkpoint {name} of the {numbers.name} preset: neither {own} nor the package has "
         f"one; make it with `tempo train --preset {numbers.name} --from-scratch`"
     )
+
+
+def _released(preset: Preset, name: str) -> str:
+    """Where others publish the weights of a scale that is no miniature."""
+    weights = preset.weights
+    last = main_stage(preset) if preset.stages else ""
+    known = {last: weights.checkpoint, "base_compressor": weights.base_compressor}
+    known |= {"base_decoder": weights.base_decoder, RERANKER: weights.reranker}
+    found = known.get(name)
+    if found is None:
+        raise CheckpointError(
+            f"no checkpoint {name} of the {preset.name} preset: nobody has published it; "
+            "train it, or name one"
+        )
+    return found
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

@@ -105,7 +105,7 @@ def train(
     samples = None
     if manifest is not None and data is not None and out is not None:
         check_places(out, data, start, is_fresh=not resume)
-        samples = read_samples(manifest, stage, data)
+        samples = read_samples(numbers, manifest, stage, data)
     if start is not None:
         find_start(mini, stage or 0, start)  # before anything is deleted
     if not resume:
@@ -187,21 +187,24 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
             if is_finished(before):
                 return before
             return Path(find_checkpoint(mini.preset, before.name))
-        for name in (*BASE_MODELS, RERANKER):
+        is_mini = mini.preset.miniature is not None  # else the base models stay where they are
+        for name in (*BASE_MODELS, RERANKER) if is_mini else ():
             take_base_model(mini, name)
     return None
 
 
-def read_samples(manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
+def read_samples(preset: "Preset", manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
     """The caller's own samples, all checked; InputError names file, record and reason."""
     from tempo_lib.training.data import load_manifest, load_samples
+    from tempo_lib.training.stages import training_numbers
 
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
     if not data.is_dir():
         raise InputError(f"--data {data} is no folder")
     with bad_input():
-        return load_samples(load_manifest(manifest), stage or 0, data)
+        rules = training_numbers(preset).labels
+        return load_samples(load_manifest(manifest), stage or 0, data, rules)
 
 
 def train_own(
@@ -221,9 +224,9 @@ def train_own(
     from tempo_lib.checkpoints.folders import SUMMARY, is_finished
     from tempo_lib.fingerprint import sha256_of_file
     from tempo_lib.miniature.pretrain.build import starting_model
-    from tempo_lib.training.loop import StageRun, summary_overrides, train_and_summarise
+    from tempo_lib.training.loop import summary_overrides, train_and_summarise
     from tempo_lib.training.progress import check_same_run, data_digest
-    from tempo_lib.training.stages import stage_numbers, training_numbers
+    from tempo_lib.training.run import stage_run
 
     if is_finished(out):
         now = {
@@ -236,15 +239,12 @@ def train_own(
         check_same_run(out, json.loads((out / SUMMARY).read_text(encoding="utf-8")), now)
         return out
     model = starting_model(mini, stage, find_start(mini, stage, start))
-    run = StageRun(
-        stage=stage,
-        numbers=stage_numbers(mini.preset, stage),
-        out_dir=out,
+    run = stage_run(
+        mini.preset,
+        stage,
+        out,
         cache_dir=mini.folder("frames"),
         seed=mini.seed,
-        save_every=training_numbers(mini.preset).save_every,
-        keep_states=training_numbers(mini.preset).keep_states,
-        overrides=mini.preset.overrides,
         most_broken=max_broken,
         safe=safe,
     )

@@ -63,6 +63,13 @@ class LabelRules(StrictModel):
     conversation: Literal["split", "whole"]  # a sample per question, or one decoder row
     targets: Literal["answer", "turn"]  # the answer and its end, or the turn and every separator
 
+    @model_validator(mode="after")
+    def check_query(self) -> Self:
+        """ValueError where one sample has several questions but the compressor reads one."""
+        if self.conversation == "whole" and self.query == "question":
+            raise ValueError("conversation whole is compressed once: it needs query context-turns")
+        return self
+
 
 class TrainingNumbers(StrictModel):
     """``manifest``: below data_manifests, the mixture that a stage reads unless another is given.

@@ -49,8 +49,8 @@ def recipe_table(preset: Preset) -> pd.DataFrame:
 def mixture_table(preset: Preset, sources: Mapping[str, "Sequence[Source]"]) -> pd.DataFrame:
     """Table B cell by cell, as ``recipe_table``; ``sources``: a manifest's stages.
 
-    ``own`` counts images, clips and transcripts, each of which several samples ask about.
-    ValueError for a source that the preset's corpora do not hold.
+    ``own`` counts images, clips and transcripts, each of which several samples ask about; of
+    published files the counts that are known. ValueError for a source of unknown size otherwise.
     """
     published = load_published("tableb").set_index(["modality", "stage"])["printed"]
     stages = published.index.get_level_values("stage").unique()
@@ -119,6 +119,10 @@ def _stories(preset: Preset, stage: int, sources: "Sequence[Source]") -> Counter
     known = {f"stage{stage}-{spec.name}": spec.num_stories for spec in specs}
     counts: Counter[str] = Counter()
     for source in sources:
+        if source.count is not None:
+            known[source.name] = round(source.share * source.count)
+        elif source.hub is not None:
+            continue  # published without a count
         if source.name not in known:
             raise ValueError(
                 f"the preset {preset.name} does not say how large {source.name} is; "

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tempo_lib import prompts
+from tempo_lib.config import LabelRules
 from tempo_lib.gates import field_problems
 from tempo_lib.model.compressor import pad_rows
-from tempo_lib.model.decoder_prompt import IGNORE, Turn, training_ids
+from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
 from tempo_lib.model.processing import (
     SegmentPixels,
     cut_windows,
@@ -26,11 +27,16 @@ from tempo_lib.model.processing import (
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.records import Sample, TrainingError, read_records
+from tempo_lib.training.targets import OURS, conversation_ids, is_plain, tagged_turns
 from tempo_lib.video.clip import Video
 
 
 class Source(BaseModel):
-    """One question file of a stage's mixture."""
+    """One question file of a stage's mixture; of its records the first ``share`` are read.
+
+    ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
+    records that the file is said to have, None where nobody says.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,15 +46,23 @@ class Source(BaseModel):
     licence: str
     made_by: str
     note: str
+    hub: str | None = None
+    media: str | None = None
+    count: int | None = None
+    share: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 class Manifest(BaseModel):
-    """The mixtures of all stages; paths are relative to the corpora root."""
+    """The mixtures of all stages; paths are relative to the corpora root.
+
+    ``holes``: per stage, what of it is known to be missing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str
     stages: dict[str, tuple[Source, ...]]
+    holes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -63,8 +77,10 @@ def load_manifest(path: Path) -> Manifest:
         raise ValueError(f"{path} is not a valid training manifest: {error}") from error
 
 
-def load_samples(manifest: Manifest, stage: int, root: Path) -> list[Sample]:
-    """All samples of a stage, every question of a conversation on its own.
+def load_samples(
+    manifest: Manifest, stage: int, root: Path, rules: LabelRules = OURS
+) -> list[Sample]:
+    """All samples of a stage: every question of a conversation on its own, or as ``rules`` say.
 
     ValueError when a source's file or a medium is missing, or a record is malformed: one line with
     file, record and reason.
@@ -77,7 +93,7 @@ def load_samples(manifest: Manifest, stage: int, root: Path) -> list[Sample]:
         path = root / source.annotations
         if not path.is_file():
             raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
-        samples += read_records(path, source.modality)
+        samples += read_records(path, source.modality, rules, source.share)
     return samples
 
 
@@ -103,6 +119,7 @@ class Collator:
         varied_prompt_share: float = 0.0,
         seed: int = 0,
         keeps_in_step: bool = False,
+        labels: LabelRules = OURS,
     ) -> None:
         self.text, self.shape = model.encoder, model.patch_shape
         self.rules, self.tokens = model.config.pixel_rules, model.config.num_memory_tokens
@@ -110,7 +127,7 @@ class Collator:
         self.decoder_system = model.config.decoder_system_prompt
         self.store, self.window, self.max_context = store, window, max_context
         self.varied_prompt_share, self.seed = varied_prompt_share, seed
-        self.keeps_in_step = keeps_in_step
+        self.keeps_in_step, self.labels = keeps_in_step, labels
 
     def num_segments(self, sample: Sample) -> int:
         return len(self._seconds(sample))
@@ -124,14 +141,17 @@ class Collator:
         fixed = len(training_ids(self.text, self.decoder_system, frame)[0])
         longest = len(prompts.timestamp(1e6)) + self.tokens
         for sample in samples:
-            words = f"{sample.question}{sample.answer}{sample.system or ''}"
-            most = fixed + longest * self.num_segments(sample) + len(words.encode())
+            most = fixed * (1 + len(sample.turns)) + len(sample.text.encode())
+            most += longest * self.num_segments(sample)
             if most > self.max_context:
                 self._decoder_ids(sample)
 
     def num_targets(self, sample: Sample) -> int:
         """Target tokens of a sample, without looking at its media."""
-        return len(self.text.encode(sample.answer)) + 1  # and the end of the turn
+        if is_plain(self.labels):
+            return len(self.text.encode(sample.answer)) + 1  # and the end of the turn
+        _, labels = self._conversation(sample, [[]] * len(sample.all_media))
+        return sum(label != IGNORE for label in labels[1:])  # nothing predicts the first token
 
     def __call__(self, samples: list[Sample]) -> dict[str, Any]:
         """Batch of ``Tempo.forward``: decoder rows of all samples, segments of all in order.
@@ -190,17 +210,38 @@ class Collator:
 
     def _decoder_ids(self, sample: Sample) -> tuple[list[int], list[int]]:
         """Decoder ids and labels; ValueError where they exceed the stage's context."""
-        seconds = self._seconds(sample)
-        is_image = sample.media is not None and self.store.get(sample.media).is_image
-        counts = [self.tokens] * len(seconds)
-        turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
-        ids, labels = training_ids(self.text, sample.system or self.decoder_system, turn)
+        if is_plain(self.labels):
+            seconds = self._seconds(sample)
+            is_image = sample.media is not None and self.store.get(sample.media).is_image
+            counts = [self.tokens] * len(seconds)
+            turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
+            ids, labels = training_ids(self.text, sample.system or self.decoder_system, turn)
+        else:
+            window = sample.window or self.window
+            media = [self._memories(path, window) for path in sample.all_media]
+            ids, labels = self._conversation(sample, media)
         self._check_length(sample, len(ids))
         return ids, labels
 
+    def _conversation(self, sample: Sample, media: list[list[int]]) -> tuple[list[int], list[int]]:
+        """Decoder ids and labels in the release's layout."""
+        system, turns = sample.system or self.decoder_system, tagged_turns(sample)
+        return conversation_ids(self.text, system, turns, media, self.labels.targets)
+
+    def _memories(self, path: Path, window: int) -> list[int]:
+        """What stands for one medium: its memory tokens, each segment of a video after its time."""
+        clip = self.store.get(path)
+        cut = cut_windows(clip.seconds, clip.fps, window, window, self.shape.temporal)
+        ids: list[int] = []
+        for seconds in cut.seconds_N.tolist():
+            ids += [] if clip.is_image else self.text.encode(prompts.timestamp(seconds))
+            ids += [MEMORY_PLACEHOLDER] * self.tokens
+        return ids
+
     def _rows(self, sample: Sample, segments: SegmentPixels) -> list[list[int]]:
         """What the compressor reads of each segment: prompt, video, question."""
-        return self._rows_of(segments, sample.question, self._system_prompt(sample))
+        query = sample.question if sample.query is None else sample.query
+        return self._rows_of(segments, query, self._system_prompt(sample))
 
     def _rows_of(
         self, segments: SegmentPixels, query: str, system: str | None = None

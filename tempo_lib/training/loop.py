@@ -8,7 +8,7 @@ ranks and passes and clipped once.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +49,9 @@ from tempo_lib.training.ranks import (
     whole_state,
 )
 from tempo_lib.training.records import Sample, TrainingError
+from tempo_lib.training.run import StageRun
 from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
 from tempo_lib.training.state import load_tensors, save_tensors
-
-MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRun:
-    """One run of one stage: numbers, where it writes, and how often it saves its state."""
-
-    stage: int
-    numbers: StageNumbers
-    out_dir: Path
-    cache_dir: Path
-    seed: int
-    save_every: int = 50
-    keep_states: int = 2
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
-    manifest_sha256: str | None = None  # of the file that names the data, where there is one
-    most_broken: float = MOST_BROKEN
-    safe: bool = False  # media are decoded by processes of their own (video/safe.py)
 
 
 @dataclass(frozen=True)
@@ -158,6 +140,7 @@ def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str,
         "manifest_sha256": run.manifest_sha256,
         "data_sha256": data_digest(samples),
         "numbers": run.numbers.model_dump(mode="json"),
+        "labels": run.labels.model_dump(),
         RANKS: num_ranks,
         CODE: code_fingerprint("tempo_lib.training.loop"),
     }
@@ -219,6 +202,7 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
         numbers.varied_prompt_share,
         run.seed,
         keeps_in_step=ranks.num_ranks > 1,
+        labels=run.labels,
     )
     collate.check_lengths(shown)
     return Feed(shown, collate, numbers, run.seed, ranks)

@@ -56,8 +56,8 @@ def data_digest(samples: Sequence[Sample]) -> str:
     rows = [
         (
             one.id,
-            one.question,
-            one.answer,
+            one.query,
+            one.turns or (one.question, one.answer),
             one.window,
             one.system,
             [_medium(path) for path in one.all_media],

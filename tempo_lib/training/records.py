@@ -6,9 +6,12 @@ one line that names file, record and reason, before anything is decoded or train
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
+from tempo_lib import prompts
+from tempo_lib.config import LabelRules
 from tempo_lib.gates import read_rows, text_problem
 
 MEDIA_TAGS = ("<video>", "<image>")
@@ -31,7 +34,8 @@ class Sample:
     """One question and its answer; ``window`` overrides the stage's frames per segment.
 
     ``more_media``: further images, which the models read after ``media`` in their order. ``system``
-    replaces the decoder's system prompt.
+    replaces the decoder's system prompt. ``query``: what the compressor reads instead of the
+    question. ``turns``: a conversation that is one sample, (question, answer) with its media tags.
     """
 
     id: str
@@ -42,6 +46,14 @@ class Sample:
     window: int | None
     more_media: tuple[Path, ...] = ()
     system: str | None = None
+    query: str | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Every word that the decoder reads of it."""
+        words = [one for turn in self.turns or ((self.question, self.answer),) for one in turn]
+        return "".join([self.system or "", *words])
 
     @property
     def all_media(self) -> tuple[Path, ...]:
@@ -54,17 +66,24 @@ class _Turn:
     role: str
     text: str
     num_tags: int
+    tagged: str  # the text as it was, with its tags
 
 
-def read_records(path: Path, modality: str) -> list[Sample]:
-    """The samples of a question file; RecordError names its first bad record."""
+def read_records(
+    path: Path, modality: str, rules: LabelRules | None = None, share: float = 1.0
+) -> list[Sample]:
+    """The samples of the first ``share`` of a question file, rounded up to whole records.
+
+    RecordError names the first bad one among them.
+    """
     samples: list[Sample] = []
     problems: list[str] = []
-    for number, row in enumerate(read_rows(path)):
+    rows = read_rows(path)
+    for number, row in enumerate(rows[: ceil(share * len(rows))]):
         try:
             if row.problem:
                 raise ValueError(row.problem)
-            samples += read_record(row.value, modality, path, number)
+            samples += read_record(row.value, modality, path, number, rules)
         except ValueError as error:
             problems.append(f"{path}, {row.place}: {' '.join(str(error).split())}")
     if problems:
@@ -76,15 +95,24 @@ def read_records(path: Path, modality: str) -> list[Sample]:
     return samples
 
 
-def read_record(record: Any, modality: str, path: Path, number: int) -> Iterator[Sample]:
+def read_record(
+    record: Any, modality: str, path: Path, number: int, rules: LabelRules | None = None
+) -> Iterator[Sample]:
     """The samples of one record of ``path``: one per question, each with all its media.
 
+    ``rules`` may make one sample of the whole conversation, or a query of all its questions.
     ValueError, which does not name file or record, for whatever is wrong with it.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"expected an object, got {record!r:.60}")
     turns = [_read_turn(turn, place) for place, turn in enumerate(_raw_turns(record))]
     system = turns.pop(0).text if turns and turns[0].role == "system" else None
+    is_whole = rules is not None and rules.conversation == "whole"
+    messages = [(turn.role, turn.text) for turn in turns]
+    joins = rules is not None and rules.query == "context-turns"
+    query = prompts.context_query(messages) if joins else None
+    if is_whole and turns and turns[0].role == "gpt":
+        turns.pop(0)  # as the release does
     roles = [turn.role for turn in turns]
     if not turns or roles != ["human", "gpt"] * (len(turns) // 2):
         raise ValueError(f"turns must alternate human, gpt; got {roles}")
@@ -96,18 +124,22 @@ def read_record(record: Any, modality: str, path: Path, number: int) -> Iterator
     window = record.get("window")
     if window is not None and (type(window) is not int or window < 1):
         raise ValueError(f"'window' must be a whole number from 1 on, got {window!r}")
-    for index in range(0, len(turns), 2):
-        if not turns[index + 1].text.strip():
-            raise ValueError(f"turn {index + 1} (gpt) is empty")
+    pairs = list(zip(turns[::2], turns[1::2], strict=True))
+    for index, (_, answer) in enumerate(pairs):
+        if not answer.text.strip():
+            raise ValueError(f"turn {2 * index + 1} (gpt) is empty")
+    for index, (question, answer) in enumerate(pairs[:1] if is_whole else pairs):
         yield Sample(
-            id=f"{record.get('id', number)}:{index // 2}",
+            id=f"{record.get('id', number)}:{index}",
             media=media[0] if media else None,
             modality=modality,
-            question=turns[index].text.strip("\n"),
-            answer=turns[index + 1].text,
+            question=question.text.strip("\n"),
+            answer=answer.text,
             window=window,
             more_media=tuple(media[1:]),
             system=system,
+            query=query,
+            turns=tuple((one.tagged, two.text) for one, two in pairs) if is_whole else (),
         )
 
 
@@ -135,10 +167,11 @@ def _read_turn(turn: Any, place: int) -> _Turn:
     if problem:
         raise ValueError(f"turn {place} ({role}) {problem}")
     num_tags = sum(text.count(tag) for tag in MEDIA_TAGS) if role == "human" else 0
+    tagged = text
     if role == "human":
         for tag in MEDIA_TAGS:
             text = text.replace(tag, "")
-    return _Turn(role, text, num_tags)
+    return _Turn(role, text, num_tags, tagged)
 
 
 def _join_parts(parts: Sequence[Any], place: int) -> str:

@@ -29,8 +29,9 @@ from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path as find_manifest
 from tempo_lib.training.data import load_manifest, load_samples
-from tempo_lib.training.loop import StageRun, train_and_summarise
-from tempo_lib.training.stages import stage_numbers, training_numbers
+from tempo_lib.training.loop import train_and_summarise
+from tempo_lib.training.run import stage_run
+from tempo_lib.training.stages import training_numbers
 
 # Freed memory stays with a process, in pages of 2 MB: tensors come and go with every step, and
 # fresh pages cost time. Read when a process starts, by glibc 2.35 and later; others ignore it.
@@ -179,20 +180,13 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
     out = mini.stage(stage)
     if is_finished(out):
         return out
-    numbers = stage_numbers(mini.preset, stage)
     model = starting_model(mini, stage, start)
-    manifest_path = find_manifest(training_numbers(mini.preset).manifest)
-    samples = load_samples(load_manifest(manifest_path), stage, mini.folder("corpora"))
-    run = StageRun(
-        stage=stage,
-        numbers=numbers,
-        out_dir=out,
-        cache_dir=mini.folder("frames"),
-        seed=mini.seed,
-        save_every=training_numbers(mini.preset).save_every,
-        keep_states=training_numbers(mini.preset).keep_states,
-        overrides=mini.preset.overrides,
-    )
+    training = training_numbers(mini.preset)
+    manifest_path = find_manifest(training.manifest)
+    manifest, root = load_manifest(manifest_path), mini.folder("corpora")
+    samples = load_samples(manifest, stage, root, training.labels)
+    frames = mini.folder("frames")
+    run = stage_run(mini.preset, stage, out, cache_dir=frames, seed=mini.seed)
     train_and_summarise(model, samples, run, manifest_path)
     return out
 
@@ -200,9 +194,14 @@ def make_stage(mini: Miniature, stage: int, start: Path | None = None) -> Path:
 def starting_model(mini: Miniature, stage: int, start: Path | None) -> Tempo:
     """Base models for stage 0, else the previous checkpoint, ready to train in float32."""
     if stage == 0 and start is None:
+        is_mini = mini.preset.miniature is not None  # others have their base models elsewhere
+        decoder, compressor = (
+            mini.folder(name) if is_mini else find_checkpoint(mini.preset, name)
+            for name in BASE_MODELS
+        )
         return tempo_from_base_models(
-            mini.folder("base_compressor"),
-            mini.folder("base_decoder"),
+            compressor,
+            decoder,
             mini.preset,
             mini.seed,
             attn_implementation=training_attention(),
