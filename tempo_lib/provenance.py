@@ -32,7 +32,8 @@ FIGURE_DPI = 200
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
 LIBRARIES = (
     *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
-    *("pillow", "pandas", "matplotlib", "seaborn", "papermill"),
+    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
+    *("papermill", "snakemake"),
 )
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
