@@ -18,6 +18,7 @@ import pytest
 from evaluation_samples import BUDGET, brief, run, small_suite
 from PIL import Image
 
+from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
 
@@ -178,7 +179,7 @@ output_type: generate_until
 doc_to_visual: !function utils.shown
 doc_to_text: "{{question}}"
 doc_to_target: "{{answer}}"
-generation_kwargs: {max_new_tokens: 2}
+generation_kwargs: {max_new_tokens: 16}
 process_results: !function utils.verdict
 metric_list: [{metric: right, aggregation: mean, higher_is_better: true}]
 """
@@ -194,9 +195,8 @@ def verdict(doc, results):
 
 @pytest.mark.skipif(not PYTHON, reason="TEMPO_LMMS_EVAL_PYTHON names no Python with lmms-eval")
 @pytest.mark.parametrize("num_ranks", [1, 2])
-def test_lmms_eval_itself_gets_the_answers_of_the_runner(
-    checkpoint, suite, tmp_path, repo_root, num_ranks
-):
+def test_lmms_eval_itself_gets_the_answers_of_the_runner(suite, tmp_path, repo_root, num_ranks):
+    checkpoint = str(find_checkpoint("tiny"))  # trained, so that its answers differ by question
     data, tasks, out = tmp_path / "data.jsonl", tmp_path / "tasks", tmp_path / "out"
     rows = [
         {"path": str(video.path), "question": question.text, "answer": question.answer}
@@ -228,4 +228,6 @@ def test_lmms_eval_itself_gets_the_answers_of_the_runner(
     samples = sorted(map(json.loads, log.read_text().splitlines()), key=lambda s: s["doc_id"])
     loaded = Tempo.from_pretrained(checkpoint, device="cpu")
     records = run(loaded, suite, ["ata"])
-    assert [s["filtered_resps"] for s in samples] == [r.prediction for r in records]
+    predictions = [record.prediction for record in records]
+    assert [s["filtered_resps"] for s in samples] == predictions
+    assert len(set(predictions)) > 1
