@@ -259,3 +259,15 @@ def test_a_single_stage_is_called_again_whatever_seed_its_base_models_have(
     assert "final loss 1.0, 2 steps" in capsys.readouterr().out
     assert run(["train", "--from-scratch", "--seed", "1", "--work", str(tmp_path)]) == 2
     assert_one_error_line(capsys, "base_decoder was made with seed 0, not 1")
+
+
+def test_fresh_deletes_nothing_where_another_stage_has_another_seed(tmp_path, capsys):
+    folders = {name: tmp_path / name for name in ("stage0", "stage1", "stage2")}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "card.json").write_text('{"seed": 0}')
+        (folder / "config.json").write_text("{}")
+    wanted = ["train", "--stage", "2", "--fresh", "--seed", "1", "--work", str(tmp_path)]
+    assert run(wanted) == 2
+    assert "seed 0, not 1" in capsys.readouterr().err
+    assert (folders["stage2"] / "card.json").is_file()

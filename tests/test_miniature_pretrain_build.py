@@ -6,8 +6,9 @@ import torch
 
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
 from tempo_lib.cli.app import run
+from tempo_lib.cli.clear import check_seed
 from tempo_lib.cli.common import InputError
-from tempo_lib.cli.train import check_seed, find_start
+from tempo_lib.cli.train import find_start
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.build import (
     KEPT_MEMORY,

@@ -222,13 +222,16 @@ def test_the_mean_over_groups_does_not_weigh_them_by_their_questions():
 def test_a_mean_over_groups_of_equal_size_is_the_mean_over_questions():
     frame = pd.concat(
         [
-            real_rows(kind=kind).assign(video=f"{kind}{i}", question_id=f"{kind}{i}-")
+            real_rows(kind=kind, correct=[kind == "a"] * 4 + [False] * 2).assign(
+                video=f"{kind}{i}", question_id=f"{kind}{i}-"
+            )
             for i in range(3)
             for kind in ("a", "b")
         ]
     )
     plain, grouped = (summarise(frame, [], over=over).iloc[0] for over in ("", "kind"))
-    assert grouped["accuracy"] == pytest.approx(plain["accuracy"])
+    assert grouped["accuracy"] == pytest.approx(1 / 3)  # 4 of 6 and 0 of 6
+    assert plain["accuracy"] == pytest.approx(1 / 3)
 
 
 def test_groups_all_right_or_all_wrong_still_have_an_interval():
@@ -238,10 +241,10 @@ def test_groups_all_right_or_all_wrong_still_have_an_interval():
 
 
 def test_a_summary_holds_both_scorers_and_replies_without_a_letter():
-    letters = {"letter": ["A", "", "B", "A", "", "C"], "correct_before": [True] * 3 + [False] * 3}
+    letters = {"letter": ["A", "", "B", "A", "", "C"], "correct_before": [True] * 2 + [False] * 4}
     facts = summary(real_rows(**letters), score, over="kind")
     assert (facts["metric"], facts["accuracy"]) == ("mean over groups", 0.375)
-    assert facts["scorer_before"]["accuracy"] == 0.375
+    assert facts["scorer_before"]["accuracy"] == 0.25  # 2 of 4 and 0 of 2
     assert facts["unparsed"] == 2
     plain = summary(rows("ata", [True] * 4), score)
     assert plain["metric"] == "mean over questions" and "scorer_before" not in plain

@@ -1,16 +1,17 @@
-"""What ``tempo train --fresh`` may delete: files that a training wrote, and nothing else.
+"""What a work folder keeps and what ``tempo train --fresh`` may delete: files of trainings alone.
 
 Everything is checked before the first file goes. Files that no training writes stay where they are,
 whatever folder was named.
 """
 
+import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tempo_lib.cli.common import InputError
+from tempo_lib.cli.common import InputError, bad_input
 
 if TYPE_CHECKING:
     from tempo_lib.miniature.pretrain.build import Miniature
@@ -54,24 +55,29 @@ def foreign_checkpoint(folder: Path) -> Path | None:
     return next(_matching(folder, CHECKPOINT), None)
 
 
+def going(mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | None) -> list[Path]:
+    """Folders of checkpoints and corpora that ``--fresh`` makes again: one stage, or everything."""
+    return [*_checkpoints(mini, stage, from_scratch, out), *_corpora(mini, stage, from_scratch)]
+
+
 def clear(mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | None) -> None:
     """Delete what ``--fresh`` makes again: one stage, or everything in the work folder.
 
-    InputError, before anything goes, where one of the folders was not written by a training.
+    InputError, before anything goes, where one of the folders was not written by a training or a
+    training is at work in it.
     """
-    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
+    from tempo_lib.training.progress import locked
 
-    if stage is not None and not from_scratch:
-        checkpoints, corpora, frames = [out or mini.stage(stage)], [], []
-    else:
-        stages = [number for number in mini.preset.stages if stage is None or number <= stage]
-        checkpoints = [*map(mini.folder, (*BASE_MODELS, RERANKER)), *map(mini.stage, stages)]
-        corpora = sorted(mini.folder("corpora").glob("stage*"))
-        frames = [mini.folder("frames")]
+    checkpoints = _checkpoints(mini, stage, from_scratch, out)
+    corpora = _corpora(mini, stage, from_scratch)
+    frames = [] if stage is not None and not from_scratch else [mini.folder("frames")]
     for folder in checkpoints:
         foreign = foreign_checkpoint(folder)
         if foreign:
             raise InputError(f"--fresh would delete {foreign}, which no training has written")
+    for folder in filter(Path.is_dir, checkpoints):
+        with bad_input(), locked(folder, True):
+            pass  # another training's lock is its ValueError
     for folder in checkpoints:
         delete(folder, CHECKPOINT)
     for folder in corpora:
@@ -79,6 +85,53 @@ def clear(mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | 
             delete(folder, CORPUS)
     for folder in frames:
         delete(folder, FRAMES)
+
+
+def check_seed(
+    mini: "Miniature", makes_base_models: bool = True, gone: Sequence[Path] = ()
+) -> None:
+    """InputError when the work folder grew from another seed: its finished parts would be kept.
+
+    ``gone``: folders that --fresh is about to delete, whatever their seed.
+
+    Base models that are given, as the shipped ones are to a single stage, keep their own seed.
+    """
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, SUMMARY
+    from tempo_lib.miniature.pretrain.build import base_seed, given_models
+
+    given, seeds = given_models(mini), {}
+    for name in (*BASE_MODELS, RERANKER):
+        if makes_base_models and name not in given:
+            seeds[mini.folder(name) / SUMMARY] = base_seed(mini, name)
+    for stage in mini.preset.stages:
+        seeds[mini.stage(stage) / SUMMARY] = mini.seed
+        seeds[mini.folder("corpora") / f"stage{stage}" / "corpus.json"] = mini.seed
+    for path, needed in seeds.items():
+        if not path.is_file() or path.parent in gone:
+            continue
+        seed = json.loads(path.read_text(encoding="utf-8")).get("seed", needed)
+        if seed != needed:
+            raise InputError(
+                f"{path.parent} was made with seed {seed}, not {needed}: "
+                "add --fresh, or choose another --work"
+            )
+
+
+def _checkpoints(
+    mini: "Miniature", stage: int | None, from_scratch: bool, out: Path | None
+) -> list[Path]:
+    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
+
+    if stage is not None and not from_scratch:
+        return [out or mini.stage(stage)]
+    stages = [number for number in mini.preset.stages if stage is None or number <= stage]
+    return [*map(mini.folder, (*BASE_MODELS, RERANKER)), *map(mini.stage, stages)]
+
+
+def _corpora(mini: "Miniature", stage: int | None, from_scratch: bool) -> list[Path]:
+    if stage is not None and not from_scratch:
+        return []
+    return sorted(mini.folder("corpora").glob("stage*"))
 
 
 def delete(folder: Path, patterns: tuple[str, ...]) -> None:

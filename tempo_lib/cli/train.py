@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tempo_lib.cli.clear import check_places, clear
+from tempo_lib.cli.clear import check_places, check_seed, clear, going
 from tempo_lib.cli.common import (
     DEFAULT_PRESET,
     OF_PRESET,
@@ -106,11 +106,11 @@ def train(
     if manifest is not None and data is not None and out is not None:
         check_places(out, data, start, is_fresh=not resume)
         samples = read_samples(numbers, manifest, stage, data)
-    if start is not None:
+    if start is not None or (stage and not from_scratch):
         find_start(mini, stage or 0, start)  # before anything is deleted
+    check_seed(mini, from_scratch, [] if resume else going(mini, stage, from_scratch, out))
     if not resume:
         clear(mini, stage, from_scratch, out)
-    check_seed(mini, makes_base_models=from_scratch)
     if stage is None or from_scratch:
         stages = [number for number in numbers.stages if stage is None or number <= stage]
         check_overrides(mini, [mini.stage(number) for number in stages])
@@ -250,32 +250,6 @@ def train_own(
     )
     train_and_summarise(model, samples, run, manifest)
     return out
-
-
-def check_seed(mini: "Miniature", makes_base_models: bool = True) -> None:
-    """InputError when the work folder grew from another seed: its finished parts would be kept.
-
-    Base models that are given, as the shipped ones are to a single stage, keep their own seed.
-    """
-    from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, SUMMARY
-    from tempo_lib.miniature.pretrain.build import base_seed, given_models
-
-    given, seeds = given_models(mini), {}
-    for name in (*BASE_MODELS, RERANKER):
-        if makes_base_models and name not in given:
-            seeds[mini.folder(name) / SUMMARY] = base_seed(mini, name)
-    for stage in mini.preset.stages:
-        seeds[mini.stage(stage) / SUMMARY] = mini.seed
-        seeds[mini.folder("corpora") / f"stage{stage}" / "corpus.json"] = mini.seed
-    for path, needed in seeds.items():
-        if not path.is_file():
-            continue
-        seed = json.loads(path.read_text(encoding="utf-8")).get("seed", needed)
-        if seed != needed:
-            raise InputError(
-                f"{path.parent} was made with seed {seed}, not {needed}: "
-                "add --fresh, or choose another --work"
-            )
 
 
 def check_overrides(mini: "Miniature", folders: list[Path]) -> None:

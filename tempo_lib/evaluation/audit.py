@@ -7,7 +7,7 @@ gain and lose sum to the difference in accuracy.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,8 +85,8 @@ class Audit:
 def audit(run_a: FinishedRun, run_b: FinishedRun, tolerance: float = SCORE_TOLERANCE) -> Audit:
     """Compare two runs; ``tolerance``: of scores, absolute.
 
-    Questions are paired by benchmark, variant and id, each name only where both runs tell them
-    apart; what is left over by its text, where that is unique.
+    Questions are paired by benchmark, variant and id, each name only where either run has several
+    of it; what is left over by its text, where that is unique per variant and world seed.
     """
     pairs = list(_pairs(run_a.samples, run_b.samples))
     differences, equal = list[Difference](), 0
@@ -124,19 +124,28 @@ def _pairs(
         {(*(getattr(s, name) for name in named), s.question_id): s for s in side}
         for side in (first, second)
     ]
-    texts = [_by_text([s for k, s in by_id[i].items() if k not in by_id[1 - i]]) for i in (0, 1)]
+    apart = [name for name in named if name != "suite"]  # another tool names it otherwise
+
+    def text_key(sample: Sample) -> tuple[object, ...]:
+        return (*(getattr(sample, name) for name in apart), _flat(sample))
+
+    left = [[s for k, s in by_id[i].items() if k not in by_id[1 - i]] for i in (0, 1)]
+    texts = [_by_text(samples, text_key) for samples in left]
     paired = set[int]()
     for key, one in by_id[0].items():
-        other = by_id[1].get(key) or texts[1].get(_flat(one) if _flat(one) in texts[0] else "")
+        text = text_key(one)
+        other = by_id[1].get(key) or (texts[1].get(text) if text in texts[0] else None)
         paired.add(id(other))
         yield one, other
     yield from ((None, other) for other in by_id[1].values() if id(other) not in paired)
 
 
-def _by_text(samples: Sequence[Sample]) -> dict[str, Sample]:
-    """Text of the question -> the only sample that has it."""
-    times = Counter(map(_flat, samples))
-    return {text: s for s in samples if (text := _flat(s)) and times[text] == 1}
+def _by_text(
+    samples: Sequence[Sample], key: Callable[[Sample], tuple[object, ...]]
+) -> dict[tuple[object, ...], Sample]:
+    """``key`` of a sample with a text -> the only sample that has it."""
+    times = Counter(map(key, samples))
+    return {key(s): s for s in samples if _flat(s) and times[key(s)] == 1}
 
 
 def _flat(sample: Sample) -> str:

@@ -41,12 +41,13 @@ class SharedFrames:
 
         VideoError for a file that cannot be read, or is another one than the benchmark says.
         """
-        whole = self._read(model, self.num_frames(model))
-        if num_frames == whole.num_frames:
+        most = self.num_frames(model)
+        if num_frames < most < self.video.num_frames:  # capped: the file itself is sampled anew
+            return self._read(model, num_frames)
+        whole = self._read(model, most)
+        if num_frames == most:
             return whole
-        if whole.num_frames == self.video.num_frames:  # nothing of the file is missing
-            return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
-        return self._read(model, num_frames)
+        return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
 
     def _read(self, model: Tempo, num_frames: int) -> Video:
         numbers, rules = model.config.video_numbers, model.config.pixel_rules

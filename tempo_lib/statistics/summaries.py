@@ -5,6 +5,7 @@ right and wrong answers (slices of memories, ablations, timestamps alone) have c
 own in place of ``variant``.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -228,7 +229,9 @@ def _questions(frame: "pd.DataFrame") -> Iterator[Question]:
     columns = ("kind", "form", "question", "answer", "start", "stop")
     for kind, form, text, answer, start, stop in zip(*(frame[c] for c in columns), strict=True):
         options = LETTERS if form == "choice" else ()
-        facts = {"group": kind, "text": text, "answer": answer, "start": start, "stop": stop}
+        # one NaN object for all: NaN hashes by identity, and questions are keys of a cache
+        times = {n: math.nan if math.isnan(v) else v for n, v in (("start", start), ("stop", stop))}
+        facts = {"group": kind, "text": text, "answer": answer, **times}
         yield Question(id="", options=options, **facts)
 
 

@@ -66,6 +66,14 @@ def check(source: RealSource, preset: Preset, root: Path, videos: bool = True) -
             f"this is the set {edition.name!r} ({total}/{len(names)}), not the published one: "
             f"{edition.note}"
         )
+    elif not refused:
+        found = report.facts["groups"]
+        wrong = [
+            f"{name} has {found.get(name, 0)} instead of {number}"
+            for name, number in manifest.groups.items()
+            if found.get(name, 0) != number
+        ]
+        report.add("groups with another number of questions", wrong)
     report.add("rows refused", [str(error) for error in refused])
     twice = [name for name, times in Counter(q.id for q in questions).items() if times > 1]
     report.add("question ids occur more than once", twice)
