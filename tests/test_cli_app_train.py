@@ -8,6 +8,7 @@ import torch
 
 from tempo_lib.cli.app import run
 from tempo_lib.miniature.world.clips import write_image
+from tempo_lib.training.progress import locked
 from tests.test_cli_app import assert_one_error_line
 
 
@@ -271,3 +272,14 @@ def test_fresh_deletes_nothing_where_another_stage_has_another_seed(tmp_path, ca
     assert run(wanted) == 2
     assert "seed 0, not 1" in capsys.readouterr().err
     assert (folders["stage2"] / "card.json").is_file()
+
+
+def test_fresh_deletes_nothing_under_a_training_at_work(tmp_path, capsys):
+    folder = tmp_path / "stage0"
+    folder.mkdir()
+    (folder / "losses.jsonl").write_text("{}")
+    wanted = ["train", "--stage", "0", "--fresh", "--work", str(tmp_path)]
+    with locked(folder, True):
+        assert run(wanted) == 2
+    assert "trains there already" in capsys.readouterr().err
+    assert (folder / "losses.jsonl").is_file()

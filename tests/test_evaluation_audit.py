@@ -142,6 +142,32 @@ def test_a_log_without_ids_is_paired_by_the_text_where_it_is_unique(tmp_path):
     assert [d.cause for d in pairs.differences] == ["missing"] * 3
 
 
+def test_questions_left_over_are_never_paired_across_variants():
+    def run(other, right):
+        named = [("ata", True), (other, right)]
+        rows = [
+            Sample(suite="s", variant=v, question_id=v, question="Same?", correct=c)
+            for v, c in named
+        ]
+        return FinishedRun(other, rows, {})
+
+    found = audit(run("x", True), run("y", False))
+    assert (found.shared, found.accuracy_a, found.accuracy_b) == (1, 1.0, 1.0)
+    assert [difference.cause for difference in found.differences] == ["missing"] * 2
+
+
+def test_facts_of_every_suite_are_compared_and_none_across_suites(tmp_path):
+    def write_suite(folder, suite, budget):
+        kept = open_records(folder / suite, "ata", {"suite": {"seed": 0}, "budget": budget})
+        kept.add([replace(base(0), suite=suite)])
+
+    for name, budgets in (("a", (1, 2)), ("b", (9, 2))):
+        for suite, budget in zip(("one", "two"), budgets, strict=True):
+            write_suite(tmp_path / name, suite, budget)
+    found = audit(read_run(tmp_path / "a"), read_run(tmp_path / "b"))
+    assert [(path.split(".")[0], a, b) for path, a, b in found.facts] == [("one", "1", "9")]
+
+
 def test_a_folder_with_two_runs_of_a_variant_is_refused(tmp_path):
     write(tmp_path, [base(0)])
     write(tmp_path, [base(0)], {"seed": 1})

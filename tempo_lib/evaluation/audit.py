@@ -206,7 +206,8 @@ def _not_compared(first: Sequence[Sample], second: Sequence[Sample]) -> tuple[st
 
 
 def _different_facts(
-    first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
+    first: Mapping[tuple[str, int, str], Mapping[str, Any]],
+    second: Mapping[tuple[str, int, str], Mapping[str, Any]],
 ) -> Iterator[tuple[str, str, str]]:
     """(path, A, B) of what records state about weights, bounds, code and data; shared ones first.
 
@@ -215,7 +216,8 @@ def _different_facts(
     if len(first) == len(second) == 1:
         pairs = [("", next(iter(first.values())), next(iter(second.values())))]
     else:
-        pairs = [(f"{name}.", first[name], second[name]) for name in first if name in second]
+        shared = [key for key in first if key in second]
+        pairs = [(f"{'.'.join(map(str, key))}.", first[key], second[key]) for key in shared]
     for prefix, one, other in pairs:
         if not one or not other:  # a log that states nothing
             continue

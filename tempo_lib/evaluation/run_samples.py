@@ -44,11 +44,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """Samples in the order of the files, and the facts that records lie under, by variant."""
+    """Samples in the order of the files, and the facts of records by suite, world seed, variant."""
 
     name: str
     samples: list[Sample]
-    facts: dict[str, dict[str, Any]]
+    facts: dict[tuple[str, int, str], dict[str, Any]]
 
 
 def read_run(path: Path) -> FinishedRun:
@@ -62,7 +62,7 @@ def read_run(path: Path) -> FinishedRun:
         files = [path] if path.suffix == ".jsonl" and path.is_file() else []
     if not files:
         raise RunError(f"{path} is no file of records (.jsonl) and no folder that holds any")
-    samples, facts = list[Sample](), dict[str, dict[str, Any]]()
+    samples, facts = list[Sample](), dict[tuple[str, int, str], dict[str, Any]]()
     owner: dict[tuple[str, int, str], Path] = {}
     for file in files:
         found, own_facts = _read_file(file)
@@ -73,7 +73,7 @@ def read_run(path: Path) -> FinishedRun:
                     f"or {file.name}"
                 )
             owner[key] = file
-            facts[key[2]] = own_facts
+            facts[key] = own_facts
         samples += found
     if not samples:
         raise RunError(f"{path} holds no answers")
