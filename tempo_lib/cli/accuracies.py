@@ -21,9 +21,17 @@ def checkpoint_folder(variant: "Variant", loaded: Loaded) -> Path:
 
 
 def result(
-    done: "Evaluated", data: "Benchmark", variant: "Variant", loaded: Loaded, preset: "Preset"
+    done: "Evaluated",
+    data: "Benchmark",
+    variant: "Variant",
+    loaded: Loaded,
+    preset: "Preset",
+    digests: dict[str, str],
 ) -> dict[str, Any]:
-    """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched."""
+    """What ``--out`` holds of one variant; ``budget`` is the mean where it is matched.
+
+    ``digests``: of checkpoints by folder; extended here, so that each is hashed once per command.
+    """
     from tempo_lib.checkpoints.folders import checkpoint_digest
     from tempo_lib.evaluation.runner import frame_of
     from tempo_lib.provenance import library_versions
@@ -33,6 +41,8 @@ def result(
     frame = frame_of(records)
     checkpoint = str(checkpoint_folder(variant, loaded))
     budgets = frame["budget"]
+    if checkpoint not in digests:
+        digests[checkpoint] = checkpoint_digest(checkpoint)
     return {
         "suite": data.name,
         "variant": variant.name,
@@ -47,7 +57,7 @@ def result(
         "stand_in": data.is_stand_in,
         "data_hash": data.data_hash,
         "checkpoint": checkpoint,
-        "checkpoint_sha256": checkpoint_digest(checkpoint),
+        "checkpoint_sha256": digests[checkpoint],
         "versions": library_versions(),
     }
 

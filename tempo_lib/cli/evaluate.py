@@ -123,7 +123,9 @@ def evaluate(
     if ranks.rank:
         return 2 if done.failures else 0
     measured = {record.variant for record in done.records}  # one that always failed is no row
-    results = [result(done, data, row, loaded, numbers) for row in rows if row.name in measured]
+    digests = dict[str, str]()
+    kept = [row for row in rows if row.name in measured]
+    results = [result(done, data, row, loaded, numbers, digests) for row in kept]
     print_table(results)
     if out is not None:
         document = results[0] if len(results) == 1 else results

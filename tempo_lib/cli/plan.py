@@ -46,10 +46,9 @@ def plan(
     * tempo plan --preset 6b --gpus 8
     * tempo plan --gpus 64 --stage 2 --set training.stages.2.global_batch=256 --json
     """
-    with needs_extra("evaluate"):
-        from tempo_lib.config import load_preset
-        from tempo_lib.training.costs import parameter_counts
-        from tempo_lib.training.plan import Assumptions, Machine, plan_stage
+    from tempo_lib.config import load_preset
+    from tempo_lib.training.costs import parameter_counts
+    from tempo_lib.training.plan import Assumptions, Machine, plan_stage
 
     machine = Machine(
         num_gpus=gpus,
@@ -58,7 +57,7 @@ def plan(
         gigabytes=memory,
         cores_per_gpu=cores,
     )
-    with bad_input():
+    with bad_input(), needs_extra("evaluate"):  # published mixtures are read by pandas
         numbers, given = load_preset(preset, overrides or []), Assumptions()
         mixtures = paper_mixtures()
         stages = numbers.stages if stage is None else (stage,)

@@ -198,7 +198,7 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
 def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
     if name not in preset_names():
         raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(preset_names())}")
-    text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text()
+    text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text("utf-8")
     # anchors give shared parts: a change of one copy must not reach the others
     data = _copied(yaml.safe_load(text))
     data["overrides"] = dict(_override(data, override) for override in overrides)
@@ -229,6 +229,8 @@ def _override(data: dict[str, Any], override: str) -> tuple[str, Any]:
     *parents, last = path.split(".")
     if not equals or not last:
         raise ValueError(f"override {override!r}: expected KEY=VALUE, as allocation.budget=256")
+    if path in ("miniature", "miniature.schema"):
+        raise ValueError(f"override {path!r}: no single number; name a field below miniature")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
