@@ -5,7 +5,7 @@ logit of a token. What made them so is looked for once one of them is not finite
 checks the output of every layer instead, and finds the first one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ def check_segments(
     )
     if not bool(good_N.all()):
         bad = (~good_N).nonzero()[:, 0].tolist()
-        place = f"of {len(bad)} of {len(good_N)} segments, from 1: {_some([n + 1 for n in bad])}"
+        place = f"of {len(bad)} of {len(good_N)} segments, from 1: {some([n + 1 for n in bad])}"
         raise NotFiniteError(f"{what} {place} are not finite; {reason(model, part)}")
 
 
@@ -70,7 +70,7 @@ def reason(model: nn.Module, part: str = "") -> str:
     prefix = f"{part}." if part else ""
     named = [f"{prefix}{name} ({count})" for name, count in bad_weights(model)]
     if named:
-        return f"nor are these weights: {_some(named)}; get the checkpoint again"
+        return f"nor are these weights: {some(named)}; get the checkpoint again"
     return f"all weights of the {part or 'model'} are; --debug-numerics names the first layer"
 
 
@@ -94,7 +94,7 @@ def debug_numerics(model: nn.Module) -> Iterator[None]:
 def _hook(name: str) -> Any:
     def check(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
         for what, values in (("input", given), ("output", made)):
-            for tensor in _tensors(values):
+            for tensor in tensors(values):
                 if not is_finite(tensor):
                     kind = type(module).__name__
                     count = int((~torch.isfinite(tensor)).sum())
@@ -106,16 +106,18 @@ def _hook(name: str) -> Any:
     return check
 
 
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
+def tensors(values: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in what a module takes or gives, however nested."""
     if isinstance(values, torch.Tensor):
         yield values
     elif isinstance(values, list | tuple):
         for value in values:
-            yield from _tensors(value)
+            yield from tensors(value)
     elif isinstance(values, dict):
-        yield from _tensors(list(values.values()))
+        yield from tensors(list(values.values()))
 
 
-def _some(items: list[Any]) -> str:
-    rest = f" and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else ""
-    return ", ".join(map(str, items[:MOST_NAMED])) + rest
+def some(items: Sequence[Any], most: int = MOST_NAMED) -> str:
+    """The first ``most`` items, and how many more there are."""
+    rest = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + rest

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from tempo_lib.model.numerics import is_finite, some, tensors
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.feed import Feed, Step, to_device
 from tempo_lib.training.ranks import Ranks, local
@@ -44,7 +45,7 @@ def _first_output(model: Tempo, batch: dict[str, Any]) -> str:
 
     def hook(name: str) -> Any:
         def watch(_: Any, __: Any, output: Any) -> None:
-            if not found and not all(torch.isfinite(one).all() for one in _tensors(output)):
+            if not found and not all(map(is_finite, tensors(output))):
                 found.append(f"the output of {name}")
 
         return watch
@@ -56,16 +57,6 @@ def _first_output(model: Tempo, batch: dict[str, Any]) -> str:
         for handle in handles:
             handle.remove()
     return found[0] if found else "the loss"
-
-
-def _tensors(output: Any) -> list[torch.Tensor]:
-    if isinstance(output, torch.Tensor):
-        return [output] if output.is_floating_point() else []
-    if isinstance(output, dict):
-        output = list(output.values())
-    if isinstance(output, list | tuple):
-        return [one for part in output for one in _tensors(part)]
-    return []
 
 
 def _first_weight(model: Tempo) -> str:
@@ -83,6 +74,4 @@ def _first_gradient(model: Tempo) -> str:
 
 
 def _named(samples: list[Any]) -> str:
-    ids = [sample.id for sample in samples]
-    more = f" and {len(ids) - MOST_NAMED} more" if len(ids) > MOST_NAMED else ""
-    return f"samples {', '.join(ids[:MOST_NAMED])}{more}"
+    return f"samples {some([sample.id for sample in samples], MOST_NAMED)}"
