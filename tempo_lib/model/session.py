@@ -27,7 +27,8 @@ class VideoSession:
     """One video as one compressor reads it.
 
     ``decode`` answers from memories, as ``Tempo.decode``; a session without it only compresses.
-    ``keep_prefix=False`` saves memory where there is one question.
+    ``keep_prefix=False`` saves memory where there is one question. ``on_part`` is called as the
+    reading of a question goes on; what it raises ends the reading.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class VideoSession:
         self.segments = segments
         self.keep_prefix = keep_prefix
         self._decode = decode
+        self.on_part: Callable[[int, int], None] | None = None  # parts read, parts in all
         self._vision: dict[int, VisionFeatures] = {}
         self._prefixes: dict[tuple[int, str], Prefix] = {}
 
@@ -54,9 +56,12 @@ class VideoSession:
 
     def ask(self, question: str, prompt: str = "routing", **options: Any) -> Answer:
         """Answer a question; options as in ``Tempo.decode``."""
+        return self.decode(self.compress(question, prompt), question, **options)
+
+    def decode(self, memories: SegmentMemories, question: str, **options: Any) -> Answer:
+        """Answer from memories that ``compress`` gave; options as in ``Tempo.decode``."""
         if self._decode is None:
             raise ValueError("this session has no decoder: it compresses and scores only")
-        memories = self.compress(question, prompt)
         return self._decode(memories, question, is_image=self.segments.is_image, **options)
 
     @torch.no_grad()
@@ -76,7 +81,11 @@ class VideoSession:
         NotFiniteError where one of them is not finite.
         """
         query = self.text.ids(prompts.query_parts(question))
-        outputs = [self._read_part(part, prompt, query) for part in range(len(self._parts))]
+        outputs = []
+        for part in range(len(self._parts)):
+            outputs.append(self._read_part(part, prompt, query))
+            if self.on_part is not None:
+                self.on_part(part + 1, len(self._parts))
         memories_NKD, h_rel_ND = (torch.cat(pieces) for pieces in zip(*outputs, strict=True))
         logits_N = self.compressor.relevance_logits(h_rel_ND).cpu()
         check_segments("relevance logits", logits_N, self.compressor)

@@ -60,9 +60,7 @@ class Tempo(PreTrainedModel):
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True
     supports_gradient_checkpointing = True
     _no_split_modules: ClassVar[list[str]] = [
-        "Qwen3VLTextDecoderLayer",
-        "Qwen3VLVisionBlock",
-        "Qwen3DecoderLayer",
+        *("Qwen3VLTextDecoderLayer", "Qwen3VLVisionBlock", "Qwen3DecoderLayer"),
     ]
 
     def __init__(
@@ -202,8 +200,9 @@ class Tempo(PreTrainedModel):
         scheme: str = "head",
         counts: torch.Tensor | None = None,
         is_image: bool = False,
+        generation: dict[str, Any] | None = None,
     ) -> Answer:
-        """Allocate, reduce and generate greedily from one compression.
+        """Allocate, reduce and generate from one compression; greedy unless ``generation`` differs.
 
         adaptive=False: every segment keeps k_max. ``counts`` (N,) replaces the allocation.
         ContextError when the prompt exceeds the decoder's context.
@@ -219,17 +218,17 @@ class Tempo(PreTrainedModel):
         elif counts is None:
             counts = torch.full((len(memories.scores),), k_max, dtype=torch.int64)
         embeds_1LD = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
-        token_ids = self.generate_ids(embeds_1LD, new)
+        token_ids = self.generate_ids(embeds_1LD, new, **(generation or {}))
         text = self.encoder.decode(token_ids)
         return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
 
-    def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
-        """Greedy token ids after one prompt; NotFiniteError for logits that are not finite."""
+    def generate_ids(self, embeds_1LD: torch.Tensor, num_new: int, **options: Any) -> list[int]:
+        """Token ids after one prompt, greedy by default; NotFiniteError for logits that are not."""
         return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
+            max_new_tokens=num_new,
+            **{"do_sample": False, **options},
             logits_processor=[FiniteLogits(self)],
             eos_token_id=self.encoder.special(prompts.IM_END),
             pad_token_id=self.encoder.special(prompts.END_OF_TEXT),

@@ -1,0 +1,324 @@
+"""One model behind a bounded queue: the web page and the chat endpoint put their questions here.
+
+One thread computes, as a second would only make both slower. A video that is open already costs a
+question its suffix alone. Files are decoded in a process of their own, which may hang or die.
+
+Shape suffixes: N segments.
+"""
+
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.generation.streamers import BaseStreamer
+
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.decoder_prompt import Answer, ContextError, Turn, prompt_ids
+from tempo_lib.model.numerics import NotFiniteError
+from tempo_lib.model.processing import smart_size
+from tempo_lib.model.session import VideoSession
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.base import VideoError
+from tempo_lib.video.clip import Video, load_video
+
+MOST_WAITING = 16
+MOST_OPEN = 4  # videos whose prefixes are kept
+MOST_FRAMES = 1024
+LONGEST_QUESTION = 20_000  # characters
+
+
+class BusyError(RuntimeError):
+    """The queue is full; the message says so in one sentence."""
+
+
+class CancelledError(RuntimeError):
+    """Whoever put the question no longer wants the answer."""
+
+
+class RefusedError(ValueError):
+    """A file, a question or a number that cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """One question. ``path`` None: about no video. ``owner`` and ``key`` name the open video.
+
+    ``budgets``: an answer for each, from one compression; empty: the model's own. ``temperature``
+    0: greedy, else drawn by ``seed``. None: the model's own number.
+    """
+
+    path: Path | None
+    question: str
+    owner: Hashable = None
+    key: Hashable = None
+    budgets: tuple[int, ...] = ()
+    k_min: int | None = None
+    max_frames: int | None = None
+    max_new_tokens: int | None = None
+    temperature: float = 0.0
+    adaptive: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What is being done, how far it is (0 to 1), seconds left; the answer so far."""
+
+    stage: str
+    share: float | None = None
+    seconds_left: float | None = None
+    text: str = ""
+    number: int = 0  # of the budget whose answer ``text`` is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Answers in the order of ``Wish.budgets``, the compression behind them, and what it took.
+
+    ``seconds``: of reading, compressing and answering. ``saved_seconds``: what compressing took
+    less than for the first question about this video, None for the first one.
+    """
+
+    wish: Wish
+    answers: list[Answer]
+    memories: SegmentMemories
+    video: Video | None
+    num_prompt_tokens: int
+    seconds: dict[str, float]
+    saved_seconds: float | None
+
+
+@dataclass
+class _Open:
+    video: Video
+    session: VideoSession
+    first_seconds: float | None = None
+
+
+@dataclass
+class _Job:
+    wish: Wish
+    cancel: threading.Event
+    events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+
+    def say(self, event: Any) -> None:
+        if self.cancel.is_set():
+            raise CancelledError("cancelled")
+        self.events.put(event)
+
+
+class Engine:
+    """Answers one question at a time. Call ``close`` when done."""
+
+    def __init__(self, model: Tempo, max_waiting: int = MOST_WAITING) -> None:
+        self.model = model
+        self.max_waiting = max_waiting
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(max_waiting)
+        self._open: OrderedDict[Hashable, _Open] = OrderedDict()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
+
+    def ask(self, wish: Wish, cancel: threading.Event | None = None) -> Iterator[Progress | Result]:
+        """Progress, then one Result. BusyError and RefusedError at once, others on the way.
+
+        Setting ``cancel``, or leaving the iterator, ends the work on the question.
+        """
+        check(wish, self.model)
+        job = _Job(wish, cancel or threading.Event())
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            reason = f"{self.max_waiting} questions are waiting already; try again in a moment"
+            raise BusyError(reason) from None
+        return self._events(job)
+
+    def forget(self, owner: Hashable) -> None:
+        """Drop the open videos of an owner."""
+        with self._lock:
+            for key in [key for key in self._open if key[0] == owner]:  # type: ignore[index]
+                del self._open[key]
+
+    def close(self) -> None:
+        """End the thread after the questions that wait."""
+        self._jobs.put(None)
+        self._thread.join(timeout=60)
+
+    def _events(self, job: _Job) -> Iterator[Progress | Result]:
+        try:
+            yield Progress(stage="waiting")
+            while True:
+                event = job.events.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                if isinstance(event, Result):
+                    return
+        finally:
+            job.cancel.set()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job.say(self._answer(job))
+            except ContextError as error:
+                reason = f"the prompt is {error.excess} tokens too long; lower budget or frames"
+                job.events.put(RefusedError(reason))
+            except Exception as error:  # the queue goes on, whoever waits for this job hears of it
+                job.events.put(error)
+
+    def _answer(self, job: _Job) -> Result:
+        wish, started = job.wish, time.perf_counter()
+        budgets = wish.budgets or (self.model.config.budget,)
+        # before compressing: an endless question would cost its square in every segment
+        prompt_ids(self.model.encoder, self.model.config, Turn([], [], wish.question), 1)
+        opened = None if wish.path is None else self._opened(job)
+        read = time.perf_counter()
+        if opened is None:
+            memories = SegmentMemories.none(self.model.projector.in_features)
+        else:
+            memories = self._compress(job, opened)
+        compressed = time.perf_counter()
+        answers = [self._decode(job, memories, opened, n) for n in range(len(budgets))]
+        seconds = {
+            "reading": read - started,
+            "compressing": compressed - read,
+            "answering": time.perf_counter() - compressed,
+        }
+        saved = None
+        if opened is not None and opened.first_seconds is not None:
+            saved = opened.first_seconds - seconds["compressing"]
+        elif opened is not None:
+            opened.first_seconds = seconds["compressing"]
+        return Result(
+            wish=wish,
+            answers=answers,
+            memories=memories,
+            video=opened and opened.video,
+            num_prompt_tokens=self._prompt_length(wish, answers[0], opened),
+            seconds=seconds,
+            saved_seconds=saved,
+        )
+
+    def _opened(self, job: _Job) -> _Open:
+        wish = job.wish
+        key = (wish.owner, wish.key or wish.path, wish.max_frames)
+        with self._lock:
+            if key in self._open:
+                self._open.move_to_end(key)
+                return self._open[key]
+        assert wish.path is not None
+        job.say(Progress(stage="reading the video"))
+        video = read_video(self.model, wish.path, wish.max_frames)
+        opened = _Open(video, self.model.open(video))
+        with self._lock:
+            self._open[key] = opened
+            while len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)
+        return opened
+
+    def _compress(self, job: _Job, opened: _Open) -> SegmentMemories:
+        started = time.perf_counter()
+
+        def tell(done: int, total: int) -> None:
+            left = (time.perf_counter() - started) / done * (total - done)
+            job.say(Progress(stage="compressing", share=done / total, seconds_left=left))
+
+        job.say(Progress(stage="compressing", share=0.0))
+        opened.session.on_part = tell
+        try:
+            return opened.session.compress(job.wish.question)
+        finally:
+            opened.session.on_part = None
+
+    def _decode(
+        self, job: _Job, memories: SegmentMemories, opened: _Open | None, number: int
+    ) -> Answer:
+        wish, model = job.wish, self.model
+        generation: dict[str, Any] = {"streamer": _Streamer(job, model, number)}
+        if wish.temperature > 0:
+            generation |= {"do_sample": True, "temperature": wish.temperature}
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+            torch.manual_seed(wish.seed)
+            return model.decode(
+                memories if opened is not None else None,
+                wish.question,
+                budget=wish.budgets[number] if wish.budgets else None,
+                k_min=wish.k_min,
+                max_new_tokens=wish.max_new_tokens,
+                adaptive=wish.adaptive,
+                is_image=opened is not None and opened.video.is_image,
+                generation=generation,
+            )
+
+    def _prompt_length(self, wish: Wish, answer: Answer, opened: _Open | None) -> int:
+        is_image = opened is not None and opened.video.is_image
+        turn = Turn(answer.seconds.tolist(), answer.counts.tolist(), wish.question, None, is_image)
+        return len(prompt_ids(self.model.encoder, self.model.config, turn, 0))
+
+
+class _Streamer(BaseStreamer):
+    """Tells the text so far after every token; a cancelled job ends the generation here."""
+
+    def __init__(self, job: _Job, model: Tempo, number: int) -> None:
+        self._job, self._model, self._number = job, model, number
+        self._ids: list[int] = []
+
+    def put(self, value: torch.Tensor) -> None:
+        self._ids += value.flatten().tolist()
+        text = self._model.encoder.decode(self._ids)
+        self._job.say(Progress(stage="answering", text=text, number=self._number))
+
+    def end(self) -> None:
+        """Nothing is held back."""
+
+
+def check(wish: Wish, model: Tempo) -> None:
+    """RefusedError, in one sentence, for numbers and questions that cannot be used."""
+    config = model.config
+    k_min = config.k_min if wish.k_min is None else wish.k_min
+    new = config.max_new_tokens if wish.max_new_tokens is None else wish.max_new_tokens
+    frames = 1 if wish.max_frames is None else wish.max_frames
+    problems = {
+        f"the question has more than {LONGEST_QUESTION} characters": (
+            len(wish.question) > LONGEST_QUESTION
+        ),
+        "the question is empty": not wish.question.strip(),
+        "a budget must be at least 0": any(budget < 0 for budget in wish.budgets),
+        f"k_min must be 0 to {config.k_max}": not 0 <= k_min <= config.k_max,
+        f"frames must be 1 to {MOST_FRAMES}": not 1 <= frames <= MOST_FRAMES,
+        f"answer tokens must be 1 to {config.max_context}": not 1 <= new <= config.max_context,
+        "temperature must be 0 to 2": not 0.0 <= wish.temperature <= 2.0,
+    }
+    for problem, holds in problems.items():
+        if holds:
+            raise RefusedError(problem)
+
+
+def read_video(model: Tempo, path: Path, max_frames: int | None = None) -> Video:
+    """Sample a file as the model's config says; RefusedError in one sentence, without its path."""
+    numbers, rules = model.config.video_numbers, model.config.pixel_rules
+    try:
+        video = load_video(
+            path,
+            fps=numbers.fps,
+            max_frames=numbers.max_frames if max_frames is None else max_frames,
+            min_frames=numbers.min_frames,
+            max_edge=rules.max_edge,
+            safe=True,
+        )
+        height, width = video.frames.shape[1:3]
+        smart_size(height, width, model.patch_shape.factor, rules.min_pixels, rules.max_pixels)
+    except (VideoError, ValueError) as error:
+        reason = " ".join(str(error).replace(str(path), "the file").split())
+        raise RefusedError(reason) from error
+    return video
+
+
+EXPECTED = (RefusedError, BusyError, CancelledError, NotFiniteError)  # said in one sentence
