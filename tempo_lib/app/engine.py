@@ -18,9 +18,17 @@ from typing import Any
 import torch
 from transformers.generation.streamers import BaseStreamer
 
+from tempo_lib.app.ask_request import (
+    AskRequest,
+    BusyError,
+    CancelledError,
+    Progress,
+    RefusedError,
+    Result,
+    check,
+)
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoder_prompt import Answer, ContextError, Turn, prompt_ids
-from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.model.processing import smart_size
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
@@ -29,69 +37,6 @@ from tempo_lib.video.clip import Video, load_video
 
 MOST_WAITING = 16
 MOST_OPEN = 4  # videos whose prefixes are kept
-MOST_FRAMES = 1024
-LONGEST_QUESTION = 20_000  # characters
-
-
-class BusyError(RuntimeError):
-    """The queue is full; the message says so in one sentence."""
-
-
-class CancelledError(RuntimeError):
-    """Whoever put the question no longer wants the answer."""
-
-
-class RefusedError(ValueError):
-    """A file, a question or a number that cannot be used; the message is one sentence."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """One question. ``path`` None: about no video. ``owner`` and ``key`` name the open video.
-
-    ``budgets``: an answer for each, from one compression; empty: the model's own. ``temperature``
-    0: greedy, else drawn by ``seed``. None: the model's own number.
-    """
-
-    path: Path | None
-    question: str
-    owner: Hashable = None
-    key: Hashable = None
-    budgets: tuple[int, ...] = ()
-    k_min: int | None = None
-    max_frames: int | None = None
-    max_new_tokens: int | None = None
-    temperature: float = 0.0
-    adaptive: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What is being done, how far it is (0 to 1), seconds left; the answer so far."""
-
-    stage: str
-    share: float | None = None
-    seconds_left: float | None = None
-    text: str = ""
-    number: int = 0  # of the budget whose answer ``text`` is
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """Answers in the order of ``Wish.budgets``, the compression behind them, and what it took.
-
-    ``seconds``: of reading, compressing and answering. ``saved_seconds``: what compressing took
-    less than for the first question about this video, None for the first one.
-    """
-
-    wish: Wish
-    answers: list[Answer]
-    memories: SegmentMemories
-    video: Video | None
-    num_prompt_tokens: int
-    seconds: dict[str, float]
-    saved_seconds: float | None
 
 
 @dataclass
@@ -103,7 +48,7 @@ class _Open:
 
 @dataclass
 class _Job:
-    wish: Wish
+    request: AskRequest
     cancel: threading.Event
     events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
 
@@ -125,13 +70,15 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
-    def ask(self, wish: Wish, cancel: threading.Event | None = None) -> Iterator[Progress | Result]:
+    def ask(
+        self, request: AskRequest, cancel: threading.Event | None = None
+    ) -> Iterator[Progress | Result]:
         """Progress, then one Result. BusyError and RefusedError at once, others on the way.
 
         Setting ``cancel``, or leaving the iterator, ends the work on the question.
         """
-        check(wish, self.model)
-        job = _Job(wish, cancel or threading.Event())
+        check(request, self.model)
+        job = _Job(request, cancel or threading.Event())
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -174,11 +121,11 @@ class Engine:
                 job.events.put(error)
 
     def _answer(self, job: _Job) -> Result:
-        wish, started = job.wish, time.perf_counter()
-        budgets = wish.budgets or (self.model.config.budget,)
+        request, started = job.request, time.perf_counter()
+        budgets = request.budgets or (self.model.config.budget,)
         # before compressing: an endless question would cost its square in every segment
-        prompt_ids(self.model.encoder, self.model.config, Turn([], [], wish.question), 1)
-        opened = None if wish.path is None else self._opened(job)
+        prompt_ids(self.model.encoder, self.model.config, Turn([], [], request.question), 1)
+        opened = None if request.path is None else self._opened(job)
         read = time.perf_counter()
         if opened is None:
             memories = SegmentMemories.none(self.model.projector.in_features)
@@ -197,25 +144,25 @@ class Engine:
         elif opened is not None:
             opened.first_seconds = seconds["compressing"]
         return Result(
-            wish=wish,
+            request=request,
             answers=answers,
             memories=memories,
-            video=opened and opened.video,
-            num_prompt_tokens=self._prompt_length(wish, answers[0], opened),
+            video=None if opened is None else opened.video,
+            num_prompt_tokens=self._prompt_length(request, answers[0], opened),
             seconds=seconds,
             saved_seconds=saved,
         )
 
     def _opened(self, job: _Job) -> _Open:
-        wish = job.wish
-        key = (wish.owner, wish.key or wish.path, wish.max_frames)
+        request = job.request
+        key = (request.owner, request.key or request.path, request.max_frames)
         with self._lock:
             if key in self._open:
                 self._open.move_to_end(key)
                 return self._open[key]
-        assert wish.path is not None
+        assert request.path is not None
         job.say(Progress(stage="reading the video"))
-        video = read_video(self.model, wish.path, wish.max_frames)
+        video = read_video(self.model, request.path, request.max_frames)
         opened = _Open(video, self.model.open(video))
         with self._lock:
             self._open[key] = opened
@@ -233,33 +180,35 @@ class Engine:
         job.say(Progress(stage="compressing", share=0.0))
         opened.session.on_part = tell
         try:
-            return opened.session.compress(job.wish.question)
+            return opened.session.compress(job.request.question)
         finally:
             opened.session.on_part = None
 
     def _decode(
         self, job: _Job, memories: SegmentMemories, opened: _Open | None, number: int
     ) -> Answer:
-        wish, model = job.wish, self.model
+        request, model = job.request, self.model
         generation: dict[str, Any] = {"streamer": _Streamer(job, model, number)}
-        if wish.temperature > 0:
-            generation |= {"do_sample": True, "temperature": wish.temperature}
+        if request.temperature > 0:
+            generation |= {"do_sample": True, "temperature": request.temperature}
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-            torch.manual_seed(wish.seed)
+            torch.manual_seed(request.seed)
             return model.decode(
                 memories if opened is not None else None,
-                wish.question,
-                budget=wish.budgets[number] if wish.budgets else None,
-                k_min=wish.k_min,
-                max_new_tokens=wish.max_new_tokens,
-                adaptive=wish.adaptive,
+                request.question,
+                budget=request.budgets[number] if request.budgets else None,
+                k_min=request.k_min,
+                max_new_tokens=request.max_new_tokens,
+                adaptive=request.adaptive,
                 is_image=opened is not None and opened.video.is_image,
                 generation=generation,
             )
 
-    def _prompt_length(self, wish: Wish, answer: Answer, opened: _Open | None) -> int:
+    def _prompt_length(self, request: AskRequest, answer: Answer, opened: _Open | None) -> int:
         is_image = opened is not None and opened.video.is_image
-        turn = Turn(answer.seconds.tolist(), answer.counts.tolist(), wish.question, None, is_image)
+        turn = Turn(
+            answer.seconds.tolist(), answer.counts.tolist(), request.question, None, is_image
+        )
         return len(prompt_ids(self.model.encoder, self.model.config, turn, 0))
 
 
@@ -277,28 +226,6 @@ class _Streamer(BaseStreamer):
 
     def end(self) -> None:
         """Nothing is held back."""
-
-
-def check(wish: Wish, model: Tempo) -> None:
-    """RefusedError, in one sentence, for numbers and questions that cannot be used."""
-    config = model.config
-    k_min = config.k_min if wish.k_min is None else wish.k_min
-    new = config.max_new_tokens if wish.max_new_tokens is None else wish.max_new_tokens
-    frames = 1 if wish.max_frames is None else wish.max_frames
-    problems = {
-        f"the question has more than {LONGEST_QUESTION} characters": (
-            len(wish.question) > LONGEST_QUESTION
-        ),
-        "the question is empty": not wish.question.strip(),
-        "a budget must be at least 0": any(budget < 0 for budget in wish.budgets),
-        f"k_min must be 0 to {config.k_max}": not 0 <= k_min <= config.k_max,
-        f"frames must be 1 to {MOST_FRAMES}": not 1 <= frames <= MOST_FRAMES,
-        f"answer tokens must be 1 to {config.max_context}": not 1 <= new <= config.max_context,
-        "temperature must be 0 to 2": not 0.0 <= wish.temperature <= 2.0,
-    }
-    for problem, holds in problems.items():
-        if holds:
-            raise RefusedError(problem)
 
 
 def read_video(model: Tempo, path: Path, max_frames: int | None = None) -> Video:
@@ -319,6 +246,3 @@ def read_video(model: Tempo, path: Path, max_frames: int | None = None) -> Video
         reason = " ".join(str(error).replace(str(path), "the file").split())
         raise RefusedError(reason) from error
     return video
-
-
-EXPECTED = (RefusedError, BusyError, CancelledError, NotFiniteError)  # said in one sentence

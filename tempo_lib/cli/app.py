@@ -18,8 +18,10 @@ from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
 from tempo_lib.cli.notebook import notebook
+from tempo_lib.cli.page import page
 from tempo_lib.cli.plan import plan
 from tempo_lib.cli.reproduce import reproduce
+from tempo_lib.cli.serve import serve
 from tempo_lib.cli.train import train
 
 # typer exports this one child of its usage errors; the parent is what all of them are
@@ -37,6 +39,8 @@ app = typer.Typer(
 )
 for command in (ask, train, plan, evaluate, audit, reproduce, notebook, convert, doctor):
     app.command()(command)
+app.command("app")(page)
+app.command()(serve)
 app.add_typer(data)
 
 

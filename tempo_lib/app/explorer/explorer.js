@@ -25,9 +25,10 @@ export function mount(root, data, host = {}) {
   const parts = build(root, prefix, data);
   let tracks = [];
 
-  const limits = () => {
+  const limits = (track = state.tracks[0]) => {
+    const budget = Math.max(0, track?.budget ?? state.budget);
     const kMax = Math.max(1, Math.min(state.kMax, data.capacity));
-    return { budget: Math.max(0, state.budget), kMax, kMin: Math.max(0, Math.min(state.kMin, kMax)) };
+    return { budget, kMax, kMin: Math.max(0, Math.min(state.kMin, kMax)) };
   };
   const film = () => data.films[data.rows[state.tracks[0].row].film];
   const lastSecond = () => film().edges[film().edges.length - 1];
@@ -38,7 +39,7 @@ export function mount(root, data, host = {}) {
     if (!row[policy.reads]) {
       return { counts: row.scores.map(() => 0), problem: `${policy.label}: this record has no logits` };
     }
-    return { counts: policy.rule(row[policy.reads], limits()), problem: "" };
+    return { counts: policy.rule(row[policy.reads], limits(track)), problem: "" };
   }
 
   function draw() {
@@ -58,7 +59,7 @@ export function mount(root, data, host = {}) {
       const width = Math.max(280, Math.floor(made.svg.parentElement.clientWidth || 640));
       const row = data.rows[made.track.row];
       Object.assign(made, drawTimeline(made.svg, {
-        film: data.films[row.film], row, counts: made.counts, limits: limits(), width,
+        film: data.films[row.film], row, counts: made.counts, limits: limits(made.track), width,
         segment: state.segment,
       }));
       made.moveTo(state.second);
@@ -81,12 +82,13 @@ export function mount(root, data, host = {}) {
     svg.addEventListener("pointermove", (event) => hover(event, place));
     svg.addEventListener("pointerleave", () => (parts.tip.hidden = true));
     const gauge = element("div", {
-      class: "te-gauge", role: "meter", "aria-valuemin": 0, "aria-valuemax": limits().budget,
+      class: "te-gauge", role: "meter", "aria-valuemin": 0, "aria-valuemax": limits(track).budget,
       "aria-valuenow": used, "aria-label": "memory tokens used of the budget",
-    }, element("div", { class: "te-fill", style: `width:${percent(used, limits().budget)}%` }));
-    const words = element("span", { class: "te-used" }, `${used} of ${limits().budget} tokens`);
+    }, element("div", { class: "te-fill", style: `width:${percent(used, limits(track).budget)}%` }));
+    const words = element("span", { class: "te-used" }, `${used} of ${limits(track).budget} tokens`);
     const pick = (key, options) => choice(`${prefix}-${key}${place}`, key, options, track[key], (value) => {
       track[key] = key === "row" ? Number(value) : value;
+      if (key === "row") track.budget = null;
       if (key === "row" && place === 0) changeFilm();
       draw();
     });
@@ -225,7 +227,8 @@ export function mount(root, data, host = {}) {
   function changeFilm() {
     const shared = data.rows[state.tracks[0].row].film;
     state.tracks = state.tracks.filter((track) => data.rows[track.row].film === shared);
-    Object.assign(state, { segment: 0, second: film().edges[0] });
+    const { segment, second } = startState({ ...data, show: [state.tracks[0].row] });
+    Object.assign(state, { segment, second });
     fitSliders();
     showVideo();
   }
@@ -239,7 +242,12 @@ export function mount(root, data, host = {}) {
 
   function showVideo() {
     const url = film().video ?? host.videoUrl?.(data.rows[state.tracks[0].row].film) ?? null;
-    if (url && parts.video.src !== url) parts.video.src = url;
+    if (url && parts.video.getAttribute("src") !== url) {
+      parts.video.setAttribute("src", url);
+      parts.video.addEventListener("loadedmetadata", () => (parts.video.currentTime = state.second), {
+        once: true,
+      });
+    }
     parts.video.hidden = !url;
   }
 
@@ -260,6 +268,7 @@ export function mount(root, data, host = {}) {
   for (const key of ["budget", "kMin", "kMax"]) {
     parts.inputs[key].addEventListener("input", (event) => {
       state[key] = Number(event.target.value);
+      if (key === "budget") state.tracks.forEach((track) => (track.budget = null));
       draw();
     });
   }
@@ -304,7 +313,6 @@ export function mount(root, data, host = {}) {
       return;
     }
     parts.whole.hidden = false;
-    state.second = film().edges[0];
     fitSliders();
     showVideo();
     draw();
@@ -314,13 +322,12 @@ export function mount(root, data, host = {}) {
 
   return {
     update(fresh, message = "") {
-      const isOther = fresh.films[0]?.video !== data.films[0]?.video;
+      const { segment, second } = state;
+      const isSame = data.rows.length > 0 && fresh.films[0]?.video === data.films[0]?.video;
       data = fresh;
       parts.status.textContent = message;
-      if (isOther || !state.tracks.length) Object.assign(state, startState(data));
-      else if (data.rows.length) {
-        if (fresh.show !== undefined) state.tracks[0].row = fresh.show;
-      }
+      Object.assign(state, startState(data), isSame ? { segment, second } : {});
+      parts.compare.setAttribute("aria-pressed", state.tracks.length > 1);
       start();
     },
     showVideo,
@@ -331,10 +338,18 @@ export function mount(root, data, host = {}) {
 }
 
 function startState(data) {
-  const first = data.rows[data.show ?? 0];
-  const track = { row: data.show ?? 0, policy: "ata", scheme: first?.scheme ?? "head" };
   const { budget, k_min: kMin, k_max: kMax } = data.limits;
-  return { tracks: first ? [track] : [], budget, kMin, kMax, segment: 0, second: 0 };
+  const first = data.rows[data.show?.[0] ?? 0];
+  const film = data.films[first?.film];
+  const tracks = (data.show ?? [0]).filter((row) => data.rows[row]).map((row) => {
+    const { scheme, budget: own } = data.rows[row];
+    return { row, policy: "ata", scheme, budget: own };
+  });
+  // Begin where most tokens went.
+  const counts = first?.counts ?? first?.scores ?? [0];
+  const segment = counts.indexOf(Math.max(...counts));
+  const edges = film?.edges ?? [0, 0];
+  return { tracks, budget: tracks[0]?.budget ?? budget, kMin, kMax, segment, second: (edges[segment] + edges[segment + 1]) / 2 };
 }
 
 /** The page's parts, built once; what they show changes. */

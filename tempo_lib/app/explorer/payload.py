@@ -33,6 +33,7 @@ class Row:
     """One question of film number ``film``: what it scored, kept and gave, each (N,).
 
     ``counts`` and ``scheme`` are what the prediction was made from; None: there is none.
+    ``budget``: its own, in the place of the one that all share at the start.
     """
 
     film: int
@@ -42,6 +43,7 @@ class Row:
     relevant: list[int] | None = None
     counts: list[int] | None = None
     scheme: str = "head"
+    budget: int | None = None
     prediction: str | None = None
     answer: str | None = None
     correct: bool | None = None
@@ -53,6 +55,7 @@ def row_of_answer(
     memories: "SegmentMemories",
     answer: "Answer | None" = None,
     scheme: str = "head",
+    budget: int | None = None,
 ) -> Row:
     """A question that a model has read, and its answer where there is one."""
     return Row(
@@ -62,6 +65,7 @@ def row_of_answer(
         logits=memories.logits.float().tolist(),
         counts=None if answer is None else answer.counts.tolist(),
         scheme=scheme,
+        budget=budget,
         prediction=None if answer is None else answer.text,
     )
 
@@ -108,11 +112,11 @@ def payload(
     *,
     title: str = "",
     missing: Sequence[str] = (),
-    show: int = 0,
+    show: Sequence[int] = (0,),
 ) -> dict[str, Any]:
     """All that the explorer shows. ``limits``: budget, k_min and k_max at the start.
 
-    ``capacity``: memory tokens of a segment. ``show``: the row to begin with.
+    ``capacity``: memory tokens of a segment. ``show``: the rows to begin with, one or two.
     """
     return {
         "title": title,
@@ -121,7 +125,7 @@ def payload(
         "limits": {name: limits[name] for name in ("budget", "k_min", "k_max")},
         "capacity": capacity,
         "missing": list(missing),
-        "show": show,
+        "show": list(show),
     }
 
 

@@ -95,8 +95,8 @@ class Explorer(anywidget.AnyWidget):
         options = {**self._shared["limits"], **options}
         answer = self._session.decode(memories, question, scheme=scheme, **options)
         self._memories.append(memories)
-        self._rows.append(row_of_answer(0, question, memories, answer, scheme))
-        self._show(show=len(self._rows) - 1)
+        self._rows.append(row_of_answer(0, question, memories, answer, scheme, answer.budget))
+        self._show(show=[len(self._rows) - 1])
 
     def figure(self) -> "DescribedFigure | None":
         """The static figure of the question on show; None where there is no question."""
@@ -105,7 +105,7 @@ class Explorer(anywidget.AnyWidget):
 
         if not self._rows:
             return None
-        row = self._rows[self.data["show"]]
+        row = self._rows[self.data["show"][0]]
         film, bounds = self._shared["films"][row.film], self._shared["limits"]
         counts_N = torch.tensor(row.counts)
         seconds_N = torch.tensor(film["edges"]).unfold(0, 2, 1).mean(1)
@@ -189,7 +189,7 @@ class Explorer(anywidget.AnyWidget):
             self._rows[int(place)] = row_of_answer(
                 0, question, memories, answer, str(message["scheme"])
             )
-            self._show(show=int(place))
+            self._show(show=[int(place)])
         except (ValueError, KeyError, IndexError, TypeError) as error:
             self.send({"kind": "say", "text": f"No answer: {error}"})
 

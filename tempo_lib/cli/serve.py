@@ -1,0 +1,40 @@
+"""``tempo serve``: the chat endpoint of the OpenAI protocol."""
+
+from tempo_lib.cli.common import CheckpointOption, SetOption, load_model
+from tempo_lib.cli.serving import (
+    HostOption,
+    PortOption,
+    VideosOption,
+    WaitingOption,
+    api_key,
+    check_port,
+    listen,
+    make_app,
+)
+
+
+def serve(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    videos: VideosOption = None,
+    preset: str | None = None,
+    checkpoint: CheckpointOption = None,
+    overrides: SetOption = None,
+    max_waiting: WaitingOption = 16,
+) -> None:
+    """Answer the OpenAI chat protocol: POST /v1/chat/completions.
+
+    A message holds a text and a video_url: a data URL, or a path below --videos. The field tempo
+    of a request takes budget, k_min, max_frames, adaptive; of a response it holds scores and
+    token counts.
+
+    Example: tempo serve --videos films, then curl 127.0.0.1:8000/v1/models
+    """
+    check_port(host, port)
+    api_key(host)
+    from tempo_lib.app.engine import Engine
+
+    engine = Engine(load_model(preset, checkpoint, None, overrides or []).model, max_waiting)
+    app = make_app(engine, host, videos)
+    print(f"listening on http://{host}:{port}/v1", flush=True)
+    listen(app, host, port)
