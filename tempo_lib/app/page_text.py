@@ -25,7 +25,7 @@ def answer_html(result: Result) -> str:
         links = ", ".join(
             _link(second, f"{second:.1f} s") for second in first.seconds[sorted(peaks)].tolist()
         )
-        parts.append(f"<p>It rests on most tokens from: {links}</p>")
+        parts.append(f"<p>Most tokens from: {links}</p>")
     took = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
     saved = result.saved_seconds
     if saved is not None:

@@ -1,7 +1,9 @@
 """What ``tempo app`` and ``tempo serve`` share: the model, the address, the key, the server."""
 
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +67,9 @@ def check_port(host: str, port: int) -> None:
 
 
 def listen(app: "FastAPI", host: str, port: int) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted or ended; what ``with`` blocks hold is removed in both cases."""
     import uvicorn
 
+    # uvicorn raises the signal again when it has closed: by default that ends the process at once
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)

@@ -94,7 +94,8 @@ export function mount(root, data, host = {}) {
     });
     const questions = Object.fromEntries(data.rows.flatMap((one, number) => {
       const fits = place === 0 || one.film === data.rows[state.tracks[0].row].film;
-      return fits ? [[number, one.question.split("\n")[0]]] : [];
+      const own = one.budget === null ? "" : ` (budget ${one.budget})`;
+      return fits ? [[number, one.question.split("\n")[0] + own]] : [];
     }));
     const policies = Object.fromEntries(Object.entries(POLICIES).map(([k, v]) => [k, v.label]));
     const box = element("section", { class: "te-track" },
