@@ -56,8 +56,7 @@ def create_app(
     app = FastAPI(title="Tempo", docs_url=None, redoc_url=None, openapi_url=None)
     name = f"tempo-{engine.model.config.preset}"
     places = threading.BoundedSemaphore(engine.max_waiting + 1)  # bodies held in memory at once
-    if loopback:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK if loopback else ["*"])
 
     @app.exception_handler(HTTPRefusal)
     async def refuse(_: Request, error: HTTPRefusal) -> JSONResponse:

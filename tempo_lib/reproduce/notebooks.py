@@ -29,6 +29,7 @@ from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sh
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+WIDGET_STATES = "application/vnd.jupyter.widget-state+json"  # in a notebook's metadata
 
 
 class NotebookError(RuntimeError):
@@ -86,6 +87,7 @@ def execute_in_place(path: Path | str, timeout: int | None = None) -> None:
     copy = project_root() / "runs" / "notebooks" / path.name
     nb = nbformat.read(_execute(path, copy, {}, publish=False, timeout=timeout), as_version=4)
     _forget_the_machine(nb)
+    nb = _with_steady_widgets(nb)
     nb.metadata["tempo"] = {**nb.metadata.get("tempo", {}), "code_sha256": code_sha256(nb)}
     nbformat.write(nb, copy)
     copy.replace(path)
@@ -145,6 +147,18 @@ def _forget_the_machine(nb: NotebookNode) -> None:
             cell.metadata.pop(key, None)
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
+
+
+def _with_steady_widgets(nb: NotebookNode) -> NotebookNode:
+    """The same notebook with its widgets named in order: their own names are drawn at random."""
+    states = nb.metadata.get("widgets", {}).get(WIDGET_STATES, {}).get("state", {})
+    text = nbformat.writes(nb)
+    shown = [name for name, one in states.items() if one["model_name"] == "AnyModel"]
+    shown.sort(key=text.find)  # cells come before metadata
+    layouts = [states[name]["state"]["layout"].removeprefix("IPY_MODEL_") for name in shown]
+    for number, name in enumerate([*shown, *layouts]):
+        text = text.replace(name, f"{number:032x}")
+    return nbformat.reads(text, as_version=4)
 
 
 @contextmanager

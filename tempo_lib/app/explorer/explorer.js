@@ -31,6 +31,10 @@ export function mount(root, data, host = {}) {
     return { budget, kMax, kMin: Math.max(0, Math.min(state.kMin, kMax)) };
   };
   const film = () => data.films[data.rows[state.tracks[0].row].film];
+  const picturesOf = (segment) => {
+    const { frames, edges } = film();
+    return frames[Math.floor((segment * frames.length) / (edges.length - 1))] ?? [];
+  };
   const lastSecond = () => film().edges[film().edges.length - 1];
 
   function allocation(track) {
@@ -159,7 +163,7 @@ export function mount(root, data, host = {}) {
   function hover(event, place) {
     const made = tracks[place];
     const segment = segmentAt(film().edges, made.secondAt(inside(made.svg, event)));
-    const pictures = (film().frames[segment] ?? []).map((src) => element("img", { src, alt: "" }));
+    const pictures = picturesOf(segment).map((src) => element("img", { src, alt: "" }));
     parts.tip.replaceChildren(element("div", { class: "te-pictures" }, ...pictures),
       ...describe(made, segment).map((words) => element("div", {}, words)));
     parts.tip.hidden = false;
@@ -182,7 +186,7 @@ export function mount(root, data, host = {}) {
       made.svg.setAttribute("aria-valuenow", segment + 1);
       made.svg.setAttribute("aria-valuetext", describe(made, segment).join(", "));
     }
-    const pictures = film().frames[segment] ?? [];
+    const pictures = picturesOf(segment);
     const hasVideo = !!parts.video.src && !parts.video.hidden;
     parts.picture.hidden = hasVideo || !pictures.length;
     if (pictures.length) parts.picture.src = pictures[Math.floor(pictures.length / 2)];

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Film = Video | VideoStream
 
-MOST_PICTURES = 96  # of one film; with more segments each has one picture
-PICTURES_PER_SEGMENT = 3
-PICTURE_EDGE = 112  # pixels
+MOST_GROUPS = 64  # of pictures in one film; with more segments, neighbours share theirs
+MOST_PICTURES = 96  # of one film, three of each group where they fit
+PICTURE_EDGE = 96  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +130,11 @@ def payload(
 
 
 def _pictures(video: Film, edges: np.ndarray) -> list[list[str]]:
-    """Data URLs of one to three pictures of each segment, spread over it."""
-    num_segments = len(edges) - 1
-    each = PICTURES_PER_SEGMENT if num_segments * PICTURES_PER_SEGMENT <= MOST_PICTURES else 1
-    shares = (np.arange(each) + 0.5) / each
-    wanted = edges[:-1, None] + np.diff(edges)[:, None] * shares
+    """Data URLs of one to three pictures of each segment, or of each group of neighbours."""
+    groups = min(len(edges) - 1, MOST_GROUPS)
+    borders = np.interp(np.linspace(0, len(edges) - 1, groups + 1), np.arange(len(edges)), edges)
+    each = 3 if 3 * groups <= MOST_PICTURES else 1
+    wanted = borders[:-1, None] + np.diff(borders)[:, None] * (np.arange(each) + 0.5) / each
     urls = [_data_url(frame_HW3) for frame_HW3 in pick_frames(video, wanted.ravel().tolist())]
     return [urls[place : place + each] for place in range(0, len(urls), each)]
 

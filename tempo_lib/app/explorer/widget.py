@@ -112,7 +112,7 @@ class Explorer(anywidget.AnyWidget):
         scores_N = torch.tensor(row.scores)
         answer = Answer(row.prediction or "", [], counts_N, scores_N, seconds_N, bounds["budget"])
         limits = {"k_min": bounds["k_min"], "k_max": bounds["k_max"]}
-        return allocation(answer, self._films[row.film], row.question, **limits)
+        return allocation(answer, None, row.question, **limits)  # small: it stands in every copy
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and beside it the figure for whoever cannot show widgets."""
