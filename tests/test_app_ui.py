@@ -5,48 +5,23 @@
 
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
+from browsers import CHROMIUM, free_port, needs_browser, picture, wait_for
 from playwright.sync_api import expect, sync_playwright
 
 from tempo_lib.miniature.world import clips, rendering, scenes
 from tempo_lib.miniature.world.questions import all_questions
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.ui,
-    pytest.mark.skipif(CHROMIUM is None, reason="no browser: make test-ui installs one"),
-]
+pytestmark = [pytest.mark.ui, needs_browser]
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 WAIT = 60_000  # milliseconds; machines are shared
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(address, process, log):
-    for _ in range(900):
-        if process.poll() is not None:
-            break
-        try:
-            return urllib.request.urlopen(address, timeout=5).status
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"no server: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +82,6 @@ def clip(tmp_path_factory):
     clips.write_clip(path, rendering.render(story, 7))
     texts = [question.text for question in all_questions(story, 4)]
     return path, texts[0], texts[-1]
-
-
-def picture(page, name):
-    folder = os.environ.get("TEMPO_UI_PICTURES")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def status(page):

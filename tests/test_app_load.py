@@ -1,0 +1,104 @@
+"""Two hundred requests at once on loopback: no crash, a bounded queue, bounded memory."""
+
+import asyncio
+import base64
+import json
+import time
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from tempo_lib.app.api import create_app
+from tempo_lib.app.engine import Engine
+from tempo_lib.miniature.world.clips import write_clip
+
+NUM_REQUESTS, MOST_WAITING = 200, 32
+MOST_SECONDS = 120
+MOST_GROWTH = 400 * 2**20  # bytes
+
+
+def bodies(clip):
+    """Short questions on one video, uploads, junk, oversized ones and paths outside, in turns."""
+    film = base64.b64encode(clip.read_bytes()).decode()
+    junk = base64.b64encode(b"no film" * 200).decode()
+    urls = {
+        "question": "clip.mp4",
+        "upload": f"data:video/mp4;base64,{film}",
+        "junk": f"data:video/mp4;base64,{junk}",
+        "outside": "../../etc/passwd",
+        "oversized": "data:video/mp4;base64," + "A" * 2**21,
+    }
+    kinds = (
+        "question",
+        "question",
+        "question",
+        "upload",
+        "junk",
+        "outside",
+        "oversized",
+        "question",
+    )
+    for number in range(NUM_REQUESTS):
+        kind = kinds[number % len(kinds)]
+        link = {"type": "video_url", "video_url": {"url": urls[kind]}}
+        text = {"type": "text", "text": f"Which number is shown, {number}?"}
+        message = {"role": "user", "content": [link, text]}
+        yield kind, json.dumps({"messages": [message], "max_tokens": 2}).encode()
+
+
+async def send_all(app, requests):
+    """(kind, status, seconds, message) of every request, all of them under way at once."""
+    transport = httpx.ASGITransport(app=app)
+    headers = {"content-type": "application/json"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", timeout=MOST_SECONDS
+    ) as client:
+
+        async def send(kind, body):
+            started = time.perf_counter()
+            reply = await client.post("/v1/chat/completions", content=body, headers=headers)
+            message = reply.json().get("error", {}).get("message", "")
+            return kind, reply.status_code, time.perf_counter() - started, message
+
+        return await asyncio.gather(*(send(*one) for one in requests))
+
+
+@pytest.mark.timeout(MOST_SECONDS + 60)
+def test_two_hundred_requests_at_once_are_answered_or_refused(
+    tiny_tempo, tmp_path, record_property
+):
+    clip = tmp_path / "clip.mp4"
+    frames_THW3 = np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), dtype=np.uint8)
+    write_clip(clip, frames_THW3)
+    engine = Engine(tiny_tempo, max_waiting=MOST_WAITING)
+    app = create_app(engine, videos=tmp_path, most_bytes=2**20)
+    memory = psutil.Process().memory_info
+    before = memory().rss
+    found = asyncio.run(send_all(app, bodies(clip)))
+    growth = memory().rss - before
+    engine.close()
+    assert len(found) == NUM_REQUESTS
+    allowed = {
+        "question": {200, 429},
+        "upload": {200, 429},
+        "junk": {400, 429},
+        "outside": {400, 429},
+        "oversized": {413, 429},
+    }
+    for kind, status, _, message in found:
+        assert status in allowed[kind], (kind, status, message)
+        assert "\n" not in message and "passwd" not in message
+    answered = [seconds for _, status, seconds, _ in found if status == 200]
+    refused = [seconds for _, status, seconds, _ in found if status == 429]
+    assert len(answered) >= MOST_WAITING // 2 and refused
+    assert len(answered) + len(refused) < NUM_REQUESTS  # the others were judged, not just put off
+    assert growth < MOST_GROWTH
+    record_property("refusal_p95_seconds", float(np.quantile(refused, 0.95)))
+    record_property("answered", len(answered))
+    print(
+        f"{len(answered)} answered, {len(refused)} refused as busy, p95 of a refusal "
+        f"{np.quantile(refused, 0.95):.3f} s, of an answer {np.quantile(answered, 0.95):.2f} s, "
+        f"memory +{growth / 2**20:.0f} MiB"
+    )
