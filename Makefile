@@ -4,6 +4,7 @@
 #   make scratch     every table and figure from nothing: data, training, notebooks
 #   make report      all pictures with their origin on one page, runs/report.html
 #   make test        pytest, and every notebook through nbval
+#   make test-ui     page and notebook in a browser; installs Debian's chromium where there is none
 #   make check       format, lint, types, notebook rules
 #   make lab         JupyterLab on the notebooks
 #   make notebooks   re-execute the notebooks in place
@@ -24,7 +25,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_
 	MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick scratch report test check format lab notebooks ship clean distclean
+.PHONY: help install reproduce quick scratch report test test-ui check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -59,6 +60,11 @@ report: $(STAMP)
 test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
 	--nbval-cell-timeout=$(CELL_TIMEOUT) -n $(CORES) --dist loadfile --no-loadscope-reorder
+
+test-ui: $(STAMP)
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	{ apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
+	$(TEST_ENV) $(VENV_PYTHON) -m pytest -m ui $(wildcard tests/test_app_ui*.py)
 
 check: $(STAMP)
 	$(VENV_PYTHON) -m ruff format --check .

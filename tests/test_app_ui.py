@@ -13,6 +13,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browsers import CHROMIUM, free_port, needs_browser, picture, wait_for
 from playwright.sync_api import expect, sync_playwright
 
@@ -233,8 +234,7 @@ def test_it_fits_and_reads_well_in_every_size_and_theme(browser, served, clip, w
 
 def axe_findings(page, where):
     """Serious and critical findings of axe-core about a part of the page."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, context=where).response["violations"]
+    found = Axe().run(page, context=where).response["violations"]
     return [
         (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
         for one in found

@@ -22,7 +22,7 @@ from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.model.compressor import Compressor
 
 app_module = importlib.import_module("tempo_lib.cli.app")
-COMMANDS = ("ask", "train", "evaluate", "reproduce", "doctor")
+COMMANDS = ("ask", "train", "evaluate", "reproduce", "doctor", "app", "serve")
 BROKEN = (
     *("decord_corrupted.mp4", "made_audio_only.mp4", "made_empty.mp4", "made_not_a_video.mp4"),
     "made_truncated_faststart.mp4",

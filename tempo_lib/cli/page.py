@@ -9,6 +9,7 @@ from tempo_lib.cli.common import CheckpointOption, SetOption, load_model, needs_
 from tempo_lib.cli.serving import (
     HostOption,
     PortOption,
+    ScaleOption,
     VideosOption,
     WaitingOption,
     api_key,
@@ -28,7 +29,7 @@ def page(
     host: HostOption = "127.0.0.1",
     port: PortOption = 7860,
     videos: VideosOption = None,
-    preset: str | None = None,
+    preset: ScaleOption = None,
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
     max_waiting: WaitingOption = 16,
@@ -38,7 +39,10 @@ def page(
     Nothing leaves this machine: no public link, no telemetry. The chat endpoint of tempo serve
     answers under /v1.
 
-    Example: tempo app, then open http://127.0.0.1:7860
+    Examples:
+
+    * tempo app --port 7860
+    * TEMPO_API_KEY=secret tempo app --host 0.0.0.0 --preset 6b
     """
     with needs_extra("app"):
         check_port(host, port)

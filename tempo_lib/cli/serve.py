@@ -4,6 +4,7 @@ from tempo_lib.cli.common import CheckpointOption, SetOption, load_model
 from tempo_lib.cli.serving import (
     HostOption,
     PortOption,
+    ScaleOption,
     VideosOption,
     WaitingOption,
     api_key,
@@ -17,7 +18,7 @@ def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     videos: VideosOption = None,
-    preset: str | None = None,
+    preset: ScaleOption = None,
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
     max_waiting: WaitingOption = 16,
@@ -28,7 +29,10 @@ def serve(
     of a request takes budget, k_min, max_frames, adaptive; of a response it holds scores and
     token counts.
 
-    Example: tempo serve --videos films, then curl 127.0.0.1:8000/v1/models
+    Examples:
+
+    * tempo serve --videos films
+    * TEMPO_API_KEY=secret tempo serve --host 0.0.0.0 --preset 6b
     """
     check_port(host, port)
     api_key(host)

@@ -30,6 +30,14 @@ VideosOption = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Requests of the API may name files below this folder."),
 ]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="P",
+        help="The scale: tiny (CPU) or 6b (GPU).",
+        show_default="the checkpoint's, without one tiny",
+    ),
+]
 WaitingOption = Annotated[
     int, typer.Option(metavar="N", min=1, max=1000, help="Most questions that wait; more: refused.")
 ]

@@ -29,7 +29,7 @@ from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sh
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
-WIDGET_STATES = "application/vnd.jupyter.widget-state+json"  # in a notebook's metadata
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class NotebookError(RuntimeError):
@@ -87,7 +87,6 @@ def execute_in_place(path: Path | str, timeout: int | None = None) -> None:
     copy = project_root() / "runs" / "notebooks" / path.name
     nb = nbformat.read(_execute(path, copy, {}, publish=False, timeout=timeout), as_version=4)
     _forget_the_machine(nb)
-    nb = _with_steady_widgets(nb)
     nb.metadata["tempo"] = {**nb.metadata.get("tempo", {}), "code_sha256": code_sha256(nb)}
     nbformat.write(nb, copy)
     copy.replace(path)
@@ -138,8 +137,12 @@ def _failure_message(path: Path, copy: Path, last_line: str) -> str:
 
 
 def _forget_the_machine(nb: NotebookNode) -> None:
-    """Drop times, paths and versions that executing wrote, so that equal runs give equal files."""
+    """Drop times, paths and versions that executing wrote, so that equal runs give equal files.
+
+    Widgets go too: they live in a kernel, under random names. The picture beside each stays.
+    """
     nb.metadata.pop("papermill", None)
+    nb.metadata.pop("widgets", None)
     nb.metadata["kernelspec"] = dict(KERNEL_SPEC)
     nb.metadata["language_info"] = {"name": "python"}
     for cell in nb.cells:
@@ -147,18 +150,8 @@ def _forget_the_machine(nb: NotebookNode) -> None:
             cell.metadata.pop(key, None)
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
-
-
-def _with_steady_widgets(nb: NotebookNode) -> NotebookNode:
-    """The same notebook with its widgets named in order: their own names are drawn at random."""
-    states = nb.metadata.get("widgets", {}).get(WIDGET_STATES, {}).get("state", {})
-    text = nbformat.writes(nb)
-    shown = [name for name, one in states.items() if one["model_name"] == "AnyModel"]
-    shown.sort(key=text.find)  # cells come before metadata
-    layouts = [states[name]["state"]["layout"].removeprefix("IPY_MODEL_") for name in shown]
-    for number, name in enumerate([*shown, *layouts]):
-        text = text.replace(name, f"{number:032x}")
-    return nbformat.reads(text, as_version=4)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
 
 
 @contextmanager
