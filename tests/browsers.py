@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tempo_lib.app.explorer import front_end
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no browser: make test-ui installs one")
@@ -37,3 +39,25 @@ def picture(page, name):
     folder = os.environ.get("TEMPO_UI_PICTURES")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def open_explorer(browser, data, **options):
+    """A page with the explorer alone on it."""
+    page = browser.new_page(**options)
+    page.set_content(
+        "<!doctype html><html lang=en><title>explorer</title><main><h1>Explorer</h1>"
+        "<div id=here></div></main><style>:root { color-scheme: light dark } body { margin: 12px }"
+        f"h1 {{ display: none }} {front_end.style()}</style>"
+    )
+    page.add_script_tag(content=f"{front_end.script()}\nwindow.mount = mount;", type="module")
+    page.wait_for_function("() => Boolean(window.mount)")
+    page.evaluate("data => { mount(document.querySelector('#here'), data); }", data)
+    return page
+
+
+def set_slider(slider, value):
+    slider.evaluate(
+        "(slider, value) => { slider.value = value;"
+        " slider.dispatchEvent(new Event('input', { bubbles: true })); }",
+        value,
+    )

@@ -14,7 +14,7 @@ import urllib.request
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsers import CHROMIUM, free_port, needs_browser, picture, wait_for
+from browsers import CHROMIUM, free_port, needs_browser, picture, set_slider, wait_for
 from playwright.sync_api import expect, sync_playwright
 
 from tempo_lib.miniature.world import clips, rendering, scenes
@@ -105,14 +105,6 @@ def used(page, number=0):
     """(tokens, budget) of a track's gauge."""
     text = page.locator(".te-used").nth(number).inner_text()
     return tuple(int(part) for part in re.findall(r"\d+", text))
-
-
-def set_slider(slider, value):
-    slider.evaluate(
-        "(slider, value) => { slider.value = value;"
-        " slider.dispatchEvent(new Event('input', { bubbles: true })); }",
-        value,
-    )
 
 
 def shown_second(page):

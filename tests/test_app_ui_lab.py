@@ -60,7 +60,7 @@ def page(lab):
 
 
 def test_a_saved_notebook_shows_the_figure_and_the_explorer_works_once_it_has_run(page):
-    saved = page.get_by_alt_text("Memory tokens per segment over time")
+    saved = page.locator(".jp-RenderedImage img")
     expect(saved).to_have_count(3, timeout=WAIT)  # two figures, and the one of the explorer
     expect(page.locator(".te-explorer")).to_have_count(0)
     page.get_by_role("menuitem", name="Run", exact=True).click()
