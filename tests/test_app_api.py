@@ -4,13 +4,11 @@ import base64
 import json
 import shutil
 import subprocess
-import threading
-import time
 
 import numpy as np
 import openai
 import pytest
-import uvicorn
+from browsers import serving
 from starlette.testclient import TestClient
 
 from tempo_lib.app.api import create_app
@@ -203,17 +201,8 @@ def test_uploads_leave_no_file_behind(client, clip, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def address(engine, clip):
     """A real server on loopback, for clients that need a socket."""
-    config = uvicorn.Config(create_app(engine, videos=clip.parent), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/v1"
-    server.should_exit = True
-    thread.join(timeout=20)
+    with serving(create_app(engine, videos=clip.parent)) as made:
+        yield f"{made}/v1"
 
 
 def test_the_client_of_openai_asks_streams_and_hears_of_errors(address, clip):

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+from browsers import serving
 
 from tempo_lib.app.api import create_app
 from tempo_lib.app.engine import Engine
@@ -48,12 +49,12 @@ def bodies(clip):
         yield kind, json.dumps({"messages": [message], "max_tokens": 2}).encode()
 
 
-async def send_all(app, requests):
+async def send_all(address, requests):
     """(kind, status, seconds, message) of every request, all of them under way at once."""
-    transport = httpx.ASGITransport(app=app)
     headers = {"content-type": "application/json"}
+    limits = httpx.Limits(max_connections=NUM_REQUESTS)
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1", timeout=MOST_SECONDS
+        base_url=address, timeout=MOST_SECONDS, limits=limits, trust_env=False
     ) as client:
 
         async def send(kind, body):
@@ -63,6 +64,22 @@ async def send_all(app, requests):
             return kind, reply.status_code, time.perf_counter() - started, message
 
         return await asyncio.gather(*(send(*one) for one in requests))
+
+
+def timed(app, found):
+    """The same application; (status, seconds) of what it did with each request go to ``found``."""
+
+    async def measured(scope, receive, send):
+        status, started = [0], time.perf_counter()
+
+        async def told(message):
+            status[0] = message.get("status", status[0])
+            await send(message)
+
+        await app(scope, receive, told)
+        found.append((status[0], time.perf_counter() - started))
+
+    return measured
 
 
 @pytest.mark.timeout(MOST_SECONDS + 60)
@@ -76,7 +93,9 @@ def test_two_hundred_requests_at_once_are_answered_or_refused(
     app = create_app(engine, videos=tmp_path, most_bytes=2**20)
     memory = psutil.Process().memory_info
     before = memory().rss
-    found = asyncio.run(send_all(app, bodies(clip)))
+    own = []
+    with serving(timed(app, own)) as address:
+        found = asyncio.run(send_all(address, list(bodies(clip))))
     growth = memory().rss - before
     engine.close()
     assert len(found) == NUM_REQUESTS
@@ -91,14 +110,12 @@ def test_two_hundred_requests_at_once_are_answered_or_refused(
         assert status in allowed[kind], (kind, status, message)
         assert "\n" not in message and "passwd" not in message
     answered = [seconds for _, status, seconds, _ in found if status == 200]
-    refused = [seconds for _, status, seconds, _ in found if status == 429]
+    refused = [seconds for status, seconds in own if status == 429]  # the queue's own work
     assert len(answered) >= MOST_WAITING // 2 and refused
     assert len(answered) + len(refused) < NUM_REQUESTS  # the others were judged, not just put off
     assert growth < MOST_GROWTH
-    record_property("refusal_p95_seconds", float(np.quantile(refused, 0.95)))
-    record_property("answered", len(answered))
     print(
-        f"{len(answered)} answered, {len(refused)} refused as busy, p95 of a refusal "
-        f"{np.quantile(refused, 0.95):.3f} s, of an answer {np.quantile(answered, 0.95):.2f} s, "
-        f"memory +{growth / 2**20:.0f} MiB"
+        f"{len(answered)} answered, {len(refused)} refused as busy, p95 of a refusal in the server "
+        f"{1000 * np.quantile(refused, 0.95):.1f} ms, of an answer at the client "
+        f"{np.quantile(answered, 0.95):.2f} s, memory +{growth / 2**20:.0f} MiB"
     )

@@ -63,9 +63,9 @@ def test_a_saved_notebook_shows_the_figure_and_the_explorer_works_once_it_has_ru
     saved = page.locator(".jp-RenderedImage img")
     expect(saved).to_have_count(3, timeout=WAIT)  # two figures, and the one of the explorer
     expect(page.locator(".te-explorer")).to_have_count(0)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    expect(page.locator(".jp-Notebook")).to_contain_text("png, pdf, csv and json in", timeout=WAIT)
     explorer = page.locator(".te-explorer")
     expect(explorer.locator("video")).to_be_visible(timeout=WAIT)
     question = explorer.get_by_label("another question about this video")
