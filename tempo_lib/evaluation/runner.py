@@ -36,7 +36,7 @@ from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.decoder_prompt import ContextError
 from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import is_rehearsal, project_root
 from tempo_lib.video.base import VideoError
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def run_evaluation(
         numbers.k_max,
     )
     base = project_root() if root is None else root
-    runs = base / "runs" / benchmark.preset / ("rehearsal" if benchmark.is_stand_in else "")
+    apart = benchmark.is_stand_in and not is_rehearsal(benchmark.preset)
+    runs = base / "runs" / benchmark.preset / ("rehearsal" if apart else "")
     setting = Setting(
         benchmark=benchmark,
         models=find_models(model, rows, models or {}),
