@@ -139,10 +139,10 @@ for rank, suite in enumerate(flow.suites):
                 **flow.resources(mem_mb=6000, runtime=600),
             params:
                 suite=suite,
-                part=part,
+                part=f" --part {part} --parts {flow.parts}" if flow.parts > 1 else "",
             shell:
-                f"{python} {JOBS} records {preset} {{params.suite}} --part {{params.part}} "
-                f"--parts {flow.parts} --num-questions {flow.num_questions} {to_log}"
+                f"{python} {JOBS} records {preset} {{params.suite}}{{params.part}} "
+                f"--num-questions {flow.num_questions} {to_log}"
 
 
 rule:

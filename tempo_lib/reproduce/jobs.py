@@ -40,9 +40,11 @@ def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, part
     rows = {row.name: row for row in rows_of_results(preset, suite)}
     can_run, left_out = evaluations.split_by_parts(rows.values(), models)
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
-    own = replace(benchmark, videos=tuple(Ranks(part, parts).share(benchmark.videos)))
-    evaluate_records(models[MODEL_SEED], own, [rows[name] for name in can_run], progress=False)
-    print(f"{suite}: {own.num_questions} questions, {len(can_run)} variants")
+    if parts > 1:
+        benchmark = replace(benchmark, videos=tuple(Ranks(part, parts).share(benchmark.videos)))
+    chosen = [rows[name] for name in can_run]
+    evaluate_records(models[MODEL_SEED], benchmark, chosen, progress=False)
+    print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
     for name, lacking in left_out.items():
         print(f"left out: {name} needs {lacking}")
 
