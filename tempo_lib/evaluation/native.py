@@ -1,7 +1,9 @@
 """A Qwen3-VL that reads frames itself, without memory tokens: the baselines of Table 1.
 
 It gets as many frames as fit the budget of visual tokens (``native-<name>``), or all of them with
-the tokens of each frame pair pooled until they fit (``native-<name>-pooled``). The base compressor
+the tokens of each frame pair pooled until they fit (``native-<name>-pooled``). Frames are those of
+Tempo, at its rate, cap and size, so that one video and one budget are compared; the chat layout is
+Qwen3-VL's, with the system prompt of lmms-eval's ``qwen3_vl``. The base compressor
 is registered; another model, of any size, is one function under
 ``@NATIVE_MODELS.register("name")`` that returns its folder or hub id.
 
