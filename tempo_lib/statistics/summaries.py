@@ -12,11 +12,12 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Question
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, mean_over
 from tempo_lib.statistics.intervals import (
     Accuracy,
     Difference,
     accuracy,
+    mean_interval,
     mean_of_groups,
     paired_difference,
 )
@@ -76,8 +77,9 @@ def compare(
     """One row per value of ``by`` and pair: first minus second, paired by question.
 
     Columns: ``by``, first, second, n, difference, low, high, p_value; ``column`` holds the names
-    of a pair, ``value`` what is compared. ``seed`` draws bootstraps and sign flips. ValueError
-    where a pair has no records, or not the same questions.
+    of a pair, ``value`` what is compared, "correct" as each benchmark averages it
+    (``judged_values``). Suites are strata of the interval and of the test. ``seed`` draws
+    bootstraps and sign flips. ValueError where a pair has no records, or not the same questions.
     """
     import pandas as pd
 
@@ -98,42 +100,56 @@ def difference_of(
     seed: int = 0,
     column: str = "variant",
     value: str = "correct",
+    against: float = 0.0,
 ) -> Difference:
-    """One comparison of ``compare``."""
+    """One comparison of ``compare``; its p is that the difference is ``against``."""
     keys = [key for key in QUESTION if key in frame]
     parts = []
     for name in (first, second):
-        part = frame[frame[column] == name].set_index(keys).sort_index()
+        part = frame[frame[column] == name].sort_values(keys, kind="stable")
         if part.empty:
             known = ", ".join(map(str, frame[column].unique()))
             raise ValueError(f"no records of {column} {name!r}; the frame holds {known}")
         parts.append(part)
     one, two = parts
-    if list(one.index) != list(two.index):
+    if one[keys].to_numpy().tolist() != two[keys].to_numpy().tolist():
         raise ValueError(f"{first} and {second} do not have the same questions")
-    videos = clusters(one.reset_index())
-    return paired_difference(one[value].tolist(), two[value].tolist(), videos, seed)
+    values = (judged_values(part, value) for part in parts)
+    return paired_difference(*values, clusters(one), seed, strata(one), against)
+
+
+def mean_of(frame: "pd.DataFrame", value: str, seed: int = 0, against: float = 0.0) -> Difference:
+    """Mean of a column over questions with its interval; p that it is ``against``."""
+    return mean_interval(frame[value].tolist(), clusters(frame), seed, strata(frame), against)
 
 
 def accuracy_of(frame: "pd.DataFrame", over: str = "", column: str = "correct") -> Accuracy:
-    """Accuracy of all rows together, or its mean over the values of ``over``; by video.
+    """Accuracy of all rows together, or its mean over the values of ``over``; by video and suite.
 
     ``column``: which verdict counts, "correct_before" for that of an older scorer.
     """
     right = frame[column].astype(bool).tolist()
     if over:
         return mean_of_groups(right, clusters(frame), frame[over].tolist())
-    return accuracy(right, clusters(frame))
+    return accuracy(right, clusters(frame), strata(frame))
 
 
-def with_group_weights(frame: "pd.DataFrame", over: str) -> "pd.DataFrame":
-    """The frame of one variant with ``weighted``: ``correct`` so that its mean is that over groups.
+def judged_values(frame: "pd.DataFrame", value: str = "correct") -> list[float]:
+    """What each row of one variant adds to the mean that its benchmark takes.
 
-    To be compared by ``difference_of(..., value="weighted")``.
+    ``correct`` of a benchmark that averages over groups (MLVU) is weighted so that its mean over
+    the suite's questions is the mean over groups; any other column stays as it is.
     """
-    size = frame.groupby(over)["correct"].transform("size")
-    weight = len(frame) / (frame[over].nunique() * size)
-    return frame.assign(weighted=frame["correct"].astype(float) * weight)
+    values_Q = frame[value].to_numpy(dtype=float, copy=True)
+    suites = frame["suite"].unique() if value == "correct" and "suite" in frame else ()
+    for suite in suites:
+        over = mean_over(suite) if suite in BENCHMARKS else ""
+        if over:
+            is_here_Q = (frame["suite"] == suite).to_numpy()
+            group = frame.loc[is_here_Q, over]
+            size = group.groupby(group).transform("size").to_numpy()
+            values_Q[is_here_Q] *= len(group) / (group.nunique() * size)
+    return values_Q.tolist()
 
 
 def summary(frame: "pd.DataFrame", score: Score | None = None, over: str = "") -> dict[str, Any]:
@@ -191,6 +207,11 @@ def clusters(frame: "pd.DataFrame") -> list[str]:
     """The video of every row, told apart from those of other suites and worlds."""
     columns = [name for name in VIDEO if name in frame]
     return ["/".join(map(str, row)) for row in zip(*(frame[name] for name in columns), strict=True)]
+
+
+def strata(frame: "pd.DataFrame") -> list[str] | None:
+    """The suite of every row; None where the frame knows none."""
+    return frame["suite"].astype(str).tolist() if "suite" in frame else None
 
 
 def majority_baseline(frame: "pd.DataFrame", score: Score | None = None) -> float:
