@@ -201,7 +201,7 @@ def skewness(counts: Sequence[int]) -> float:
 
 @dataclass(frozen=True)
 class _Videos:
-    """Sum of the values and number of questions of each video (V,), and the places of each suite."""
+    """Sum of the values and number of questions per video (V,), and the places of each suite."""
 
     value_V: np.ndarray
     size_V: np.ndarray

@@ -114,8 +114,8 @@ def difference_of(
     one, two = parts
     if one[keys].to_numpy().tolist() != two[keys].to_numpy().tolist():
         raise ValueError(f"{first} and {second} do not have the same questions")
-    values = (judged_values(part, value) for part in parts)
-    return paired_difference(*values, clusters(one), seed, strata(one), against)
+    first_Q, second_Q = (judged_values(part, value) for part in parts)
+    return paired_difference(first_Q, second_Q, clusters(one), seed, strata(one), against)
 
 
 def mean_of(frame: "pd.DataFrame", value: str, seed: int = 0, against: float = 0.0) -> Difference:
