@@ -42,9 +42,11 @@ MARKED = {
     "not shown": ("\N{WHITE CIRCLE} not shown", BLACK),
     "not testable here": ("\N{EN DASH} not testable", GREY),
 }
-NEEDED = ("family", "claim", "says", "source", "unit", "compared", "n", "effect", "low", "high")
-NEEDED += ("published", "verdict", "why", "num_seeds", "with_sign", "next_low", "next_high")
-NEEDED += ("seeds_verdict",)
+NEEDED = (
+    *("family", "claim", "says", "source", "unit", "compared", "n", "effect", "low", "high"),
+    *("published", "verdict", "why", "num_seeds", "with_sign", "next_low", "next_high"),
+    "seeds_verdict",
+)
 
 
 def claims_forest(

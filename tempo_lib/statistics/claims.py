@@ -118,7 +118,7 @@ def findings(
 
 
 def claims_table(frame: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
-    """``findings`` of every claim, with columns ``COLUMNS``; ``seeds`` and ``by_suite`` as text.
+    """``findings`` of every claim, with columns ``COLUMNS``; lists and effects by place as text.
 
     ``frame``: as ``answers_of_seeds`` gives it. The paper's claims, the policies beyond it, and
     the claims about ATA's own tokens are three families of Holm's correction each, in "all" and
@@ -136,6 +136,7 @@ def claims_table(frame: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
             ", ".join(f"{place}: {effect:+.3f}" for place, effect in effects.items())
             for effects in table[name]
         ]
+    table["also"] = ["; ".join(names) for names in table["also"]]
     if frame["suite"].nunique() == 1:
         table = table[table["family"] == ALL]
     return table.reset_index(drop=True)
