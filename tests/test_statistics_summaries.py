@@ -8,12 +8,11 @@ import pytest
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Question
 from tempo_lib.registry import load_plugins
+from tempo_lib.statistics.majority import constant_answers, majority_baseline
 from tempo_lib.statistics.summaries import (
     clusters,
     compare,
-    constant_answers,
     difference_of,
-    majority_baseline,
     pool_seeds,
     summarise,
     summary,
@@ -280,3 +279,26 @@ def test_suites_are_strata_of_differences_and_accuracies():
         both.drop(columns="suite").assign(video=both["suite"] + both["video"]), "one", "two"
     )
     assert unaware.low < 0.5 < unaware.high
+
+
+def test_a_comparison_says_whether_suites_differ_in_sign():
+    names = ("one", "two")
+    shares = {"up": ([True] * 4, [False] * 4), "down": ([False] * 4, [True] * 4)}
+    shares |= {"still": ([True] * 4, [True] * 4)}
+    frame = pd.concat(
+        [
+            rows(name, right).assign(suite=suite)
+            for suite, pair in shares.items()
+            for name, right in zip(names, pair, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+    def agree(*suites):
+        return bool(compare(frame[frame["suite"].isin(suites)], [names])["agree"].item())
+
+    assert agree("up") and agree("down") and agree("up", "still") and agree("down", "still")
+    assert not agree("up", "down") and not agree("up", "down", "still")
+    assert bool(
+        compare(frame[frame["suite"] == "up"].drop(columns="suite"), [names])["agree"].item()
+    )

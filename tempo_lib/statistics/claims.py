@@ -24,7 +24,7 @@ from tempo_lib.statistics.claim_schema import (
 )
 from tempo_lib.statistics.intervals import holm
 from tempo_lib.statistics.seeds import OverTrainings, over_trainings
-from tempo_lib.statistics.summaries import ALL, difference_of, judged_values, mean_of
+from tempo_lib.statistics.summaries import ALL, difference_of, effects_by, mean_of
 from tempo_lib.statistics.validity import why_void
 from tempo_lib.statistics.verdicts import (
     NOT_MEASURED,
@@ -194,7 +194,8 @@ def _measured(
     parts = _on_common_suites(by_variant, names, suite)
     if not parts:
         return {**row, "n": 0, "p": math.nan, "seeds": {}, "by_suite": {}}
-    effects = {name: _effects(parts, claim, name) for name in ("suite", "model_seed")}
+    pair = (parts[0], parts[1] if len(parts) == 2 else None)
+    effects = {name: effects_by(*pair, claim.column, name) for name in ("suite", "model_seed")}
     row |= {"by_suite": effects["suite"], "seeds": effects["model_seed"], "n": len(parts[0])}
     tokens = [float(part["tokens_used"].mean()) for part in parts]
     row |= dict(zip(("tokens_first", "tokens_second"), tokens, strict=False))
@@ -205,9 +206,8 @@ def _measured(
     if len(parts) == 1:
         found = mean_of(parts[0], claim.column, seed, against)
     else:
-        pair = pd.concat(parts)
         options: Any = {"value": claim.column, "against": against}
-        found = difference_of(pair, names[0], row["second"], seed, **options)
+        found = difference_of(pd.concat(parts), names[0], row["second"], seed, **options)
     numbers = {"effect": found.difference, "low": found.low, "high": found.high}
     return {**row, **numbers, "p": p_of_videos(claim, found, parts[0])}
 
@@ -223,16 +223,6 @@ def _on_common_suites(
     if suite != ALL:
         wanted &= {suite}
     return [part[part["suite"].isin(wanted)] for part in parts] if wanted else []
-
-
-def _effects(parts: Sequence["pd.DataFrame"], claim: Claim, by: str) -> dict[Any, float]:
-    """Effect of each suite, or model seed, alone; empty where the records do not name them."""
-    if by not in parts[0]:
-        return {}
-    scored = [part.assign(judged=judged_values(part, claim.column)) for part in parts]
-    first, *others = (part.groupby(by)["judged"].mean() for part in scored)
-    effects = first - others[0] if others else first
-    return {place: float(effect) for place, effect in effects.items()}
 
 
 def _with_verdicts(family: Sequence[tuple[Claim, dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tempo_lib.evaluation.benchmark import BENCHMARKS
 from tempo_lib.evaluation.variants import get_variant
 from tempo_lib.statistics.claim_schema import TOKEN_MATCHED, Check, Claim
-from tempo_lib.statistics.summaries import QUESTION, majority_baseline
+from tempo_lib.statistics.majority import majority_baseline
+from tempo_lib.statistics.summaries import QUESTION
 
 if TYPE_CHECKING:
     import pandas as pd
