@@ -23,6 +23,7 @@ from tempo_lib.checkpoints.convert import convert
 from tempo_lib.checkpoints.folders import RERANKER, is_finished, stage_names, write_summary
 from tempo_lib.config import Preset
 from tempo_lib.evaluation.benchmark import BENCHMARKS, benchmark_names
+from tempo_lib.evaluation.letters import LETTERS
 from tempo_lib.evaluation.real.source import RealSource
 from tempo_lib.evaluation.real.stand_in import StandIn, make_stand_in
 from tempo_lib.miniature.pretrain.build import compressor_config
@@ -33,6 +34,7 @@ from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import project_root
 
 COMPARED = 2  # the last stages, which Table 2 A compares
+LOUD = 50.0  # times the embedding of a token, and so its logit
 NOTE = "random weights for a rehearsal; nothing was trained"
 
 
@@ -71,7 +73,9 @@ def make_weights(preset: Preset, tokenizer_file: Path | None = None) -> Path:
         torch.manual_seed(0)
         for name in ("base_compressor", RERANKER):
             _save(Qwen3VLForConditionalGeneration(compressor), tokenizer, home / name)
-        _save(Qwen3ForCausalLM(Qwen3Config(**shape)), tokenizer, home / "base_decoder")
+        decoder = Qwen3ForCausalLM(Qwen3Config(**shape))
+        _prefer_letters(decoder, tokenizer)
+        _save(decoder, tokenizer, home / "base_decoder")
     for seed, stage in enumerate(stage_names(preset)[-COMPARED:]):
         if is_finished(home / stage):
             continue
@@ -83,6 +87,13 @@ def make_weights(preset: Preset, tokenizer_file: Path | None = None) -> Path:
             convert(ours, home / stage, Tempo, base_compressor=str(home / "base_compressor"))
         write_summary(home / stage, {"preset": preset.name, "note": NOTE})
     return home
+
+
+def _prefer_letters(decoder: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make an option's letter, or the end, the usual next token: else no scorer finds anything."""
+    ids = [tokenizer.encode(letter, add_special_tokens=False)[0] for letter in LETTERS[:4]]
+    rows = decoder.get_input_embeddings().weight.data
+    rows[[*ids, tokenizer.eos_token_id]] *= LOUD
 
 
 def _tokenizer(file: Path | None) -> PreTrainedTokenizerBase:
