@@ -6,6 +6,7 @@
 #   make test        pytest, and every notebook through nbval
 #   make test-ui     page and notebook in a browser; installs Debian's chromium where there is none
 #   make check       format, lint, types, notebook rules
+#   make mutants     change the code of a room here and there: which tests notice (ROOM=, SAMPLE=)
 #   make lab         JupyterLab on the notebooks
 #   make notebooks   re-execute the notebooks in place
 #   make ship        put the miniature trained in runs/ into the package
@@ -25,7 +26,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_
 	MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick scratch report test test-ui check format lab notebooks ship clean distclean
+.PHONY: help install reproduce quick scratch report test test-ui mutants check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -65,6 +66,13 @@ test-ui: $(STAMP)
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
 	{ apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest -m ui $(wildcard tests/test_app_ui*.py)
+
+# Hours for a whole room; tests/MUTANTS.md has the scores, and every survivor with its reason.
+ROOM ?= statistics
+SAMPLE ?= 0
+mutants: $(STAMP)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	$(TEST_ENV) $(VENV_PYTHON) tests/mutants.py $(ROOM) --sample $(SAMPLE)
 
 check: $(STAMP)
 	$(VENV_PYTHON) -m ruff format --check .

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,13 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic, written_whole
+from tempo_lib.fingerprint import (
+    code_fingerprint,
+    git_state,
+    sha256_of_file,
+    write_atomic,
+    written_whole,
+)
 from tempo_lib.gates import check_parameters
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_PRESET = "6b"
+REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random and videos generated
 FIGURE_DPI = 200
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
 LIBRARIES = (
@@ -38,6 +44,7 @@ LIBRARIES = (
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
+    | {"rehearsal"}
     | {"started", "finished", "duration_seconds", "threads", "files"}
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -63,8 +70,8 @@ class Run:
 
     @property
     def figures_dir(self) -> Path:
-        """Folder of published results, kept in git."""
-        return self.root / "figures" / self.preset
+        """Folder of published results, kept in git; a rehearsal's stay below ``runs``."""
+        return published_folder(self.root, self.preset)
 
     @property
     def is_paper(self) -> bool:
@@ -96,6 +103,7 @@ class Run:
             "commit": self.commit,  # of the start: what ran, whatever was committed since
             "dirty": self.dirty,
             **_circumstances(self.started),
+            **({"rehearsal": True} if is_rehearsal(self.preset) else {}),
             "data_hash": None,
             **self.recorded,
         }
@@ -193,6 +201,17 @@ def provenance_facts(started: datetime, *sources: str | Path) -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, **code, **_circumstances(started)}
 
 
+def is_rehearsal(preset: str) -> bool:
+    """Whether nothing that is measured at this scale means anything."""
+    return preset.endswith(REHEARSAL)
+
+
+def published_folder(root: Path, preset: str) -> Path:
+    """Where results of a preset are published: ``figures/<preset>``, of a rehearsal below runs."""
+    home = root / "runs" / preset if is_rehearsal(preset) else root
+    return home / "figures" / ("" if is_rehearsal(preset) else preset)
+
+
 def project_root() -> Path:
     """Folder that holds ``runs/`` and ``figures/``.
 
@@ -217,20 +236,6 @@ def manifest_path(name: str) -> Path:
     return own if own.exists() else Path(__file__).resolve().parents[1] / "data_manifests" / name
 
 
-def git_state(root: Path) -> tuple[str, bool | None]:
-    """Return the commit of ``root`` and whether files differ from it; ("unknown", None) if none.
-
-    ``figures/`` does not count: a batch run publishes there, and its first figure must not
-    mark the second one as made by changed code.
-    """
-    toplevel = _git(root, "rev-parse", "--show-toplevel")
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
-    if toplevel is None or commit is None or Path(toplevel).resolve() != root.resolve():
-        return "unknown", None  # also when root merely lies inside somebody else's repository
-    changed = _git(root, "status", "--porcelain", "--", ".", ":(exclude)figures")
-    return commit, None if changed is None else bool(changed)
-
-
 def library_versions() -> dict[str, str]:
     """Versions of the installed libraries that results depend on."""
     installed = {}
@@ -247,16 +252,6 @@ def _check_json(label: str, value: Any) -> None:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{label} cannot be written as JSON: {error}") from error
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _circumstances(started: datetime) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import project_root, published_folder
 from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sha256, read_notebook
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
@@ -67,7 +67,7 @@ def check_published(path: Path, parameters: Mapping[str, Any], started: float) -
     """NotebookError where a file that the metadata names was not written since ``started``."""
     notebook = read_notebook(path)
     _, preset = notebook.parameters.get("preset", ("str", ""))
-    folder = project_root() / "figures" / parameters.get("preset", preset)
+    folder = published_folder(project_root(), parameters.get("preset", preset))
     found = {file.name for file in folder.glob("*") if file.stat().st_mtime >= started}
     missing = [name for name in notebook.files if name not in found]
     if missing:
