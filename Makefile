@@ -63,7 +63,7 @@ test: $(STAMP)
 	--nbval-cell-timeout=$(CELL_TIMEOUT) -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-ui: $(STAMP)
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest -m ui $(wildcard tests/test_app_ui*.py)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.sync_api import expect
 
 from tempo_lib.app.explorer import front_end
 
@@ -23,6 +24,9 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+expect.set_options(timeout=60_000)  # milliseconds; machines are shared
 
 
 @contextmanager
