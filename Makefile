@@ -5,6 +5,7 @@
 #   make report      all pictures with their origin on one page, runs/report.html
 #   make test        pytest, and every notebook through nbval
 #   make test-ui     page and notebook in a browser; installs Debian's chromium where there is none
+#   make app         the web page, in an environment of its own beside .venv
 #   make check       format, lint, types, notebook rules
 #   make mutants     change the code of a room here and there: which tests notice (ROOM=, SAMPLE=)
 #   make lab         JupyterLab on the notebooks
@@ -26,7 +27,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_
 	MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick scratch report test test-ui mutants check format lab notebooks ship clean distclean
+.PHONY: help install reproduce quick scratch report test test-ui app mutants check format lab notebooks ship clean distclean
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -62,10 +63,26 @@ test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
 	--nbval-cell-timeout=$(CELL_TIMEOUT) -n $(CORES) --dist loadfile --no-loadscope-reorder
 
-test-ui: $(STAMP)
+# The page's environment sees all of $(VENV); requirements-app.txt says why it is another one.
+APP_VENV ?= $(VENV)-app
+APP_PYTHON := $(APP_VENV)/bin/python
+APP_STAMP := $(APP_VENV)/.installed
+
+$(APP_STAMP): $(STAMP) requirements-app.txt
+	@test -x $(APP_PYTHON) || $(VENV_PYTHON) -m venv $(APP_VENV)
+	@site=$$($(VENV_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$site')" > \
+	"$$($(APP_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tempo.pth"
+	$(APP_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-app.txt
+	@touch $@
+
+app: $(APP_STAMP)
+	$(APP_PYTHON) -m tempo_lib.cli app
+
+test-ui: $(APP_STAMP)
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
-	$(TEST_ENV) $(VENV_PYTHON) -m pytest -m ui $(wildcard tests/test_app_ui*.py)
+	$(TEST_ENV) $(APP_PYTHON) -m pytest -m ui $(wildcard tests/test_app_ui*.py)
 
 # Hours for a whole room; tests/MUTANTS.md has the scores, and every survivor with its reason.
 ROOM ?= statistics
@@ -99,4 +116,4 @@ clean:
 	| xargs rm -rf
 
 distclean: clean
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VENV)-app runs

@@ -20,6 +20,7 @@ from playwright.sync_api import expect, sync_playwright
 from tempo_lib.miniature.world import clips, rendering, scenes
 from tempo_lib.miniature.world.questions import all_questions
 
+pytest.importorskip("gradio", reason="the page has an environment of its own: make test-ui")
 pytestmark = [pytest.mark.ui, needs_browser]
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 WAIT = 60_000  # milliseconds; machines are shared

@@ -57,7 +57,15 @@ def test_tempo_serve_answers_on_loopback_alone_and_ends_when_told(tmp_path):
     assert process.wait(timeout=30) == 0
 
 
+def test_without_gradio_the_page_names_the_command_that_brings_it(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "tempo_lib.app.page", raising=False)
+    assert run(["app", "--port", str(free_port())]) == 2
+    assert "make app" in capsys.readouterr().err
+
+
 def test_the_page_is_made_without_telemetry_or_a_public_link(repo_root):
+    pytest.importorskip("gradio", reason="the page has an environment of its own: make test-ui")
     code = (
         "import os; os.environ.pop('GRADIO_ANALYTICS_ENABLED', None)\n"
         "from tempo_lib.app import page_layout\n"

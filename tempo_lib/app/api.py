@@ -141,14 +141,14 @@ class _Reply:
 
     def events(self) -> Iterator[str]:
         """The answer as server-sent events; a client that leaves ends the work."""
-        told = ""
+        sent = ""
         try:
             yield self._chunk({"role": "assistant", "content": ""})
             for event in (self._first, *([] if isinstance(self._first, Result) else self._rest())):
                 text = event.answers[0].text if isinstance(event, Result) else event.text
-                if len(text) > len(told):
-                    yield self._chunk({"content": text[len(told) :]})
-                    told = text
+                if len(text) > len(sent):
+                    yield self._chunk({"content": text[len(sent) :]})
+                    sent = text
                 if isinstance(event, Result):
                     yield self._chunk({}, event)
         except EXPECTED as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo_lib.cli.ask import MINIATURE_NOTE
-from tempo_lib.cli.common import CheckpointOption, SetOption, load_model, needs_extra
+from tempo_lib.cli.common import CheckpointOption, InputError, SetOption, load_model
 from tempo_lib.cli.serving import (
     HostOption,
     PortOption,
@@ -41,14 +41,18 @@ def page(
 
     Examples:
 
-    * tempo app --port 7860
+    * tempo app --port 7860 (in the environment that make app has made)
     * TEMPO_API_KEY=secret tempo app --host 0.0.0.0 --preset 6b
     """
-    with needs_extra("app"):
-        check_port(host, port)
-        key = api_key(host)
+    check_port(host, port)
+    key = api_key(host)
+    try:
         from tempo_lib.app.page import Page
         from tempo_lib.app.page_layout import add_page
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise InputError("the web page has an environment of its own: make app") from error
     from tempo_lib.app.engine import Engine
 
     loaded = load_model(preset, checkpoint, None, overrides or [])

@@ -62,7 +62,7 @@ def make_app(engine: "Engine", host: str, videos: Path | None) -> "FastAPI":
 
 def check_port(host: str, port: int) -> None:
     """InputError where the address cannot be used, before a model is loaded."""
-    with needs_extra("app"):
+    with needs_extra("serve"):
         import uvicorn  # noqa: F401
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

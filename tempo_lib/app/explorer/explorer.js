@@ -305,9 +305,11 @@ export function mount(root, data, host = {}) {
   parts.previous.addEventListener("click", () => seekSegment(state.segment - 1));
   parts.next.addEventListener("click", () => seekSegment(state.segment + 1));
   parts.asking.hidden = !host.ask;
-  parts.asking.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (parts.question.value.trim()) ask(parts.question.value.trim());
+  const submit = () => parts.question.value.trim() && ask(parts.question.value.trim());
+  parts.submit.addEventListener("click", submit);
+  parts.question.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // keys of a notebook, which sends no form either
+    if (event.key === "Enter") submit();
   });
 
   const observer = new ResizeObserver(() => data.rows.length && redraw());
@@ -387,8 +389,8 @@ function build(root, prefix, data) {
     "aria-label": "another question about this video",
   });
   parts.status = element("span", { role: "status" });
-  parts.asking = element("form", { class: "te-row te-asking" }, parts.question,
-    element("button", { type: "submit" }, "Ask"), parts.status);
+  parts.submit = button("Ask");
+  parts.asking = element("div", { class: "te-row te-asking" }, parts.question, parts.submit, parts.status);
   parts.problems = element("p", { class: "te-problems", role: "status" });
   parts.tip = element("div", { class: "te-tip", hidden: "", "aria-hidden": "true" });
   parts.legend = element("p", { class: "te-legend" },
