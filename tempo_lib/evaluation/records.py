@@ -41,7 +41,8 @@ class Record:
     read than the video has; auc: area under the ROC curve of scores against it, None without both
     kinds of segment. matched_tokens: what the variant that this one is matched to used, None
     without one. letter, found_by, letter_before, correct_before: as in ``Verdict``. tags: those of
-    the question. Fields with defaults came later: records without them stay readable.
+    the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
+    defaults came later: records without them stay readable.
     """
 
     suite: str
@@ -76,6 +77,7 @@ class Record:
     letter_before: str | None = None
     correct_before: bool | None = None
     tags: dict[str, list[str]] = field(default_factory=dict)
+    num_lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
