@@ -243,10 +243,10 @@ class Suites:
 
 
 WORKS = {  # name -> what is killed, and how much of it: for the report, and for a test
-    "training": (Training, 60, 4),
+    "training": (Training, 20, 4),
     "recording": (Recording, 12, 3),
     "figures": (Figures, 8, 2),
-    "checkpoints": (Checkpoints, 6, 2),
+    "checkpoints": (Checkpoints, 4, 2),
     "suites": (Suites, 12, 3),
 }
 
