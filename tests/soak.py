@@ -59,7 +59,7 @@ def make_videos(folder, num_drawn, num_whole, num_damaged):
     for number in range(num_drawn):
         path = folder / f"drawn-{number:02d}.mp4"
         rng = np.random.default_rng(number)
-        write_clip(path, render(make_story(rng, int(rng.integers(40, 160))), number))
+        write_clip(path, render(make_story(rng, 2 * int(rng.integers(20, 80))), number))
         found[path.stem] = (path, False)
     whole = [case for case in WHOLE if not isinstance(case.right, str)][:num_whole]
     for number, case in enumerate([*whole, *DAMAGED[:num_damaged]]):
