@@ -1,7 +1,8 @@
 """Work that is killed at random moments: what is on disk then, and what comes of it.
 
-`python tests/kills.py data_manifests/measurements/kills` (with the package importable) writes the
-report of twenty kills each, .csv and .json; tests/test_kills.py reads it and makes a short one.
+`python tests/kills.py data_manifests/measurements/kills [WORK ...]` (with the package importable)
+writes the report of twenty kills each, .csv and .json; tests/test_kills.py reads it and makes a
+short one.
 """
 
 import json
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from matplotlib.figure import Figure
 from safetensors import SafetensorError
 
@@ -243,8 +245,8 @@ class Suites:
 
 
 WORKS = {  # name -> what is killed, and how much of it: for the report, and for a test
-    "training": (Training, 20, 4),
-    "recording": (Recording, 12, 3),
+    "training": (Training, 12, 4),
+    "recording": (Recording, 6, 3),
     "figures": (Figures, 8, 2),
     "checkpoints": (Checkpoints, 4, 2),
     "suites": (Suites, 12, 3),
@@ -302,25 +304,34 @@ def lines_of(path):
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def main(stem):
-    """Twenty kills of each work: ``stem``.csv and ``stem``.json."""
+def main(stem, names):
+    """Twenty kills of each named work: their rows of ``stem``.csv, their facts in ``stem``.json."""
     from tests import conftest
 
     torch.set_num_threads(1)
     make_model = conftest.make_tiny_tempo._get_wrapped_function()()
-    started, rows, ends = datetime.now(UTC), [], {}
-    for name, (kind, size, _) in WORKS.items():
+    for name in names:
+        started, (kind, size, _) = datetime.now(UTC), WORKS[name]
         with tempfile.TemporaryDirectory() as folder:
             work = kind(make_model, Path(folder), size)
-            found, ends[name] = kill_until_done(work, Path(folder), kills=20)
-        rows += [(name, *row) for row in found]
-        print(name, ends[name], Counter(row[-1] for row in found), file=sys.stderr)
+            rows, end = kill_until_done(work, Path(folder), kills=20)
+        facts = provenance_facts(started, "tempo_lib.cli.app", Path(__file__))
+        with FileLock(f"{stem}.lock"):
+            keep(Path(f"{stem}.csv"), Path(f"{stem}.json"), name, rows, {**end, **facts})
+        print(name, end, Counter(row[-1] for row in rows), file=sys.stderr)
+
+
+def keep(table, document, name, rows, facts):
+    """Put one work's rows and facts in the place of older ones."""
     columns = ["work", "after_seconds", "whole", "half_written", "wrong"]
-    pd.DataFrame(rows, columns=columns).to_csv(f"{stem}.csv", index=False)
-    facts = provenance_facts(started, "tempo_lib.cli.app", Path(__file__))
-    document = {"made_by": "tests/kills.py", **facts, "ends": ends}
-    Path(f"{stem}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    fresh = pd.DataFrame([(name, *row) for row in rows], columns=columns)
+    if table.exists():
+        known = pd.read_csv(table)
+        fresh = pd.concat([known[known["work"] != name], fresh])
+    fresh.to_csv(table, index=False)
+    said = json.loads(document.read_text()) if document.exists() else {"made_by": "tests/kills.py"}
+    document.write_text(json.dumps({**said, name: facts}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:] or WORKS)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,10 +100,9 @@ class Soak:
         self.moments = random.Random(seed)
         runner.SECONDS_BETWEEN_WRITES = 0.0
 
-    def run(self, home=None):
-        return run_evaluation(
-            self.model, self.benchmark, [VARIANT], root=home or self.home, progress=False
-        )
+    def run(self, home=None, videos=None):
+        data = replace(self.benchmark, videos=videos or self.benchmark.videos)
+        return run_evaluation(self.model, data, [VARIANT], root=home or self.home, progress=False)
 
     def undisturbed(self, home):
         """Records of a run without faults, and the memory of its process after each video, MiB."""
@@ -142,13 +142,15 @@ class Soak:
         in_child(broken)
         return self.failures(lambda each: "not finite" in each.error)
 
-    def with_cut_files(self, number, seconds):
-        """Some whole videos are cut while a run is at work, and whole again after it."""
-        chosen = [video for video in self.benchmark.videos if not video.problem][:number]
+    def with_cut_files(self, number):
+        """Some whole videos are cut while a run over the first third is at work, then whole again;
+        failures of theirs."""
+        part = self.benchmark.videos[: len(self.benchmark.videos) // 3 + 1]
+        chosen = [video for video in part if not video.problem][:number]
         before = {video.path: video.path.read_bytes() for video in chosen}
         for path, data in before.items():
             path.write_bytes(data[: len(data) // 2])
-        in_child(self.run, seconds)
+        in_child(lambda: self.run(videos=part))
         for path, data in before.items():
             path.write_bytes(data)
         return self.failures(lambda each: each.video in {video.id for video in chosen})
@@ -200,7 +202,7 @@ def soak(model, folder, sizes, num_questions, kills):
     damaged = {name for name, (_, is_damaged) in videos.items() if is_damaged}
     one = Soak(model, benchmark, folder / "faulty")
     right, memory, seconds = one.undisturbed(folder / "undisturbed")
-    cut = one.with_cut_files(3, seconds / 2)
+    cut = one.with_cut_files(3)
     met = sum(one.killed(seconds / (kills + 1)) for _ in range(kills))
     one.with_cut_record()
     one.run()
