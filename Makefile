@@ -5,6 +5,7 @@
 #   make report      all pictures with their origin on one page, runs/report.html
 #   make test        pytest, and every notebook through nbval
 #   make check       format, lint, types, notebook rules
+#   make mutants     change the code of a room here and there: which tests notice (ROOM=, SAMPLE=)
 #   make lab         JupyterLab on the notebooks
 #   make notebooks   re-execute the notebooks in place
 #   make ship        put the miniature trained in runs/ into the package
@@ -27,7 +28,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_
 	MPLBACKEND=agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce quick scratch report test check format lab notebooks ship lock audit \
+.PHONY: help install reproduce quick scratch report test mutants check format lab notebooks ship lock audit \
 	clean distclean
 
 help:
@@ -70,6 +71,13 @@ report: $(STAMP)
 test: $(STAMP)
 	$(TEST_ENV) $(VENV_PYTHON) -m pytest tests $(wildcard notebooks) --nbval-lax --nbval-current-env \
 	--nbval-cell-timeout=$(CELL_TIMEOUT) -n $(CORES) --dist loadfile --no-loadscope-reorder
+
+# Hours for a whole room; tests/MUTANTS.md has the scores, and every survivor with its reason.
+ROOM ?= statistics
+SAMPLE ?= 0
+mutants: $(STAMP)
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	$(TEST_ENV) $(VENV_PYTHON) tests/mutants.py $(ROOM) --sample $(SAMPLE)
 
 check: $(STAMP)
 	$(VENV_PYTHON) -m ruff format --check .

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.fingerprint import (
     code_fingerprint,
     git_state,
+    library_versions,
     sha256_of_file,
     write_atomic,
     written_whole,
@@ -34,17 +34,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_PRESET = "6b"
+REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random and videos generated
 FIGURE_DPI = 200
 RESULT_SUFFIXES = (".png", ".pdf", ".csv", ".json")
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
-LIBRARIES = (
-    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
-    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
-    *("papermill", "snakemake"),
-)
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
+    | {"rehearsal"}
     | {"started", "finished", "duration_seconds", "threads", "files"}
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -70,8 +67,8 @@ class Run:
 
     @property
     def figures_dir(self) -> Path:
-        """Folder of published results, kept in git."""
-        return self.root / "figures" / self.preset
+        """Folder of published results, kept in git; a rehearsal's stay below ``runs``."""
+        return published_folder(self.root, self.preset)
 
     @property
     def is_paper(self) -> bool:
@@ -103,6 +100,7 @@ class Run:
             "commit": self.commit,  # of the start: what ran, whatever was committed since
             "dirty": self.dirty,
             **_circumstances(self.started),
+            **({"rehearsal": True} if is_rehearsal(self.preset) else {}),
             "data_hash": None,
             **self.recorded,
         }
@@ -213,6 +211,17 @@ def provenance_facts(started: datetime, *sources: str | Path) -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, **code, **_circumstances(started)}
 
 
+def is_rehearsal(preset: str) -> bool:
+    """Whether nothing that is measured at this scale means anything."""
+    return preset.endswith(REHEARSAL)
+
+
+def published_folder(root: Path, preset: str) -> Path:
+    """Where results of a preset are published: ``figures/<preset>``, of a rehearsal below runs."""
+    home = root / "runs" / preset if is_rehearsal(preset) else root
+    return home / "figures" / ("" if is_rehearsal(preset) else preset)
+
+
 def project_root() -> Path:
     """Folder that holds ``runs/`` and ``figures/``.
 
@@ -235,17 +244,6 @@ def manifest_path(name: str) -> Path:
     """
     own = project_root() / "data_manifests" / name
     return own if own.exists() else Path(__file__).resolve().parents[1] / "data_manifests" / name
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries that results depend on."""
-    installed = {}
-    for library in LIBRARIES:
-        try:
-            installed[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue  # optional ones (decord, accelerate) may be absent
-    return installed
 
 
 def _check_json(label: str, value: Any) -> None:

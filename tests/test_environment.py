@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LOCKS = ("requirements.lock", "requirements-cuda.lock")
+APART = ("flash", "mutants")  # extras that are installed on their own
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,11 @@ def requirement_set(texts):
 
 
 def wanted_everywhere(project):
-    """Core dependencies and every extra that 'all' holds: all but flash."""
+    """Core dependencies and every extra that 'all' holds."""
     extras = project["optional-dependencies"]
     texts = list(project["dependencies"])
     for name, requirements in extras.items():
-        if name not in ("all", "flash"):
+        if name not in ("all", *APART):
             texts += [text for text in requirements if not text.startswith(f"{project['name']}[")]
     return texts
 
@@ -82,14 +83,14 @@ def test_flash_attention_is_named_with_the_way_to_install_it(repo_root, project)
     assert command in (repo_root / "pyproject.toml").read_text()
 
 
-def test_the_extra_all_holds_every_extra_but_flash(project):
+def test_the_extra_all_holds_every_extra_but_those_installed_apart(project):
     extras = project["optional-dependencies"]
     (everything,) = extras["all"]
-    assert Requirement(everything).extras == set(extras) - {"all", "flash"}
+    assert Requirement(everything).extras == set(extras) - {"all", *APART}
 
 
 def test_every_pin_lies_within_the_range_of_pyproject(project, pins):
-    for text in wanted_everywhere(project):
+    for text in (*wanted_everywhere(project), *project["optional-dependencies"]["mutants"]):
         requirement = Requirement(text)
         version = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{text} against the pin {version}"

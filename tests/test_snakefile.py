@@ -83,6 +83,19 @@ def test_every_job_of_a_loop_is_given_its_own_name_and_threads(project):
     ]
 
 
+def test_records_of_a_real_benchmark_are_cut_into_parts(project):
+    facts = {"suites": ["mini-mlvu"], "tables": ["suite"], "real": True}
+    write_notebook(project, "20_suite", parameters=WHOLE, **facts)
+    flow = Workflow(preset=load_preset("6b-rehearsal"), root=project, parts=2)
+    command = [*snakemake_command(Batch(flow=flow, cores=2)), "--dry-run", "--printshellcmds"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    shell = done.stdout + done.stderr
+    parts = re.findall(r"records 6b-rehearsal mlvu --part (\d) --parts 2 --num-questions 0", shell)
+    assert sorted(parts) == ["0", "1"]
+    assert "01_first" not in shell
+    assert '"suites": ["longvideobench", "mlvu", "videomme", "lvbench"]' in shell
+
+
 def test_only_what_changed_or_is_missing_runs_again(project):
     flow = Workflow(preset=load_preset("tiny"), root=project)
     for name in flow.targets:  # as if all had run

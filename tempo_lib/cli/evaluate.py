@@ -250,6 +250,7 @@ def check_parts(variant: "Variant", loaded: Loaded, preset: "Preset", budget: in
     from tempo_lib.allocation.policies import Limits
     from tempo_lib.checkpoints.loading import check_layout
     from tempo_lib.evaluation.jobs import effective_limits, learned_k_min
+    from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import check_scorer
     from tempo_lib.evaluation.variants import TEMPO
 
@@ -259,6 +260,10 @@ def check_parts(variant: "Variant", loaded: Loaded, preset: "Preset", budget: in
         check_layout(checkpoint_folder(variant, loaded).absolute())
     if variant.score_source != TEMPO:
         check_scorer(variant.score_source, loaded.model)
+    if variant.native is not None:
+        NATIVE_MODELS.get(variant.native)(loaded.model)
+        if budget == 0:
+            raise ValueError("it needs --budget of at least 1")
     config = loaded.model.config
     limits = Limits(config.budget, config.k_min, config.k_max)
     effective_limits(variant, limits, 1, learned_k_min(preset))

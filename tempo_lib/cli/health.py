@@ -31,8 +31,8 @@ def versions() -> Iterator[Finding]:
     """Python, and every library that results depend on."""
     import platform
 
-    from tempo_lib.fingerprint import git_state
-    from tempo_lib.provenance import LIBRARIES, library_versions, project_root
+    from tempo_lib.fingerprint import LIBRARIES, git_state, library_versions
+    from tempo_lib.provenance import project_root
 
     yield Finding("python", f"{platform.python_version()}, {platform.system()}")
     yield Finding("machine", platform.machine())
@@ -50,7 +50,7 @@ def device() -> Iterator[Finding]:
     import torch
 
     from tempo_lib.model.attention import resolve_attention, training_attention
-    from tempo_lib.training.ranks import resolve_precision
+    from tempo_lib.training.precision import resolve_precision
 
     on_gpu = torch.cuda.is_available()
     yield Finding("device", torch.cuda.get_device_name(0) if on_gpu else "cpu")

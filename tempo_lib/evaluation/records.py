@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, digest, library_versions, write_atomic
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions
 
 # Of all libraries, those that answers depend on.
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")

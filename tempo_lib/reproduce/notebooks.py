@@ -23,7 +23,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import project_root, published_folder
 from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sha256, read_notebook
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
@@ -65,7 +65,7 @@ def published(path: Path, parameters: Mapping[str, Any]) -> dict[str, tuple[int,
     """What tells each file that the metadata names from one written later; no clock is asked."""
     notebook = read_notebook(path)
     _, preset = notebook.parameters.get("preset", ("str", ""))
-    folder = project_root() / "figures" / parameters.get("preset", preset)
+    folder = published_folder(project_root(), parameters.get("preset", preset))
     files = {name: folder / name for name in notebook.files}
     stats = {name: file.stat() for name, file in files.items() if file.is_file()}
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}

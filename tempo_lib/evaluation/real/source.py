@@ -24,7 +24,7 @@ from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError, Row, questions_of
 from tempo_lib.evaluation.real.manifest import Manifest, load_manifest
 from tempo_lib.fingerprint import sha256_of_file, write_atomic
-from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.provenance import PAPER_PRESET, is_rehearsal, manifest_path, project_root
 from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import open_video
 from tempo_lib.video.safe import open_in_child
@@ -67,9 +67,10 @@ class RealSource:
         """The column of records that MLVU's score is the mean over, "" for the others."""
         return "kind" if self.manifest.metric == "mean over groups" else ""
 
-    def folder(self) -> Path:
-        """Where the benchmark lies unless one says otherwise."""
-        return project_root() / "data" / self.name
+    def folder(self, preset: str = PAPER_PRESET) -> Path:
+        """Where the benchmark lies unless one says otherwise; of a rehearsal, its stand-in."""
+        home = project_root() / "runs" / preset if is_rehearsal(preset) else project_root()
+        return home / "data" / self.name
 
     def questions(self, root: Path) -> tuple[list[Annotated], list[AnnotationError], list[Path]]:
         """Questions, refused rows and the annotation files that they come from."""
@@ -99,7 +100,7 @@ class RealSource:
         """
         if world_seed:
             raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
-        folder = self.folder() if root is None else root
+        folder = self.folder(preset.name) if root is None else root
         questions, refused, files = self.questions(folder)
         if len(refused) > self.manifest.known_defects:
             raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
