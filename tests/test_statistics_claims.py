@@ -128,6 +128,13 @@ def test_a_claim_about_one_suite_is_judged_there_alone():
     assert ("s", "x") not in table.index
 
 
+def test_a_claim_about_a_suite_is_judged_on_the_benchmark_that_it_stands_for():
+    claim = Claim(name="x", statement="x", source="Fig. 3", pair=("a", "b"), suite="mini-lvbench")
+    frame = pd.concat([records("mlvu", a=0.9, b=0.5), records("lvbench", a=0.5, b=0.9)])
+    row = findings(frame, [claim]).set_index("family").loc["all"]
+    assert (row["verdict"], row["n"]) == (REVERSED, NUM_VIDEOS * EACH)
+
+
 def test_a_pair_is_compared_on_the_suites_that_both_variants_have():
     frame = pd.concat([records(a=0.9, b=0.5), records("other", a=0.9)])
     assert verdict(frame, AHEAD)["n"] == NUM_VIDEOS * EACH
