@@ -74,5 +74,5 @@ def test_a_saved_notebook_shows_the_figure_and_the_explorer_works_once_it_has_ru
     expect(explorer.get_by_label("question", exact=True).locator("option")).to_have_count(3)
     expect(explorer.locator(".te-prediction")).to_contain_text("The ")
     explorer.locator(".te-timeline").press("End")
-    expect(explorer.locator(".te-place")).to_contain_text("Segment 96 of 96")
+    expect(explorer.locator(".te-place")).to_contain_text("Segment 48 of 48")
     picture(page, "lab")

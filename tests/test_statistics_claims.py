@@ -128,6 +128,13 @@ def test_a_claim_about_one_suite_is_judged_there_alone():
     assert ("s", "x") not in table.index
 
 
+def test_a_claim_about_a_suite_is_judged_on_the_benchmark_that_it_stands_for():
+    claim = Claim(name="x", statement="x", source="Fig. 3", pair=("a", "b"), suite="mini-lvbench")
+    frame = pd.concat([records("mlvu", a=0.9, b=0.5), records("lvbench", a=0.5, b=0.9)])
+    row = findings(frame, [claim]).set_index("family").loc["all"]
+    assert (row["verdict"], row["n"]) == (REVERSED, NUM_VIDEOS * EACH)
+
+
 def test_a_pair_is_compared_on_the_suites_that_both_variants_have():
     frame = pd.concat([records(a=0.9, b=0.5), records("other", a=0.9)])
     assert verdict(frame, AHEAD)["n"] == NUM_VIDEOS * EACH
@@ -302,6 +309,11 @@ def test_several_suites_are_families_of_their_own_and_one_is_not():
     found = claims_table(both)
     assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
     assert row_of(found, "uniform", family="mini-mlvu")["n"] == 120
+    missing = claims.open_claims(found)
+    assert len(missing) == len(set(missing))
+    assert not any(line.endswith("needs ata and uniform") for line in missing)
+    assert row_of(found, "merge")["also"] == "merge (token-matched)"
+    assert any("not measured, needs ata and merge" in line for line in sentences(found))
     alone = claims_table(both[both["suite"] == "mini-mlvu"])
     assert set(alone["family"]) == {"all"}
 
