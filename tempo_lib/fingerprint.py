@@ -1,4 +1,4 @@
-"""Hashes of code, files and content, and files that are written whole or not at all.
+"""Hashes of code, files and content, commit, versions; files written whole or not at all.
 
 One fingerprint answers "which code made this" for records, caches, summaries and figures.
 """
@@ -12,12 +12,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import tempo_lib
 
 PACKAGE = Path(__file__).resolve().parent
+LIBRARIES = (
+    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
+    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
+    *("papermill", "snakemake"),
+)
 
 
 def code_files(*sources: str | Path) -> list[Path]:
@@ -62,6 +68,17 @@ def git_state(root: Path) -> tuple[str, bool | None]:
         return "unknown", None  # also when root merely lies inside somebody else's repository
     changed = _git(root, "status", "--porcelain", "--", ".", ":(exclude)figures")
     return commit, None if changed is None else bool(changed)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that results depend on."""
+    installed = {}
+    for library in LIBRARIES:
+        try:
+            installed[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue  # optional ones (decord, accelerate) may be absent
+    return installed
 
 
 def digest(content: Any) -> str:

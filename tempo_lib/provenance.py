@@ -13,15 +13,16 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from tempo_lib.fingerprint import (
     code_fingerprint,
     git_state,
+    library_versions,
     sha256_of_file,
     write_atomic,
     written_whole,
@@ -35,12 +36,8 @@ if TYPE_CHECKING:
 PAPER_PRESET = "6b"
 REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random and videos generated
 FIGURE_DPI = 200
+RESULT_SUFFIXES = (".png", ".pdf", ".csv", ".json")
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
-LIBRARIES = (
-    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
-    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
-    *("papermill", "snakemake"),
-)
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
@@ -116,8 +113,18 @@ class Run:
 
         ``publish``: True also copies them to ``figures/<preset>/``; None asks the environment
         variable TEMPO_PUBLISH, which the batch run sets to 1. ``fig=None`` saves a table alone.
+        Processes that save one result wait for each other; what one that was killed left goes.
         """
+        from filelock import FileLock
+
         self.dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.dir.with_name(f".{self.name}.lock")):
+            for folder in (self.dir, self.figures_dir):
+                for path in folder.glob(f".{self.name}.*.partial*"):
+                    path.unlink()
+            return self._save(fig, table, publish)
+
+    def _save(self, fig: "Figure | None", table: "pd.DataFrame", publish: bool | None) -> Path:
         files = [self._write_table(table)]
         if fig is not None:
             files += self._write_figure(fig)
@@ -153,12 +160,15 @@ class Run:
         return [png, pdf]
 
     def _publish(self, files: list[Path]) -> None:
+        """Copy all, then give all their names, the provenance last: it says what is whole."""
         self.figures_dir.mkdir(parents=True, exist_ok=True)
-        for suffix in (".png", ".pdf", ".csv", ".json"):  # no picture may outlive its table
-            (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
-        for path in files:
-            with written_whole(self.figures_dir / path.name) as part:
-                shutil.copyfile(path, part)
+        with ExitStack() as last_in_first_out:
+            for path in reversed(files):
+                target = written_whole(self.figures_dir / path.name)
+                shutil.copyfile(path, last_in_first_out.enter_context(target))
+            for suffix in RESULT_SUFFIXES:  # no picture may outlive its table
+                if not any(path.suffix == suffix for path in files):
+                    (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
 
 
 def start_run(name: str, *, preset: str, **parameters: Any) -> Run:
@@ -236,17 +246,6 @@ def manifest_path(name: str) -> Path:
     return own if own.exists() else Path(__file__).resolve().parents[1] / "data_manifests" / name
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries that results depend on."""
-    installed = {}
-    for library in LIBRARIES:
-        try:
-            installed[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue  # optional ones (decord, accelerate) may be absent
-    return installed
-
-
 def _check_json(label: str, value: Any) -> None:
     try:
         json.dumps(value, allow_nan=False)
@@ -257,10 +256,11 @@ def _check_json(label: str, value: Any) -> None:
 def _circumstances(started: datetime) -> dict[str, Any]:
     """Time, machine and versions of what started then and ends now."""
     finished = datetime.now(UTC)
+    duration = round((finished - started).total_seconds(), 1)
     return {
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
-        "duration_seconds": round((finished - started).total_seconds(), 1),
+        "duration_seconds": duration if duration >= 0 else None,  # the clock was set back
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": library_versions(),

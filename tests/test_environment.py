@@ -12,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+LOCKS = ("requirements.lock", "requirements-cuda.lock")
 APART = ("flash", "mutants")  # extras that are installed on their own
 
 
@@ -26,6 +27,19 @@ def pins(repo_root):
     lines = (repo_root / "constraints.txt").read_text().splitlines()
     pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in pairs}
+
+
+@pytest.fixture(scope="module")
+def locked(repo_root):
+    """Name to (exact version, number of hashes), from both lock files."""
+    text = "".join((repo_root / name).read_text() for name in LOCKS)
+    found = {}
+    for name, version, rest in re.findall(r"^([\w.-]+)==(\S+)((?:.*\\\n)*.*)", text, re.MULTILINE):
+        found[canonicalize_name(name)] = (
+            version,
+            len(re.findall(r"--hash=sha256:[0-9a-f]{64}", rest)),
+        )
+    return found
 
 
 def requirement_set(texts):
@@ -105,6 +119,27 @@ def test_every_installed_dependency_is_pinned(project, pins):
     assert len(seen) > 50
 
 
+def test_what_make_installs_is_locked_with_hashes_at_the_versions_of_the_pins(
+    project, pins, locked
+):
+    """`make lock` writes both files anew after a change of pyproject.toml or constraints.txt."""
+    assert all(num_hashes > 0 for _, num_hashes in locked.values())
+    versions = {name: version for name, (version, _) in locked.items()}
+    assert {name: versions.get(name) for name in pins} == pins
+    for text in wanted_everywhere(project):
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), text
+
+
+def test_only_the_libraries_of_cuda_are_kept_apart(repo_root):
+    kept_apart = {}
+    for name in LOCKS:
+        lines = (repo_root / name).read_text().splitlines()
+        kept_apart[name] = {re.split("[-=]", line)[0] for line in lines if "==" in line[:60]}
+    cuda = {"nvidia", "cuda", "triton"}
+    assert kept_apart[LOCKS[1]] == cuda and not kept_apart[LOCKS[0]] & cuda
+
+
 def test_every_dependency_has_a_reason(repo_root):
     text = (repo_root / "pyproject.toml").read_text()
     block = text.split("\ndependencies = [")[1].split("\nall = ")[0]
@@ -119,7 +154,7 @@ def test_make_knows_the_target_and_installs_before_it(repo_root, target):
     command = ["make", "--dry-run", "VENV=absent-venv", target]
     done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "-c constraints.txt -e '.[all]'" in done.stdout
+    assert "--no-deps --require-hashes -r requirements.lock\n" in done.stdout
 
 
 def test_make_refuses_a_python_that_is_too_old_or_too_new(repo_root, tmp_path):

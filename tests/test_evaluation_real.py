@@ -6,9 +6,10 @@ import warnings
 import pytest
 from evaluation_samples import brief
 from video_clips import numbered_frames, write_video
+from video_fault_cases import changed, cut, noisy
 
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, load_benchmark
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, Reading, load_benchmark
 from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows, write_rows
 from tempo_lib.evaluation.real.check import check
 from tempo_lib.evaluation.real.source import as_question
@@ -175,6 +176,26 @@ def test_a_run_keeps_both_verdicts_and_the_types_of_a_question(home, make_tiny_t
     assert benchmark.num_questions == 1  # that can be answered: tables hold no more
     table = summarise(frame_of(done.records, "question_type"), ["question_type"])
     assert dict(zip(table["question_type"], table["n"], strict=True)) == dict.fromkeys(types, 1)
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_damaged_video_is_a_failure_or_salvaged_and_counted(home, make_tiny_tempo, safe):
+    rows = [lvbench_row(uid=1), lvbench_row(uid=2, video="whole")]
+    root = lvbench_folder(home / "films", rows)
+    write_video(root / "whole.mp4", numbered_frames(48))
+    changed(noisy("noise.mp4", movflags="faststart"), cut(6), "v1.mp4")(root)
+    model, done = brief(make_tiny_tempo()), {}
+    for salvage in (False, True):
+        reading = Reading(salvage=salvage, safe=safe)
+        benchmark = load_benchmark("6b", "lvbench", root=root, reading=reading)
+        done[salvage] = run_evaluation(model, benchmark, ["ata"], progress=False)
+    (failure,), (whole,) = done[False].failures, done[False].records
+    assert failure.video == "v1" and "truncated: only 24 of 40 declared frames" in failure.error
+    salvaged, again = done[True].records
+    assert done[True].failures == [] and again == whole and whole.num_lost == 0
+    assert (salvaged.video, 16 <= salvaged.num_lost < 25) == ("v1", True)
+    files = list((home / "runs/6b/evaluations/lvbench").glob("ata-*.jsonl"))
+    assert len(files) == 2  # salvaged answers are no answers about whole films
 
 
 @pytest.mark.parametrize(("name", "new_tokens"), [("lvbench", 16), ("longvideobench", 32)])

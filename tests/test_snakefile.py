@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 from batch_samples import SAVE, SETUP, write_notebook, write_project
 
@@ -13,6 +14,7 @@ from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
+from tempo_lib.provenance import start_run
 from tempo_lib.reproduce.batch import Batch, plan, snakemake_command
 from tempo_lib.reproduce.workflow import Workflow
 
@@ -99,6 +101,8 @@ def test_only_what_changed_or_is_missing_runs_again(project):
     for name in flow.targets:  # as if all had run
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("{}")
+    for name in ("first", "tablex"):
+        start_run(name, preset="tiny").save(None, pd.DataFrame({"n": [1]}), publish=True)
     assert jobs_to_run(project) == set()
     (project / "figures" / "tiny" / "first.csv").unlink()
     assert jobs_to_run(project) == {"01_first"}
@@ -107,7 +111,9 @@ def test_only_what_changed_or_is_missing_runs_again(project):
     assert jobs_to_run(project) == {"01_first", "10_tablex_long"}
 
 
-def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_changes(project):
+def test_one_result_is_made_once_measured_and_made_again_when_it_or_its_notebook_changes(
+    project, capsys
+):
     assert run(["reproduce", "--only", "tablex"]) == 0
     table = project / "figures" / "tiny" / "tablex.csv"
     assert table.read_text() == "value\n1\n"
@@ -116,6 +122,10 @@ def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_chang
     assert [line.split(",")[0] for line in times] == ["job", "10_tablex_long"]
     os.utime(project / "notebooks" / "10_tablex_long.ipynb")  # as a checkout does: same content
     assert jobs_to_run(project, only="10_tablex_long") == set()
+    table.write_text("value\n3\n")  # by hand: newer than all that it comes from
+    assert jobs_to_run(project, only="10_tablex_long") == {"10_tablex_long"}
+    assert run(["reproduce", "--only", "tablex", "--dry-run"]) == 0
+    assert "note: tablex.csv: not as the provenance of tablex says" in capsys.readouterr().err
     code = (SETUP, SAVE.format(name="tablex", value=2))
     write_notebook(project, "10_tablex_long", *code, tables=["tablex"])
     assert run(["reproduce", "--only", "tablex"]) == 0

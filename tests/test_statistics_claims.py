@@ -309,6 +309,11 @@ def test_several_suites_are_families_of_their_own_and_one_is_not():
     found = claims_table(both)
     assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
     assert row_of(found, "uniform", family="mini-mlvu")["n"] == 120
+    missing = claims.open_claims(found)
+    assert len(missing) == len(set(missing))
+    assert not any(line.endswith("needs ata and uniform") for line in missing)
+    assert row_of(found, "merge")["also"] == "merge (token-matched)"
+    assert any("not measured, needs ata and merge" in line for line in sentences(found))
     alone = claims_table(both[both["suite"] == "mini-mlvu"])
     assert set(alone["family"]) == {"all"}
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from tempo_lib.cli.common import (
     Loaded,
     NumQuestionsOption,
     PresetOption,
+    SafeOption,
+    SalvageOption,
     SetOption,
     bad_input,
     check_parent,
@@ -62,6 +65,8 @@ def evaluate(
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
     debug_numerics: DebugNumericsOption = False,
+    salvage: SalvageOption = False,
+    safe: SafeOption = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +107,7 @@ def evaluate(
     """
     with needs_extra("notebooks"):
         from tempo_lib.config import load_preset
+        from tempo_lib.evaluation.benchmark import Reading
         from tempo_lib.evaluation.ranks import ranks_of_torchrun
         from tempo_lib.fingerprint import write_atomic
 
@@ -113,11 +119,13 @@ def evaluate(
         named = find_variants(numbers, suite, variant, plugin or [])
     with ranks_of_torchrun() as ranks, redirect_stdout(sys.stderr):
         options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
+        reading = Reading(salvage=salvage, safe=safe)
         is_real = numbers.miniature is None  # files are looked for before gigabytes of weights
-        found = load_data(numbers, suite, ranks, options) if is_real else None
+        real = {**options, "reading": reading}
+        found = load_data(numbers, suite, ranks, real) if is_real else None
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
         rows = list(usable(named, loaded, numbers, budget, leave_out=ALL in variant))
-        data = found or load_data(numbers, suite, ranks, options)
+        data = found or replace(load_data(numbers, suite, ranks, options), reading=reading)
         with checked_layers(loaded.model, debug_numerics):
             done = run(loaded, data, rows, budget, ranks)
     if ranks.rank:
@@ -182,6 +190,9 @@ def run(
     if not done.records:
         reason = done.failures[0].error if done.failures else "the suite has no questions"
         raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
+    lost = {record.video: record.num_lost for record in done.records if record.num_lost}
+    for video, num_lost in lost.items() if not ranks.rank else ():
+        print(f"note: {video} is damaged: {num_lost} frames are lost", file=sys.stderr)
     return done
 
 

@@ -52,6 +52,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How video files are read: ``salvage`` and ``safe`` as in ``load_video``."""
+
+    salvage: bool = False
+    safe: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkVideo:
     """One video file and its questions.
 
@@ -76,6 +84,7 @@ class Benchmark:
     that this benchmark's runs change (``config_with``). ``mean_over``: the column of records over
     whose values the benchmark averages accuracies, "" for the mean over questions.
     ``is_stand_in``: videos are generated in place of the real ones, so that no accuracy counts.
+    ``reading``: how its files are read.
     """
 
     name: str
@@ -87,6 +96,7 @@ class Benchmark:
     profile: tuple[tuple[str, int], ...] = ()
     mean_over: str = ""
     is_stand_in: bool = False
+    reading: Reading = Reading()
 
     @property
     def num_questions(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from tempo_lib.config import PixelRules, VideoNumbers
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question, Reading
 from tempo_lib.evaluation.scorers import Scorer, VideoScorer
 from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
@@ -28,8 +28,9 @@ from tempo_lib.video.clip import Video, load_video
 class SharedFrames:
     """The frames that models of the same video and pixel rules read of one video."""
 
-    def __init__(self, video: BenchmarkVideo) -> None:
-        self.video = video
+    def __init__(self, video: BenchmarkVideo, reading: Reading = Reading()) -> None:  # noqa: B008
+        self.video, self.reading = video, reading
+        self.num_lost = 0  # frames of a damaged file that was salvaged
         self._kept: dict[tuple[str, str, int, int], Video | VideoError] = {}
 
     def num_frames(self, model: Tempo) -> int:
@@ -72,7 +73,10 @@ class SharedFrames:
             max_frames=num_frames,
             min_frames=min(numbers.min_frames, num_frames),
             max_edge=rules.max_edge,
+            salvage=self.reading.salvage,
+            safe=self.reading.safe,
         )
+        self.num_lost = 0 if clip.salvaged is None else clip.salvaged.num_lost
         if clip.num_frames != num_frames:
             raise VideoError(
                 f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "

@@ -198,4 +198,5 @@ def _data_and_code(benchmark: Benchmark, row: Variant) -> dict[str, Any]:
     if row.native in NATIVE_MODELS:
         plugins.append(NATIVE_MODELS.source_file(str(row.native)))
     identity = {"seed": benchmark.world_seed, "identity": benchmark.identity}
-    return {"suite": {"name": benchmark.name, **identity}, **code_facts(*plugins)}
+    salvaged = {"salvage": True} if benchmark.reading.salvage else {}  # safe changes no answer
+    return {"suite": {"name": benchmark.name, **identity}, **salvaged, **code_facts(*plugins)}

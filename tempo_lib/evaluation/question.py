@@ -143,6 +143,7 @@ def _record(
         letter_before=verdict.letter_before,
         correct_before=verdict.correct_before,
         tags={name: list(values) for name, values in question.tags},
+        num_lost=clip.frames.num_lost,
     )
 
 

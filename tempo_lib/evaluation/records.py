@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, digest, library_versions, write_atomic
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions
 
 # Of all libraries, those that answers depend on.
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
@@ -41,7 +40,8 @@ class Record:
     read than the video has; auc: area under the ROC curve of scores against it, None without both
     kinds of segment. matched_tokens: what the variant that this one is matched to used, None
     without one. letter, found_by, letter_before, correct_before: as in ``Verdict``. tags: those of
-    the question. Fields with defaults came later: records without them stay readable.
+    the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
+    defaults came later: records without them stay readable.
     """
 
     suite: str
@@ -76,6 +76,7 @@ class Record:
     letter_before: str | None = None
     correct_before: bool | None = None
     tags: dict[str, list[str]] = field(default_factory=dict)
+    num_lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

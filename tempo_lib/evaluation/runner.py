@@ -233,7 +233,7 @@ def _missing(video: BenchmarkVideo, jobs: Sequence[Job]) -> Iterator[tuple[Quest
 
 def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> list[Failure]:
     """Make and keep the records that are missing; returns what failed."""
-    frames = SharedFrames(video)
+    frames = SharedFrames(video, setting.benchmark.reading)
     clips = {
         each.compression: open_clip(each, frames, setting.scorers)
         for job in jobs

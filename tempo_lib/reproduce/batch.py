@@ -21,6 +21,7 @@ from tempo_lib.evaluation.benchmark import benchmark_names
 from tempo_lib.provenance import is_rehearsal, project_root, published_folder
 from tempo_lib.reproduce.gallery import publish_times, write_gallery
 from tempo_lib.reproduce.notebook_facts import find_notebooks, pick_notebook
+from tempo_lib.reproduce.published import altered
 from tempo_lib.reproduce.workflow import Workflow
 from tempo_lib.training.plan import Machine
 
@@ -167,6 +168,8 @@ def reproduce(batch: Batch, dry_run: bool, report: Path | None = None) -> int:
     ``report``: Snakemake's page of all pictures, tables and times, written when all went well.
     """
     flow, started = batch.flow, time.time()
+    for name, files in altered(published_folder(flow.root, flow.preset.name)).items():
+        print(f"note: {', '.join(files)}: not as the provenance of {name} says", file=sys.stderr)
     steps = plan(batch)
     print(plan_text(steps, batch.cores), flush=True)
     if dry_run:
@@ -210,9 +213,20 @@ def snakemake_command(batch: Batch) -> list[str]:
     command += [f"num_questions={flow.num_questions}", *(["publish=1"] if flow.publish else [])]
     command += [f"parts={flow.parts}"] if flow.parts > 1 else []
     command += [] if flow.only is None else [f"only={flow.only}"]
+    forced = altered_notebooks(flow)
+    command += ["--forcerun", *forced] if forced else []
     if batch.executor is None:
         return [*command, "--cores", str(batch.cores)]
     return [*command, "--executor", batch.executor, "--jobs", str(batch.cores)]
+
+
+def altered_notebooks(flow: Workflow) -> list[str]:
+    """Notebooks of this run whose published results are no longer what their provenance says.
+
+    Dates do not show that: what was edited is newer than what it comes from.
+    """
+    results = altered(published_folder(flow.root, flow.preset.name))
+    return [book.name for book in flow.notebooks if flow.shows(book) and results.keys() & book.made]
 
 
 def failed_logs(flow: Workflow, started: float) -> list[Path]:
