@@ -144,7 +144,7 @@ def test_findings_are_the_claims_of_the_table_and_sentences_tell_them():
         "token-matched: +25.0 points (+25.0 to +25.0), shown."
     )
     (anchors,) = sentences(tables.block_findings(frame, "table2e"))
-    assert anchors.startswith("Anchors beat pruning. as the paper: not testable here (labels")
+    assert anchors.startswith("Anchors beat pruning. as the paper: not testable here (relevance")
     one = tables.block_findings(frame[frame["suite"] == "mini-mlvu"], "table2b")
     assert set(one["family"]) == {"all"}
     assert "not measured, needs ata and random-drop" in sentences(one)[1]

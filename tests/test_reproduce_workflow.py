@@ -142,6 +142,7 @@ def test_the_real_benchmarks_take_the_same_cells_with_their_own_names(flow, tmp_
 suites: list = ["mini-mlvu"]  # panels
 longest: str = "mini-lvbench"  # of LVBench
 kinds: list = ["needle"]  # of the miniature
+frames: list = []  # caps
 what_if_budget: int = 192  # tokens
 seed: int = 3  # own"""
     facts = {"tables": ["a"], "suites": ["mini-lvbench"], "real": True}
@@ -155,6 +156,7 @@ seed: int = 3  # own"""
         "suites": benchmark_names("6b"),
         "longest": "lvbench",
         "kinds": [],
+        "frames": [128, 256, 512, 1024, 2048],
         "what_if_budget": 0,
         "seed": 3,
     }

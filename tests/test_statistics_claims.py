@@ -128,6 +128,13 @@ def test_a_claim_about_one_suite_is_judged_there_alone():
     assert ("s", "x") not in table.index
 
 
+def test_a_claim_about_a_suite_is_judged_on_the_benchmark_that_it_stands_for():
+    claim = Claim(name="x", statement="x", source="Fig. 3", pair=("a", "b"), suite="mini-lvbench")
+    frame = pd.concat([records("mlvu", a=0.9, b=0.5), records("lvbench", a=0.5, b=0.9)])
+    row = findings(frame, [claim]).set_index("family").loc["all"]
+    assert (row["verdict"], row["n"]) == (REVERSED, NUM_VIDEOS * EACH)
+
+
 def test_a_pair_is_compared_on_the_suites_that_both_variants_have():
     frame = pd.concat([records(a=0.9, b=0.5), records("other", a=0.9)])
     assert verdict(frame, AHEAD)["n"] == NUM_VIDEOS * EACH
@@ -302,6 +309,11 @@ def test_several_suites_are_families_of_their_own_and_one_is_not():
     found = claims_table(both)
     assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
     assert row_of(found, "uniform", family="mini-mlvu")["n"] == 120
+    missing = claims.open_claims(found)
+    assert len(missing) == len(set(missing))
+    assert not any(line.endswith("needs ata and uniform") for line in missing)
+    assert row_of(found, "merge")["also"] == "merge (token-matched)"
+    assert any("not measured, needs ata and merge" in line for line in sentences(found))
     alone = claims_table(both[both["suite"] == "mini-mlvu"])
     assert set(alone["family"]) == {"all"}
 
@@ -365,6 +377,24 @@ def test_no_worse_is_shown_by_equal_and_better_and_reversed_by_a_loss():
     assert verdict(records(a=0.9, b=0.5), claim)["verdict"] == SHOWN
     assert verdict(records(a=0.5, b=0.9), claim)["verdict"] == REVERSED
     assert verdict(records(a=0.7, b=0.7), claim)["verdict"] == NOT_SHOWN
+
+
+def test_a_gain_and_no_difference_are_on_one_side_of_no_worse_and_not_of_alike():
+    frame = pd.concat(
+        [records("gain", 200, a=0.9, b=0.5), records("none", 200, a=1.0, b=1.0)], ignore_index=True
+    )
+    claim = ALIKE.model_copy(update={"expects": "no worse"})
+    assert verdict(frame, claim)["verdict"] == SHOWN
+    assert np.isnan(verdict(frame, ALIKE)["effect"])
+
+
+def test_a_variant_that_a_constant_answer_equals_leaves_no_room():
+    load_plugins(load_preset("tiny").plugins)
+    facts = {"form": "open", "kind": "needle", "question": "Which?", "answer": "The red star 12."}
+    frame = records("mini-mlvu", ata=0.9, uniform=0.5).assign(**facts, start=np.nan, stop=np.nan)
+    assert verdict(frame, needing("room for an effect"))["why"] == "near the baseline"
+    several = frame.assign(answer=[f"The red star {10 + i % 50}." for i in range(len(frame))])
+    assert verdict(several, needing("room for an effect"))["why"] == ""
 
 
 def test_one_computation_is_one_row():

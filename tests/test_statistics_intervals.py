@@ -12,6 +12,7 @@ from tempo_lib.statistics.intervals import (
     equivalence_p,
     holm,
     mean_interval,
+    mean_of_groups,
     non_inferiority_p,
     paired_difference,
     skewness,
@@ -153,7 +154,7 @@ def test_a_bootstrap_of_scipy_gives_nearly_the_same_interval():
     assert (measured.low, measured.high) == pytest.approx((drawn.low, drawn.high), abs=0.005)
 
 
-@pytest.mark.parametrize("counts", [[2, 2, 2, 16], [16, 16, 16, 2], [1, 5, 6, 9, 16]])
+@pytest.mark.parametrize("counts", [[2, 2, 2, 16], [16, 16, 16, 2], [1, 5, 6, 9, 16], [1, 1, 1, 2]])
 def test_skewness_is_that_of_scipy(counts):
     assert skewness(counts) == pytest.approx(stats.skew(counts))
     assert skewness([4, 4, 4]) == 0.0
@@ -166,6 +167,25 @@ def test_p_of_two_one_sided_tests_follows_the_distance_to_the_margin():
     assert equivalence_p(at_zero, 0.02, 400) == pytest.approx(stats.t.sf(2, 399), abs=1e-6)
     at_margin = Difference(400, -0.02, -0.02 - width / 2, -0.02 + width / 2, 0.01)
     assert equivalence_p(at_margin, 0.02, 400) == pytest.approx(0.5)
+
+
+def test_a_mean_of_groups_has_the_error_of_its_groups_means():
+    # 8 videos of one question in each of two groups: half right, and a quarter
+    right = [True, False] * 4 + [True, False, False, False] * 2
+    measured = mean_of_groups(right, np.arange(16), ["a"] * 8 + ["b"] * 8)
+    variance = 16 / 15 * (0.5 * 0.5 + 0.25 * 0.75) / 8 / 4
+    width = stats.t.ppf(0.975, 15) * variance**0.5
+    ends = (0.375 - width, 0.375 + width)
+    assert (measured.accuracy, measured.low, measured.high) == pytest.approx((0.375, *ends))
+    alone = mean_of_groups([True, False], ["u", "u"], ["a", "b"])
+    assert (alone.n, alone.accuracy, alone.low, alone.high) == (2, 0.5, 0.0, 1.0)
+
+
+def test_a_p_of_equivalence_is_never_below_that_of_the_draws():
+    sure = Difference(400, 0.0, -0.0001, 0.0001, 1.0)
+    assert equivalence_p(sure, 0.02, 400) == 1 / 10_001
+    assert non_inferiority_p(sure, 0.02, 400) == 1 / 10_001
+    assert equivalence_p(Difference(4, 0.0, 0.0, 0.0, 1.0), 0.02, 10**6) == 1 / 10_001
 
 
 def test_no_difference_on_few_videos_proves_little():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import Question
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question
 from tempo_lib.registry import load_plugins
 from tempo_lib.statistics.majority import constant_answers, majority_baseline
 from tempo_lib.statistics.summaries import (
@@ -302,3 +302,17 @@ def test_a_comparison_says_whether_suites_differ_in_sign():
     assert bool(
         compare(frame[frame["suite"] == "up"].drop(columns="suite"), [names])["agree"].item()
     )
+
+
+def test_a_comparison_of_nothing_has_its_columns_and_pooled_seeds_one_index():
+    columns = ["kind", "first", "second", "n", "difference", "low", "high", "p_value", "agree"]
+    assert compare(rows("one", [True] * 4), [], by=["kind"]).columns.tolist() == columns
+    pooled = pool_seeds({0: rows("one", [True] * 4), 1: rows("one", [True] * 4)})
+    assert pooled.index.is_unique and pooled["model_seed"].tolist() == [0] * 4 + [1] * 4
+
+
+def test_the_majority_baseline_takes_the_rule_of_each_suite():
+    load_plugins(load_preset("tiny").plugins)
+    frame = rows("one", [True] * 4).assign(suite="mini-mlvu")
+    rule = BENCHMARKS.get("mini-mlvu").score
+    assert majority_baseline(frame) == majority_baseline(frame, rule) == 0.5

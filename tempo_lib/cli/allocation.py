@@ -97,7 +97,8 @@ def statistics(preset: str, suites: list[str], budgets: list[int]) -> "pd.DataFr
         raise InputError(f"the suites were evaluated under different k_max: {sorted(capacities)}")
     records = [record for kept in saved for record in kept.records.values()]
     (k_max,) = capacities
-    parts = [what_if.reallocate(records, k_max, one) for one in budgets or [None]]
+    chosen: list[int | None] = [*budgets] or [None]
+    parts = [what_if.reallocate(records, k_max, one) for one in chosen]
     segments = pd.concat(parts, ignore_index=True)
     use = stats.budget_use(stats.per_question(segments))
     own = [name for name in use.columns if name not in ("n", "segments", "mean")]

@@ -126,6 +126,7 @@ class ModelNumbers(StrictModel):
 class EvaluationNumbers(StrictModel):
     """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
 
+    frames: tuple[PositiveInt, ...]  # caps of Figure 3
     max_context: PositiveInt
     min_frames: PositiveInt
 

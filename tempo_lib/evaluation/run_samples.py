@@ -96,8 +96,8 @@ def judged_by(rule: str, run: FinishedRun) -> FinishedRun:
     for sample in run.samples:
         letter = find_letter(rule, sample.prediction or "", CHOICES).value
         right = find_letter(PRESENT_RULE, sample.answer or "", CHOICES).value
-        changes = {"letter": letter, "answer": right, "correct": letter == right}
-        samples.append(replace(sample, **changes))
+        is_right = letter == right
+        samples.append(replace(sample, letter=letter, answer=right, correct=is_right))
     return FinishedRun(run.name, samples, run.facts)
 
 

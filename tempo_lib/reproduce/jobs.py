@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
 from tempo_lib.fingerprint import write_atomic
 
@@ -56,8 +57,10 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
     from tempo_lib.statistics.claims import variants_of_claims
 
+    numbers = load_preset(preset).evaluation
+    points = point_names(() if numbers is None else numbers.frames)
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
-    names = (*variants_of_claims(), *tables, *map(matched_name, tables), *point_names())
+    names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
     stages = stage_variants(suite, preset).values()
     return list({row.name: row for row in (*map(get_variant, names), *stages)}.values())
 

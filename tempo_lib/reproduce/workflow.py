@@ -35,7 +35,7 @@ MANIFESTS = ("paper/*", "suites/*", "training/*")  # what every notebook depends
 TIMES_MANIFEST = "measurements/reproduce_times.json"
 MINI = "mini-"  # begins the name of a suite that stands for a real benchmark
 # Parameters whose defaults are about the miniature; empty or 0: the preset's or the suite's own.
-OF_THE_MINIATURE: dict[str, Any] = {"kinds": [], "budgets": [], "frames": [], "what_if_budget": 0}
+OF_THE_MINIATURE: dict[str, Any] = {"kinds": [], "budgets": [], "what_if_budget": 0}
 MODEL_MEGABYTES, LONG_MINUTES = 64_000, 2_880  # of a job with the paper's model
 
 
@@ -156,6 +156,8 @@ class Workflow:
             own_values = {name: value for name, (_, value) in notebook.parameters.items()}
             given = {name: self.counterpart(value) for name, value in own_values.items()} | given
             given |= OF_THE_MINIATURE
+            if self.preset.evaluation is not None:
+                given["frames"] = list(self.preset.evaluation.frames)
         return {name: value for name, value in given.items() if name in notebook.parameters}
 
     def shows(self, notebook: Notebook) -> bool:

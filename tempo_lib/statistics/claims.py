@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tempo_lib.evaluation.published import published_benchmark
 from tempo_lib.statistics.claim_schema import (
     ALONE,
     AS_PAPER,
@@ -103,14 +104,16 @@ def findings(
 
     claims = load_claims("paper") if claims is None else claims
     parts = dict(iter(frame.groupby("variant", sort=False)))
+    beside = {published_benchmark(suite): suite for suite in frame["suite"].unique()}
     rows = []
     for family in (*sorted(frame["suite"].unique()), ALL):
         judged = [claim for claim in claims if family == ALL or claim.suite is None]
         named = comparisons(judged)
         for compared in WAYS:
             found = [
-                (claim, {"also": also, **_measured(parts, claim, way, claim.suite or family, seed)})
+                (claim, {"also": also, **_measured(parts, claim, way, suite, seed)})
                 for claim, way, also in named
+                for suite in [_suite(claim, beside) or family]
                 if way == compared
             ]
             rows += [{"family": family, **row} for row in _with_verdicts(found)]
@@ -168,6 +171,13 @@ def sentences(found: "pd.DataFrame") -> list[str]:
         ]
         lines.append(f"{says}. {'; '.join(parts)}.")
     return lines
+
+
+def _suite(claim: Claim, beside: Mapping[str, str]) -> str | None:
+    """The suite that a claim is about, or the one at hand that stands for the same benchmark."""
+    if claim.suite is None:
+        return None
+    return beside.get(published_benchmark(claim.suite), claim.suite)
 
 
 def _measured(
