@@ -1,7 +1,7 @@
 """Many questions over whole and damaged videos in one run, with faults injected; what is left.
 
-`python tests/soak.py FILE.json` (with the package importable) makes the long one: 500 questions over
-60 videos. tests/test_soak.py makes a short one.
+`python tests/soak.py FILE.json` (with the package importable) makes the long one: 500 questions
+over 60 videos. tests/test_soak.py makes a short one.
 """
 
 import errno

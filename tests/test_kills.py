@@ -22,7 +22,7 @@ def test_killed_work_goes_on(name, make_tiny_tempo, tmp_path, monkeypatch):
     assert_nothing_is_lost([row[-1] for row in rows], end)
 
 
-@pytest.mark.parametrize("name", ["recording", "checkpoints", "suites"])
+@pytest.mark.parametrize("name", kills.WORKS)
 def test_the_report_of_twenty_kills_each(name, repo_root):
     stem = repo_root / "data_manifests" / "measurements" / "kills"
     table = pd.read_csv(stem.with_suffix(".csv"))
