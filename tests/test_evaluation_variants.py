@@ -1,15 +1,16 @@
 """The rows of Table 2 and beyond: what each keeps of the same scores, checkable by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.allocation.policies import Limits, token_counts
-from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import (
     effective_limits,
     frames_read,
-    learned_k_min,
     policy_options,
 )
 from tempo_lib.evaluation.variants import (
@@ -28,7 +29,7 @@ CONTROLS = sorted(name for name, row in VARIANTS.items() if row.match is not Non
 
 def counts(name, scores=SCORES, limits=LIMITS, seed=0):
     variant = get_variant(name)
-    bounds = effective_limits(variant, limits, max_segments=128, learned_k_min=3)
+    bounds = effective_limits(variant, limits, max_segments=128)
     generator = torch.Generator().manual_seed(seed)
     options = policy_options(variant)
     logits_N = torch.logit(scores)
@@ -78,7 +79,7 @@ def test_random_drop_keeps_half_of_the_segments_and_depends_on_the_seed_alone():
 def test_no_row_uses_more_than_its_budget(name, num_segments):
     scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(num_segments))
     limits = Limits(budget=100, k_min=2, k_max=16)
-    allowed = effective_limits(get_variant(name), limits, max_segments=256, learned_k_min=3).budget
+    allowed = effective_limits(get_variant(name), limits, max_segments=256).budget
     assert sum(counts(name, scores, limits)) <= allowed
 
 
@@ -86,9 +87,10 @@ def test_only_rows_that_keep_everything_go_beyond_the_budget():
     beyond = {
         name
         for name, variant in VARIANTS.items()
-        if effective_limits(variant, LIMITS, 128, learned_k_min=3).budget != LIMITS.budget
+        if effective_limits(variant, LIMITS, 128).budget != LIMITS.budget
     }
-    assert beyond == {"no-ata", "without-stage3"}
+    whole = {"query-blank", "query-other", "memories-first", "no-timestamps"}
+    assert beyond == {"no-ata", "without-stage3", *whole}
     assert effective_limits(VARIANTS["no-ata"], Limits(8192, 4, 128), 128).budget == 16384
 
 
@@ -100,10 +102,13 @@ def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
 # -- token-matched controls -----------------------------------------------------------------------
 
 
+QUESTIONS = ("query-blank", "query-other", "memories-first", "no-timestamps", "base-alone")
+
+
 def test_every_row_but_those_with_the_counts_of_ata_has_a_control():
     for name in VARIANTS:
         control = VARIANTS[matched_name(name)] if not name.endswith("-matched") else VARIANTS[name]
-        assert (control.match == "ata") == (name not in ALREADY_MATCHED)
+        assert (control.match == "ata") == (name not in (*ALREADY_MATCHED, *QUESTIONS))
         assert control.paper_row is None or name in ALREADY_MATCHED
     for name in ALREADY_MATCHED:
         row = VARIANTS[name]
@@ -154,13 +159,24 @@ def test_a_sweep_names_its_points_and_each_name_is_a_variant():
     assert effective_limits(rows[1], LIMITS, 128) == Limits(384, 2, 16)
 
 
-def test_a_learned_k_min_comes_from_the_preset_or_is_refused():
-    row = VARIANTS["ata-k-min"]
-    assert effective_limits(row, LIMITS, 128, learned_k_min=5).k_min == 5
-    with pytest.raises(ValueError, match=r"ata-k-min needs the preset's number.*learned_k_min"):
-        effective_limits(row, LIMITS, 128)
-    assert learned_k_min(load_preset("tiny")) == 8
-    assert learned_k_min(load_preset("tiny", ["allocation.learned_k_min=null"])) is None
+def test_a_budget_by_name_is_the_benchmarks_own():
+    benchmark = Benchmark(
+        name="toy", preset="tiny", identity="", data_hash="", videos=(), budgets=(("4K", 10),)
+    )
+    row = get_variant("ata-f64-b4K")
+    assert (row.max_frames, row.budget) == (64, "4K")
+    assert effective_limits(row, LIMITS, 128, benchmark) == Limits(10, 2, 16)
+    with pytest.raises(ValueError, match="toy has no budget '8K'; known: 4K"):
+        effective_limits(get_variant("ata-f64-b8K"), LIMITS, 128, benchmark)
+
+
+def test_curves_over_k_min_and_window_change_that_number_of_ata_alone():
+    for name, changed in (("ata-k4", {"k_min": 4}), ("ata-w4", {"window": 4})):
+        assert get_variant(name) == replace(VARIANTS["ata"], name=name, paper_row=None, **changed)
+    assert counts("ata-k0") == counts("prune") != counts("ata-k4")
+    assert min(counts("ata-k4")) == 4
+    with pytest.raises(ValueError, match="unknown variant"):
+        get_variant("ata-w0")
 
 
 def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):
@@ -174,8 +190,7 @@ def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):
 def test_policies_are_marked_as_beyond_the_paper():
     own = {name for name, row in VARIANTS.items() if row.beyond_paper and row.match is None}
     assert own == {
-        *("ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-k-min"),
-        "ata-two-pass",
+        *("ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-two-pass"),
     }
 
 

@@ -25,7 +25,7 @@ TINY = load_preset("tiny")
 NUMBERS = replace(
     suite_numbers(TINY),
     num_questions=9,
-    longest_mean_frames=700,
+    frames_per_second=0.17,
     size=64,  # below that, the bytes of a clip may differ: see write_clip
 )
 NAME = "mini-longvideobench"
@@ -147,19 +147,19 @@ def test_a_suite_shows_the_mix_of_its_benchmark(name, seed):
     drawn = [questions for _, questions in draws(name, seed)]
     kinds = Counter(question.kind for questions in drawn for question in questions)
     shares = {kind: kinds[kind] / kinds.total() for kind in mix.kinds}
-    assert kinds.total() >= 400
+    assert kinds.total() >= 200
     assert set(kinds) == set(mix.kinds)
-    assert shares == pytest.approx(mix.shares(), abs=0.05)
+    assert shares == pytest.approx(mix.shares(), abs=0.08)
     assert all(3 <= len(questions) <= 15 for questions in drawn)
     assert {len(questions) for questions in drawn} <= {number for number, _ in mix.per_story}
     listed = sum(bool(question.options) for questions in drawn for question in questions)
-    assert listed / kinds.total() == pytest.approx(0.5, abs=0.05)
+    assert listed / kinds.total() == pytest.approx(0.5, abs=0.08)
 
 
 def test_a_suite_of_long_videos_asks_more_of_fewer():
     numbers = suite_numbers(TINY)
     videos = {name: suite_spec(name, numbers).num_videos for name in SUITES}
-    assert videos["mini-lvbench"] < 40 < 100 < min(videos[name] for name in SUITES[:3])
+    assert videos["mini-lvbench"] < 20 < 60 < min(videos[name] for name in SUITES[:3])
 
 
 @pytest.mark.parametrize("name", SUITES)

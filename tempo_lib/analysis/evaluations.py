@@ -96,9 +96,6 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
         folder = Path(model.name_or_path).parent
         if row.checkpoint and not (folder / row.checkpoint / "config.json").is_file():
             return f"checkpoint {row.checkpoint}"
-        limits = load_preset(model.config.preset).allocation
-        if row.learned_k_min and limits.learned_k_min is None:
-            return "a learned k_min in the preset"
         try:
             if row.score_source != TEMPO:
                 check_scorer(row.score_source, model)

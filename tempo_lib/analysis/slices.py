@@ -26,7 +26,7 @@ from tempo_lib.checkpoints.folders import (
 )
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip, SharedFrames
+from tempo_lib.evaluation.clip import Reading, SharedClip, SharedFrames
 from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
@@ -211,7 +211,7 @@ def each_question(
     for video in tqdm(suite.videos, desc=suite.name, unit="video", disable=hidden):
         clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
-            yield video, question, clip.memories(question.text, prompt, clip.num_frames)
+            yield video, question, clip.memories(Reading(question.text, prompt, clip.num_frames))
             clip.forget_question()
 
 

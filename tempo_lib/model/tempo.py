@@ -166,14 +166,22 @@ class Tempo(PreTrainedModel):
 
     # -- inference -------------------------------------------------------------------------
 
-    def open(self, video: Video, keep_prefix: bool = True, is_sized: bool = False) -> VideoSession:
+    def open(
+        self,
+        video: Video,
+        keep_prefix: bool = True,
+        is_sized: bool = False,
+        window: int | None = None,
+    ) -> VideoSession:
         """A session on one video: encoded once, for many questions.
 
         ``is_sized``: the frames come from ``resize_frames`` under the model's own pixel rules.
+        ``window``: frames of a segment, side by side; None takes the model's window and stride.
         """
         numbers, rules = self.config.video_numbers, self.config.pixel_rules
+        stride = numbers.stride if window is None else window
         segments = segment_pixels(
-            video, rules, self.patch_shape, numbers.window, numbers.stride, is_sized
+            video, rules, self.patch_shape, window or numbers.window, stride, is_sized
         )
         return VideoSession(
             self.compressor, self.encoder, self.config, segments, self.decode, keep_prefix
@@ -241,7 +249,7 @@ class Tempo(PreTrainedModel):
         """Decoder embeddings (1, L, D) of one prompt; ContextError as in ``prompt_ids``."""
         kept = cut.kept()
         seconds, counts = cut.memories.seconds.tolist(), [len(each) for each in kept]
-        turn = Turn(seconds, counts, question, is_image=is_image)
+        turn = Turn(seconds, counts, question, is_image=is_image or not cut.timestamps)
         ids = prompt_ids(self.encoder, self.config, turn, max_new_tokens)
         memories_MD = torch.cat(kept) if kept else torch.zeros(0, self.projector.in_features)
         return self.embed(
