@@ -4,12 +4,16 @@ import pandas as pd
 import pytest
 
 from tempo_lib.analysis import scaling
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import PAPER_BUDGETS
 from tempo_lib.evaluation.published import published_benchmark
-from tempo_lib.miniature.benchmark import SUITES
+from tempo_lib.miniature.benchmark import SUITES, suite_numbers
 from tempo_lib.statistics.claims import Scaling
 
 
-def answers_of(variant, right, suite="mini-lvbench", budget=384, frames=(800, 400), tokens=200):
+def answers_of(
+    variant, right, suite="mini-lvbench", budget=384, frames=(800, 400), tokens=200, role=""
+):
     """Two questions about each of three videos; ``right`` says which of the six are."""
     return pd.DataFrame(
         {
@@ -17,6 +21,7 @@ def answers_of(variant, right, suite="mini-lvbench", budget=384, frames=(800, 40
             "variant": variant,
             "world_seed": 0,
             "budget": budget,
+            "budget_role": role,
             "video": [f"v{i // 2}" for i in range(6)],
             "question_id": [str(i) for i in range(6)],
             "correct": right,
@@ -73,10 +78,26 @@ def test_points_are_named_by_the_preset_or_by_hand():
     assert scaling.point_names(budgets=[10]) == [f"ata-f{cap}-b10" for cap in own.frames]
 
 
-def test_budgets_keep_the_ratios_of_those_that_they_stand_for():
-    pairs = [(budget, scaling.paper_budget(budget)) for budget in Scaling().budgets]
-    assert len({paper / budget for budget, paper in pairs}) == 1
-    assert scaling.paper_budget(100) is None
+def test_points_of_a_role_fall_together_whatever_its_tokens_on_a_suite():
+    right = [True] * 6
+    both = pd.concat(
+        [
+            answers_of("ata-f64-b8K", right, budget=384, role="8K"),
+            answers_of("ata-f64-b8K", right, "mini-mlvu", budget=512, role="8K"),
+            answers_of("ata-f64-b60", right, budget=60),
+        ]
+    )
+    points = scaling.scaling_points(both)
+    assert points["role"].tolist() == ["8K", "8K", "60"]
+    assert points["budget"].tolist() == [384, 512, 60]
+
+
+def test_the_shares_of_a_suite_are_those_of_the_papers_budgets():
+    shares = suite_numbers(load_preset("tiny")).budget_shares
+    assert {role: tokens / 16384 for role, tokens in PAPER_BUDGETS.items()} == shares
+    assert tuple(shares) == Scaling().budgets
+    cap = load_preset("tiny").video.max_frames
+    assert Scaling().frames[-2:] == (cap, 2 * cap)
 
 
 def test_every_suite_has_its_benchmark():

@@ -114,8 +114,9 @@ def answers_of_seeds(
 ) -> "pd.DataFrame":
     """Every question of every suite under every variant, by every model.
 
-    Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow) and
-    skewness (of the tokens per segment). ``seed`` draws the segments of random-drop.
+    Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow),
+    skewness (of the tokens per segment) and duration (where the benchmark groups by it). ``seed``
+    draws the segments of random-drop.
     """
     import pandas as pd
 
@@ -128,7 +129,10 @@ def answers_of_seeds(
             frame = frame_of(records)  # suite by suite: the lists of all would fill the memory
             room = frame["num_segments"] * model.config.k_max
             shape = [skewness(record.counts) for record in records]
-            parts.append(frame.assign(capacity=room.clip(upper=frame["budget"]), skewness=shape))
+            # Video-MME's own groups are its durations
+            long = [record.tags.get("duration", [record.kind])[0] for record in records]
+            room = room.clip(upper=frame["budget"])
+            parts.append(frame.assign(capacity=room, skewness=shape, duration=long))
         frames[model_seed] = pd.concat(parts, ignore_index=True)
     return pool_seeds(frames)
 

@@ -89,14 +89,14 @@ class SharedFrames:
 class Reading:
     """How the compressor reads a video: all that its memories and scores depend on.
 
-    ``query``: the question, or what stands in its place. ``window``: frames per segment, None for
+    ``query``: the question, or what stands in its place. ``window``: frames per segment, 0 for
     the model's.
     """
 
     query: str
     prompt: str
     num_frames: int
-    window: int | None = None
+    window: int = 0
     memories_first: bool = False
 
 
@@ -121,12 +121,12 @@ class SharedClip:
         self.model = model
         self.frames = frames
         self.scorers = scorers
-        self._sessions: dict[tuple[int, int | None], VideoSession] = {}
-        self._opened: dict[tuple[int, int | None, str], VideoScorer] = {}
+        self._sessions: dict[tuple[int, int], VideoSession] = {}
+        self._opened: dict[tuple[int, int, str], VideoScorer] = {}
         self._memories: dict[Reading, SegmentMemories] = {}
         self._logits: dict[tuple[str, Reading], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
-        self._relevant: dict[tuple[str, int, int | None], list[int] | None] = {}
+        self._relevant: dict[tuple[str, int, int], list[int] | None] = {}
 
     @property
     def video(self) -> BenchmarkVideo:
@@ -205,9 +205,7 @@ class SharedClip:
     ) -> list[int] | None:
         """A segment covers all frames of the video from its first to its last."""
         numbers, num = self.model.config.video_numbers, reading.num_frames
-        window, stride = numbers.window, numbers.stride
-        if reading.window is not None:
-            window = stride = reading.window
+        window, stride = (reading.window or own for own in (numbers.window, numbers.stride))
         place = np.round(np.linspace(0, self.video.num_frames - 1, num)).astype(int).tolist()
         found = [
             benchmark.is_relevant(

@@ -156,7 +156,6 @@ def _record(
         start=question.start,
         stop=question.stop,
         prediction=prediction,
-        correct=verdict.correct,
         tokens_used=int(allocation.counts_N.sum()),
         matched_tokens=allocation.matched_tokens,
         num_segments=len(scores_N),
@@ -169,14 +168,10 @@ def _record(
         counts=allocation.counts_N.tolist(),
         seconds=clip.session(reading).segments.seconds_N.tolist(),
         relevant=relevant,
-        letter=verdict.letter,
-        found_by=verdict.found_by,
-        letter_before=verdict.letter_before,
-        correct_before=verdict.correct_before,
-        correct_words=verdict.correct_words,
         budget_role=job.role,
         budget_bound=allocation.is_bound,
         query=None if row.query == "own" else reading.query,
+        **vars(verdict),
         tags={name: list(values) for name, values in question.tags},
     )
 

@@ -173,7 +173,7 @@ def frame_of(records: Iterable[Record], tag: str = "") -> "pd.DataFrame":
         for value in ([[each] for each in record.tags.get(tag, ())] if tag else [[]])
     ]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *([tag] if tag else [])])
-    for name in ("auc", "matched_tokens"):
+    for name in ("auc", "matched_tokens", "correct_words", "budget_bound"):
         frame[name] = frame[name].astype(float)
     return frame
 

@@ -23,10 +23,10 @@ class Variant:
     compressor's ``prompt``; the scores that allocate from ``score_source``, a registered scorer
     or Tempo itself, under ``score_prompt``. ``match``: the variant whose tokens on the same
     question are this one's budget, used as fully as its own rule can. None of ``k_min``,
-    ``budget``, ``max_frames``, ``window``: as the evaluation is run; a ``budget`` may be one that
-    the benchmark has by name. ``checkpoint`` None: the model that is evaluated; else the folder
-    beside it. ``query``: what the compressor reads in the question's place, nothing or another
-    question about the video; the decoder reads the question.
+    ``budget``, ``max_frames``, a ``window`` of 0: as the evaluation is run; a ``budget`` may be
+    one that the benchmark has by name. ``checkpoint`` None: the model that is evaluated; else the
+    folder beside it. ``query``: what the compressor reads in the question's place, nothing or
+    another question about the video; the decoder reads the question.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Variant:
     k_min: int | None = None
     budget: int | str | None = None
     max_frames: int | None = None
-    window: int | None = None  # frames per segment
+    window: int = 0  # frames per segment
     query: Literal["own", "blank", "other"] = "own"
     memories_first: bool = False  # memory tokens before the query, which they then cannot see
     timestamps: bool = True  # in the decoder's prompt
@@ -53,7 +53,12 @@ class Variant:
 
 
 MATCHED = "-matched"
-CURVES = ("ata-f<frames>-b<budget>", "ata-k<k_min>", "ata-w<window>")  # numbers, a budget also 8K
+CURVES = (
+    "ata-f<frames>-b<budget>",
+    "ata-b<budget>",
+    "ata-k<k_min>",
+    "ata-w<window>",
+)  # numbers, a budget also 8K
 PRIOR = "prior-"  # rows of Table 2 D: another source of scores
 _HALF = 0.5  # sec. 4.3B discards 50 % of the segments, 4.3C keeps 64 of 128 tokens
 
@@ -229,11 +234,12 @@ def get_variant(name: str) -> Variant:
 
     ValueError listing all.
     """
-    point = re.fullmatch(r"ata-f([1-9]\d*)-b(\d+|\d+K)", name)
+    point = re.fullmatch(r"ata(?:-f([1-9]\d*))?-b(\d+|\d+K)", name)
     if point is not None:
         cap, budget = point.groups()
         tokens = budget if budget.endswith("K") else int(budget)
-        return Variant(name=name, paper_row=None, max_frames=int(cap), budget=tokens)
+        frames = None if cap is None else int(cap)
+        return Variant(name=name, paper_row=None, max_frames=frames, budget=tokens)
     point = re.fullmatch(r"ata-(k(?=\d)|w(?=[1-9]))(\d+)", name)
     if point is not None:
         number = int(point[2])

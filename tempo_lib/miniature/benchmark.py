@@ -14,13 +14,7 @@ from statistics import median_low
 from typing import Any
 
 from tempo_lib.config import Preset
-from tempo_lib.evaluation.benchmark import (
-    BENCHMARKS,
-    Benchmark,
-    BenchmarkVideo,
-    Question,
-    Verdict,
-)
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark, BenchmarkVideo, Question, Verdict
 from tempo_lib.fingerprint import digest, sha256_of_file
 from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
@@ -124,10 +118,10 @@ class SuiteSource:
 
     def judge(self, question: Question, text: str) -> Verdict:
         """By its letter, of four options, and by its words."""
-        asked = _world_question(question)
+        known = _world_question(question)
         letter = (world.parse_letter(text) or "") if question.options else None
-        words = world.is_correct_by_words(asked, text)
-        return Verdict(world.is_correct(asked, text), letter, correct_words=words)
+        words = world.is_correct_by_words(known, text)
+        return Verdict(world.is_correct(known, text), letter, correct_words=words)
 
 
 for _name in SUITES:
@@ -270,16 +264,12 @@ def _benchmark_video(video: SuiteVideo) -> BenchmarkVideo:
         sha256=video.sha256,
         num_frames=video.story.num_frames,
         questions=tuple(
-            replace(
-                benchmark_question(*pair),
-                tags=(("duration", (video.duration,)),) if video.duration else (),
-            )
-            for pair in video.questions.items()
+            benchmark_question(*pair, video.duration) for pair in video.questions.items()
         ),
     )
 
 
-def benchmark_question(key: str, question: world.Question) -> Question:
+def benchmark_question(key: str, question: world.Question, duration: str = "") -> Question:
     """The world's question as the runner, the metrics and the tables know it."""
     return Question(
         id=key,
@@ -289,6 +279,7 @@ def benchmark_question(key: str, question: world.Question) -> Question:
         group=question.kind,
         start=question.start,
         stop=question.stop,
+        tags=(("duration", (duration,)),) if duration else (),
     )
 
 

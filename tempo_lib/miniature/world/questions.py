@@ -175,14 +175,6 @@ def is_correct_by_words(
     return slot == parse_answer(question.kind, right)
 
 
-def names_its_letter(question: Question, answer_text: str) -> bool:
-    """Whether a four-option answer ends on the letter of the very option that it names."""
-    named, letter = split_letter(answer_text)
-    slot = parse_answer(question.kind, named)
-    slots = [option.removeprefix("<").removesuffix(" seconds>") for option in question.options]
-    return slot in slots and LETTERS[slots.index(slot)] == letter
-
-
 def parse_answer(kind: str, text: str) -> str | None:
     """The slot at the end of an answer to a question of ``kind``; None when there is none."""
     cleaned = " ".join(text.lower().split()).rstrip(".").rstrip()
