@@ -22,6 +22,7 @@ from tempo_lib.evaluation.variants import (
     sweep_name,
 )
 
+HALVES = ("top-k", "adversarial", "random-drop", "head-fixed", "tail-fixed", "merge-fixed")
 SCORES = torch.tensor([0.1, 0.9, 0.5, 0.7])
 LIMITS = Limits(budget=32, k_min=2, k_max=16)
 CONTROLS = sorted(name for name, row in VARIANTS.items() if row.match is not None)
@@ -92,6 +93,30 @@ def test_only_rows_that_keep_everything_go_beyond_the_budget():
     whole = {"query-blank", "query-other", "memories-first", "no-timestamps"}
     assert beyond == {"no-ata", "without-stage3", *whole}
     assert effective_limits(VARIANTS["no-ata"], Limits(8192, 4, 128), 128).budget == 16384
+
+
+@pytest.mark.parametrize("name", ["top-k", "adversarial", "random-drop"])
+def test_half_of_the_segments_go_even_where_the_budget_could_hold_more(name):
+    scores = torch.rand(8, generator=torch.Generator().manual_seed(0))
+    kept = counts(name, scores, Limits(budget=8 * 16, k_min=2, k_max=16))
+    assert sorted(kept) == [0] * 4 + [16] * 4
+    assert sum(counts(f"{name}-matched", scores, Limits(8 * 16, 2, 16))) == 8 * 16
+
+
+@pytest.mark.parametrize("num_segments", [58, 64])
+def test_at_the_budget_of_table_2_half_is_half_for_every_row(num_segments):
+    limits = Limits(budget=num_segments * 8, k_min=1, k_max=16)
+    scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(1))
+    found = {name: counts(name, scores, limits) for name in VARIANTS if name in HALVES}
+    for name in ("top-k", "adversarial", "random-drop"):
+        assert sorted(found[name]) == sorted([0, 16] * (num_segments // 2))
+    for name in ("head-fixed", "tail-fixed", "merge-fixed"):
+        assert found[name] == [8] * num_segments
+    assert len(set(map(tuple, found.values()))) == 4  # three ways to choose, and one count for all
+    frames = num_segments * 8
+    assert frames_read(VARIANTS["uniform"], limits, frames, window=8) == frames // 2
+    assert counts("uniform", scores[: num_segments // 2], limits) == [16] * (num_segments // 2)
+    assert sum(counts("no-ata", scores, limits)) == num_segments * 16 == 2 * limits.budget
 
 
 def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():

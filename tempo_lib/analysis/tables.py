@@ -25,8 +25,7 @@ DEFAULT = "ata"
 TEMPO = "Tempo"  # the group of Table 1 whose rows can be measured
 ABSENT = "-"
 PUBLISHED_ONLY = "published only"
-# budget: tokens, binding for this share of the questions; by_words: right whatever the letter;
-# twin_*: the token-matched control of the row
+# budget binding for this share of the questions; by_words; twin_*: the token-matched control
 _COST = ("tokens", "tokens_per_frame", "budget", "binding", "by_words")
 _SHARE = ("measured", "low", "high", "n", *_COST)
 LONG = " Long"  # ends the name of a benchmark's part: its longest videos
