@@ -181,6 +181,13 @@ _QUESTIONS = (
         base_alone=True,
     ),
 )
+# What notebook 24 compares: each with the variant that differs in this one thing.
+NEW_QUESTIONS = (
+    *((row.name, "no-ata") for row in _QUESTIONS[:-1]),
+    ("base-alone", "ata"),
+    *((f"ata-k{k_min}", "ata") for k_min in range(9)),
+    ("ata-w4", "ata"),
+)
 # these keep the counts of ATA itself: they are token-matched as they are
 ALREADY_MATCHED = ("ata", "merge", "tail-dynamic")
 

@@ -29,12 +29,13 @@ def records(preset: str, suite: str, num_questions: int = 0) -> None:
     from tempo_lib.analysis.scaling import point_names
     from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.evaluation.runner import evaluate_records
-    from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
+    from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
     from tempo_lib.statistics.claims import variants_of_claims
 
     models = evaluations.load_models(preset, [MODEL_SEED])
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *point_names())
+    names += tuple(name for pair in NEW_QUESTIONS for name in pair)
     stages = stage_variants(suite, preset).values()
     rows = {row.name: row for row in (*map(get_variant, names), *stages)}
     can_run, left_out = evaluations.split_by_parts(rows.values(), models)
