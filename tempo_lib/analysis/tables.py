@@ -12,7 +12,7 @@ import numpy as np
 
 from tempo_lib.analysis.evaluations import split_by_parts
 from tempo_lib.evaluation.benchmark import BENCHMARKS, mean_over
-from tempo_lib.evaluation.published import load_published, published_benchmark
+from tempo_lib.evaluation.published import LONG, load_published, published_benchmark
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.claims import findings, load_claims
@@ -28,7 +28,6 @@ PUBLISHED_ONLY = "published only"
 # budget binding for this share of the questions; by_words; twin_*: the token-matched control
 _COST = ("tokens", "tokens_per_frame", "budget", "binding", "by_words")
 _SHARE = ("measured", "low", "high", "n", *_COST)
-LONG = " Long"  # ends the name of a benchmark's part: its longest videos
 _DIFFERENCE = ("difference", "difference_low", "difference_high", "p")
 COLUMNS = (
     *("paper_row", "variant", "benchmark", "suite", "published", "published_difference"),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from tempo_lib.analysis.tables import LONG
+from tempo_lib.evaluation.published import LONG
 from tempo_lib.figures.intervals import NAN, forest
 from tempo_lib.figures.style import STYLES, DescribedFigure
 
