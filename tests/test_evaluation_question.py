@@ -76,20 +76,20 @@ def test_a_row_of_table_2c_hands_on_its_own_part_of_a_segment(
 
 
 def test_a_budget_is_the_suites_own_and_the_record_says_which_and_whether_it_bound(model, suite):
+    budgets, whole = dict(suite.budgets), model.config.k_max
+    tight, roomy = f"ata-f32-b{4 * whole - 1}", f"ata-f32-b{4 * whole}"  # 32 frames, 4 segments
     found = {
         name: run_evaluation(model, suite, [name], cache=False, progress=False).records
-        for name in ("ata", "ata-b2K", "no-ata", "top-k-matched", "ata-f32-b60", "uniform")
+        for name in ("ata", "ata-b2K", "no-ata", "top-k-matched", tight, "uniform")
     }
-    budgets, whole = dict(suite.budgets), model.config.k_max
     for record in found["ata"]:
         assert (record.budget, record.budget_role) == (budgets["8K"], "8K")
         assert record.budget_bound == (budgets["8K"] < record.num_segments * whole) is True
     assert {(r.budget, r.budget_role) for r in found["ata-b2K"]} == {(budgets["2K"], "2K")}
     assert {(r.budget_role, r.budget_bound) for r in found["no-ata"]} == {("16K", False)}
     assert {r.budget_role for r in found["top-k-matched"]} == {""}
-    # 32 frames are 4 segments of 16 tokens
-    assert {(r.num_segments, r.budget_bound) for r in found["ata-f32-b60"]} == {(4, True)}
-    assert not one(model, suite, "ata-f32-b64").budget_bound
+    assert {(r.num_segments, r.budget_bound) for r in found[tight]} == {(4, True)}
+    assert not one(model, suite, roomy).budget_bound
     # fewer frames are read because the budget bound
     assert all(r.budget_bound and r.num_segments * whole <= r.budget for r in found["uniform"])
 
