@@ -155,9 +155,9 @@ def records_of_seeds(
 def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> int:
     """How often the compressor reads a question to give these answers, records or none.
 
-    Variants share a compression if compressor, prompt and frames agree. Scores under another
-    prompt than that of the memories take a second one; other scorers are not counted. The
-    variant that controls are matched to must be among the answers.
+    Variants share a compression if compressor, prompt, query, window and frames agree. Scores
+    under another prompt than that of the memories take a second one; other scorers are not
+    counted. The variant that controls are matched to must be among the answers.
     """
     total = 0
     for model_seed, model in models.items():
@@ -167,7 +167,7 @@ def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> 
         digests = {name: compression_digest(each) for name, each in found.items()}
         keys = part[["suite", "question_id", "num_frames"]]
         read = {
-            (digests[row.checkpoint], prompt, *key)
+            (digests[row.checkpoint], prompt, row.query, row.window, row.memories_first, *key)
             for row in rows
             for key in keys[part["variant"] == row.name].itertuples(index=False, name=None)
             for prompt in _prompts(row)
@@ -203,5 +203,7 @@ def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _prompts(row: Variant) -> set[str]:
-    """Prompts under which the variant's own compressor reads."""
+    """Prompts under which the variant's own compressor reads; none for the base model alone."""
+    if row.base_alone:
+        return set()
     return {row.prompt, row.score_prompt} if row.score_source == TEMPO else {row.prompt}

@@ -144,7 +144,8 @@ def _budget_in_words(table: pd.DataFrame, default: str) -> str:
     least, most = rows["budget"].min(), rows["budget"].max()
     tokens = f"{least:.0f}" if least == most else f"{least:.0f} to {most:.0f}"
     share = 100 * np.average(rows["binding"], weights=rows["n"])
-    return f"Measured with {tokens} tokens a video, which bind for {share:.0f} % of the questions"
+    half = "about half of what a median video's segments hold"
+    return f"Measured with {tokens} tokens, {half}; they bind for {share:.0f} % of the questions"
 
 
 def _headings(table: pd.DataFrame) -> dict[str, str]:
