@@ -1,11 +1,13 @@
 """Points of Figures 1c and 3 from answers that can be counted by hand."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from tempo_lib.analysis import scaling
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import PAPER_BUDGETS
+from tempo_lib.evaluation.benchmark import PAPER_BUDGETS, load_benchmark
 from tempo_lib.evaluation.published import published_benchmark
 from tempo_lib.miniature.benchmark import SUITES, suite_numbers
 from tempo_lib.statistics.claims import Scaling
@@ -98,6 +100,19 @@ def test_the_shares_of_a_suite_are_those_of_the_papers_budgets():
     assert tuple(shares) == Scaling().budgets
     cap = load_preset("tiny").video.max_frames
     assert Scaling().frames[-2:] == (cap, 2 * cap)
+
+
+def test_the_long_part_of_a_suite_leaves_out_what_is_called_short_or_medium(tmp_path):
+    numbers = replace(
+        suite_numbers(load_preset("tiny")), num_questions=18, frames_per_second=0.1, size=64
+    )
+    named = {"root": tmp_path, "numbers": numbers, "num_questions": 12}
+    mme = load_benchmark("tiny", "mini-videomme", **named)
+    long = scaling.long_videos(mme)
+    assert [video.id for video in long.videos] == [mme.videos[2].id]
+    assert scaling.mean_frames([long])["mini-videomme"] > max(v.num_frames for v in mme.videos[:2])
+    other = load_benchmark("tiny", "mini-mlvu", **named)
+    assert scaling.long_videos(other) == other
 
 
 def test_every_suite_has_its_benchmark():

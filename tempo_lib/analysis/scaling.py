@@ -4,9 +4,10 @@ A point is ATA with at most so many frames under a budget; its name is that of `
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tempo_lib.evaluation.benchmark import Benchmark
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo
 from tempo_lib.evaluation.variants import get_variant, sweep
 from tempo_lib.statistics.claims import Scaling
 from tempo_lib.statistics.summaries import summarise
@@ -14,6 +15,7 @@ from tempo_lib.statistics.summaries import summarise
 if TYPE_CHECKING:
     import pandas as pd
 
+SHORTER = {"short", "medium"}  # of Video-MME's three durations
 MEANS = {
     "budget": "budget",
     "frames": "num_frames",
@@ -65,9 +67,26 @@ def at_most_frames(points: "pd.DataFrame", suite: str) -> "pd.DataFrame":
     return part[part["max_frames"] == most].sort_values("budget").reset_index(drop=True)
 
 
+def long_videos(suite: Benchmark) -> Benchmark:
+    """The suite without videos that its questions call short or medium: Figure 3's Video-MME Long.
+
+    Where a benchmark does not tell durations apart, the suite itself.
+    """
+    kept = [video for video in suite.videos if not SHORTER & _durations(video)]
+    return replace(suite, videos=tuple(kept)) if kept else suite
+
+
 def mean_frames(suites: Sequence[Benchmark]) -> dict[str, float]:
     """Suite -> frames of its videos, mean over those at hand: caps beyond it change little."""
     return {
         suite.name: sum(video.num_frames for video in suite.videos) / len(suite.videos)
         for suite in suites
     }
+
+
+def _durations(video: BenchmarkVideo) -> set[str]:
+    """What the questions call the video's duration; Video-MME's own groups are durations."""
+    named = [
+        value for question in video.questions for _, values in question.tags for value in values
+    ]
+    return {*named, *(question.group for question in video.questions)}
