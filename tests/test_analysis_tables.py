@@ -35,9 +35,10 @@ def answers(right, suites=("mini-mlvu",), seeds=(0,), tokens=60):
                 "kind": "needle",
                 "correct": np.tile(np.arange(EACH) < num_right, NUM_VIDEOS),
                 "tokens_used": tokens,
+                "budget_bound": True,
+                "skewness": sum(map(ord, name)),
                 "num_frames": 30,
                 "budget": 70,
-                "budget_bound": True,
                 "correct_words": 1.0,
                 "duration": np.tile(["short", "short", "long", "long"], NUM_VIDEOS),
             }
@@ -150,17 +151,20 @@ def test_table_1_has_every_published_row_and_measures_tempo_alone():
 
 
 def test_findings_are_the_claims_of_the_table_and_sentences_tell_them():
-    frame = answers({"ata": 4, "prune": 1, "prune-matched": 4}, ("mini-mlvu", "mini-lvbench"))
-    found = tables.block_findings(frame, "table2e")
-    assert set(found["claim"]) == {"anchors"}
-    assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
-    assert sentences(found) == [
-        "Anchors beat pruning. as the paper: +75.0 points (+75.0 to +75.0), shown; "
-        "token-matched: +0.0 points (+0.0 to +0.0), not shown."
-    ]
+    names = ("ata", "uniform", "uniform-matched", "prune")
+    frame = answers(dict(zip(names, (4, 1, 3, 1), strict=True)), ("mini-mlvu", "mini-lvbench"))
+    found = tables.block_findings(frame, "table2b")
+    assert set(found["claim"]) == {"uniform", "random-drop", "adversarial", "top-k"}
+    assert list(dict.fromkeys(found["family"])) == ["mini-lvbench", "mini-mlvu", "all"]
+    assert sentences(found)[0] == (
+        "ATA beats uniform subsampling. as the paper: +75.0 points (+75.0 to +75.0), shown; "
+        "token-matched: +25.0 points (+25.0 to +25.0), shown."
+    )
+    (anchors,) = sentences(tables.block_findings(frame, "table2e"))
+    assert anchors.startswith("Anchors beat pruning. as the paper: not testable here (relevance")
     one = tables.block_findings(frame[frame["suite"] == "mini-mlvu"], "table2b")
     assert set(one["family"]) == {"all"}
-    assert "not measured, needs ata and uniform" in sentences(one)[0]
+    assert "not measured, needs ata and random-drop" in sentences(one)[1]
     budgets = tables.block_findings(answers({EIGHT: 3, FOUR: 3}), "table1")
     assert budgets["claim"].tolist() == ["less-is-more"]
 

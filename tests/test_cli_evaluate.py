@@ -12,7 +12,7 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints import folders as checkpoint_folders
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation import benchmark, runner
+from tempo_lib.evaluation import benchmark, clip, runner
 from tempo_lib.evaluation.variants import VARIANTS
 from tempo_lib.miniature.pretrain.build import compressor_config
 
@@ -121,6 +121,21 @@ def test_questions_that_fail_are_counted_and_the_exit_code_is_2(
     monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: suite)
     assert evaluate("--variant", "ata", "--out", str(out), work=work) == 0
     assert json.loads(out.read_text())["errors"] == 0
+
+
+def test_a_damaged_file_is_an_error_record_and_decoding_may_be_apart(work, tmp_path, monkeypatch):
+    suite = benchmark.load_benchmark()
+    half = tmp_path / "half.mp4"
+    half.write_bytes(suite.videos[0].path.read_bytes()[:900])
+    damaged = replace(suite, videos=(replace(suite.videos[0], path=half), *suite.videos[1:]))
+    decoded, real = [], clip.load_video
+    monkeypatch.setattr(clip, "load_video", lambda *a, **o: decoded.append(o) or real(*a, **o))
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: damaged)
+    out = tmp_path / "out.json"
+    assert evaluate("--safe", "--salvage", "--out", str(out), work=work) == 2
+    facts = json.loads(out.read_text())
+    assert (facts["n"], facts["errors"]) == (3, 3)
+    assert {(options["safe"], options["salvage"]) for options in decoded} == {(True, True)}
 
 
 def test_a_run_in_which_everything_fails_has_no_accuracy(work, tmp_path, monkeypatch, capsys):

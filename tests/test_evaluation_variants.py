@@ -127,7 +127,7 @@ def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
 # -- token-matched controls -----------------------------------------------------------------------
 
 
-QUESTIONS = ("query-blank", "query-other", "memories-first", "no-timestamps", "base-alone")
+QUESTIONS = ("query-blank", "query-other", "memories-first", "no-timestamps")
 
 
 def test_every_row_but_those_with_the_counts_of_ata_has_a_control():

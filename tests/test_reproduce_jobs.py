@@ -69,3 +69,11 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"mini-longvideobench: 7 questions, {len(names)} variants"
     assert {line.split()[2] for line in printed[1:]} == missing
+
+
+def test_the_papers_scale_has_the_points_of_its_own_figure_3():
+    names = {row.name for row in jobs.rows_of_results("6b", "lvbench")}
+    assert {f"ata-f{frames}-b" for frames in (128, 2048)} <= {
+        n.rpartition("b")[0] + "b" for n in names
+    }
+    assert not any("f2048" in row.name for row in jobs.rows_of_results("tiny", "mini-lvbench"))

@@ -152,6 +152,7 @@ def allocation_findings(questions: "pd.DataFrame", seed: int = 0) -> "pd.DataFra
     frame = questions.assign(
         variant=questions["role"].map(names),
         unused=1 - questions["tokens_used"] / questions["capacity"],
+        budget_bound=questions["num_segments"] * questions["k_max"] > questions["budget"],
     )
     found = findings(frame, load_claims("allocation"), seed)
     return found[found["n"] > 0].reset_index(drop=True)

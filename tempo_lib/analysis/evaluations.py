@@ -13,6 +13,7 @@ from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_che
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import find_models
+from tempo_lib.evaluation.native import NATIVE_MODELS
 from tempo_lib.evaluation.records import Record, compression_digest
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import check_scorer
@@ -101,6 +102,11 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
                 check_scorer(row.score_source, model)
         except CheckpointError:
             return f"scores of the {row.score_source}"
+        try:
+            if row.native is not None:
+                NATIVE_MODELS.get(row.native)(model)
+        except CheckpointError:
+            return f"weights of {row.native}"
     return None
 
 
@@ -203,7 +209,7 @@ def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _prompts(row: Variant) -> set[str]:
-    """Prompts under which the variant's own compressor reads; none for the base model alone."""
-    if row.base_alone:
+    """Prompts under which the variant's own compressor reads; a native model has none."""
+    if row.native is not None:
         return set()
     return {row.prompt, row.score_prompt} if row.score_source == TEMPO else {row.prompt}

@@ -16,7 +16,7 @@ from tempo_lib.evaluation.published import LONG, load_published, published_bench
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.statistics.claims import findings, load_claims
-from tempo_lib.statistics.summaries import ALL, difference_of, summarise, with_group_weights
+from tempo_lib.statistics.summaries import ALL, difference_of, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -264,8 +264,6 @@ def _measured(part: "pd.DataFrame", variant: str, default: str, seed: int) -> di
 
     Both are means over groups where the benchmark's are (MLVU).
     """
-    from pandas import concat
-
     over = mean_over(part["suite"].iloc[0])
     rows = part[part["variant"] == variant]
     rows = rows.assign(tokens_per_frame=rows["tokens_used"] / rows["num_frames"])
@@ -277,11 +275,7 @@ def _measured(part: "pd.DataFrame", variant: str, default: str, seed: int) -> di
     facts = dict(zip(_SHARE, (*percent, *share[["n", *means]]), strict=True))
     if variant == default:
         return facts
-    value = "correct"
-    if over:
-        pair = [part[part["variant"] == name] for name in (variant, default)]
-        part, value = concat([with_group_weights(one, over) for one in pair]), "weighted"
-    change = difference_of(part, variant, default, seed, value=value)
+    change = difference_of(part, variant, default, seed)
     points = [100 * value for value in (change.difference, change.low, change.high)]
     return facts | dict(zip(_DIFFERENCE, (*points, change.p_value), strict=True))
 

@@ -34,7 +34,7 @@ def result(
     """
     from tempo_lib.checkpoints.folders import checkpoint_digest
     from tempo_lib.evaluation.runner import frame_of
-    from tempo_lib.provenance import library_versions
+    from tempo_lib.fingerprint import library_versions
     from tempo_lib.statistics.summaries import summary
 
     records = [record for record in done.records if record.variant == variant.name]

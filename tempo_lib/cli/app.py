@@ -10,6 +10,7 @@ from typing import cast
 
 import typer
 
+from tempo_lib.cli.allocation import allocation
 from tempo_lib.cli.ask import ask
 from tempo_lib.cli.audit import audit
 from tempo_lib.cli.common import InputError, one_line
@@ -35,7 +36,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, plan, evaluate, audit, reproduce, notebook, convert, doctor):
+for command in (
+    ask,
+    train,
+    plan,
+    evaluate,
+    audit,
+    allocation,
+    reproduce,
+    notebook,
+    convert,
+    doctor,
+):
     app.command()(command)
 app.add_typer(data)
 

@@ -50,6 +50,10 @@ SafeOption = Annotated[
     bool,
     typer.Option("--safe", help="Decode in a process that is ended when it hangs or eats memory."),
 ]
+SalvageOption = Annotated[
+    bool,
+    typer.Option("--salvage", help="Keep what can be read of a damaged video; say the rest."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,8 @@ from tempo_lib.cli.common import (
     Loaded,
     NumQuestionsOption,
     PresetOption,
+    SafeOption,
+    SalvageOption,
     SetOption,
     bad_input,
     check_parent,
@@ -69,6 +72,8 @@ def evaluate(
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
     debug_numerics: DebugNumericsOption = False,
+    salvage: SalvageOption = False,
+    safe: SafeOption = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,6 +114,7 @@ def evaluate(
     """
     with needs_extra("notebooks"):
         from tempo_lib.config import load_preset
+        from tempo_lib.evaluation.benchmark import Reading
         from tempo_lib.evaluation.ranks import ranks_of_torchrun
         from tempo_lib.fingerprint import write_atomic
 
@@ -120,12 +126,14 @@ def evaluate(
         named = find_variants(numbers, suite, variant, plugin or [])
     with ranks_of_torchrun() as ranks, redirect_stdout(sys.stderr):
         options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
+        reading = Reading(salvage=salvage, safe=safe)
         is_real = numbers.miniature is None  # files are looked for before gigabytes of weights
-        found = load_data(numbers, suite, ranks, options) if is_real else None
+        real = {**options, "reading": reading}
+        found = load_data(numbers, suite, ranks, real) if is_real else None
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
         tokens = budget_of(numbers, budget)
         rows = list(usable(named, loaded, numbers, tokens, leave_out=ALL in variant))
-        data = found or load_data(numbers, suite, ranks, options)
+        data = found or replace(load_data(numbers, suite, ranks, options), reading=reading)
         with checked_layers(loaded.model, debug_numerics):
             done = run(loaded, data, rows, tokens, ranks)
     if ranks.rank:
@@ -197,6 +205,9 @@ def run(
     if not done.records:
         reason = done.failures[0].error if done.failures else "the suite has no questions"
         raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
+    lost = {record.video: record.num_lost for record in done.records if record.num_lost}
+    for video, num_lost in lost.items() if not ranks.rank else ():
+        print(f"note: {video} is damaged: {num_lost} frames are lost", file=sys.stderr)
     return done
 
 
@@ -254,6 +265,7 @@ def check_parts(
     A variant that keeps whole segments of fewer frames needs a budget of one segment.
     """
     from tempo_lib.checkpoints.loading import check_layout
+    from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import check_scorer
     from tempo_lib.evaluation.variants import TEMPO
 
@@ -263,6 +275,10 @@ def check_parts(
         check_layout(checkpoint_folder(variant, loaded).absolute())
     if variant.score_source != TEMPO:
         check_scorer(variant.score_source, loaded.model)
+    if variant.native is not None:
+        NATIVE_MODELS.get(variant.native)(loaded.model)
+        if budget == 0:
+            raise ValueError("it needs --budget of at least 1")
     least = loaded.model.config.k_max
     whole_segments = variant.fewer_frames and variant.match is None
     if whole_segments and isinstance(budget, int) and budget < least:

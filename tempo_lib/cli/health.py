@@ -31,7 +31,8 @@ def versions() -> Iterator[Finding]:
     """Python, and every library that results depend on."""
     import platform
 
-    from tempo_lib.provenance import LIBRARIES, git_state, library_versions, project_root
+    from tempo_lib.fingerprint import LIBRARIES, git_state, library_versions
+    from tempo_lib.provenance import project_root
 
     yield Finding("python", f"{platform.python_version()}, {platform.system()}")
     yield Finding("machine", platform.machine())

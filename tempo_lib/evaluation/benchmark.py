@@ -58,6 +58,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How video files are read: ``salvage`` and ``safe`` as in ``load_video``."""
+
+    salvage: bool = False
+    safe: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchmarkVideo:
     """One video file and its questions.
 
@@ -84,6 +92,7 @@ class Benchmark:
     ``is_stand_in``: videos are generated in place of the real ones, so that no accuracy counts.
     ``budgets``: memory tokens by the paper's name of the budget, () where runs take the
     checkpoint's.
+    ``reading``: how its files are read.
     """
 
     name: str
@@ -96,10 +105,12 @@ class Benchmark:
     mean_over: str = ""
     is_stand_in: bool = False
     budgets: tuple[tuple[str, int], ...] = ()
+    reading: Reading = Reading()
 
     @property
     def num_questions(self) -> int:
-        return sum(len(video.questions) for video in self.videos)
+        """Questions about files that can be read; the others fail in every run."""
+        return sum(len(video.questions) for video in self.videos if not video.problem)
 
     def tokens(self, budget: int | str) -> int:
         """Memory tokens of a budget: a number itself, or one of the names in ``budgets``."""

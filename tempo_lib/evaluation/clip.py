@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from tempo_lib.config import PixelRules, VideoNumbers
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question, Reading
 from tempo_lib.evaluation.scorers import Scorer, VideoScorer
 from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
@@ -29,8 +29,9 @@ from tempo_lib.video.clip import Video, load_video
 class SharedFrames:
     """The frames that models of the same video and pixel rules read of one video."""
 
-    def __init__(self, video: BenchmarkVideo) -> None:
-        self.video = video
+    def __init__(self, video: BenchmarkVideo, reading: Reading = Reading()) -> None:  # noqa: B008
+        self.video, self.reading = video, reading
+        self.num_lost = 0  # frames of a damaged file that was salvaged
         self._kept: dict[tuple[str, str, int, int], Video | VideoError] = {}
 
     def num_frames(self, model: Tempo) -> int:
@@ -71,7 +72,10 @@ class SharedFrames:
             max_frames=num_frames,
             min_frames=min(numbers.min_frames, num_frames),
             max_edge=rules.max_edge,
+            salvage=self.reading.salvage,
+            safe=self.reading.safe,
         )
+        self.num_lost = 0 if clip.salvaged is None else clip.salvaged.num_lost
         if clip.num_frames != num_frames:
             raise VideoError(
                 f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "
@@ -86,7 +90,7 @@ class SharedFrames:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Compression:
     """How the compressor reads a video: all that its memories and scores depend on.
 
     ``query``: the question, or what stands in its place. ``window``: frames per segment, 0 for
@@ -106,7 +110,7 @@ class Request:
 
     model: Tempo
     question: str
-    reading: Reading
+    reading: Compression
     counts_N: torch.Tensor
     scheme: str
     timestamps: bool
@@ -123,8 +127,8 @@ class SharedClip:
         self.scorers = scorers
         self._sessions: dict[tuple[int, int], VideoSession] = {}
         self._opened: dict[tuple[int, int, str], VideoScorer] = {}
-        self._memories: dict[Reading, SegmentMemories] = {}
-        self._logits: dict[tuple[str, Reading], torch.Tensor] = {}
+        self._memories: dict[Compression, SegmentMemories] = {}
+        self._logits: dict[tuple[str, Compression], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
         self._relevant: dict[tuple[str, int, int], list[int] | None] = {}
 
@@ -137,7 +141,7 @@ class SharedClip:
         """Frames of the video, up to the cap of the model."""
         return self.frames.num_frames(self.model)
 
-    def session(self, reading: Reading) -> VideoSession:
+    def session(self, reading: Compression) -> VideoSession:
         """The video as the model's compressor reads it."""
         key = (reading.num_frames, reading.window)
         if key not in self._sessions:
@@ -145,14 +149,14 @@ class SharedClip:
             self._sessions[key] = self.model.open(video, is_sized=True, window=reading.window)
         return self._sessions[key]
 
-    def memories(self, reading: Reading) -> SegmentMemories:
+    def memories(self, reading: Compression) -> SegmentMemories:
         """Memories of all segments for one question."""
         if reading not in self._memories:
             how = (reading.query, reading.prompt, reading.memories_first)
             self._memories[reading] = self.session(reading).compress(*how)
         return self._memories[reading]
 
-    def logits(self, source: str, reading: Reading) -> torch.Tensor:
+    def logits(self, source: str, reading: Compression) -> torch.Tensor:
         """Relevance logits (N,), float32 on the CPU; Tempo's own come with its memories."""
         if source == TEMPO:
             return self.memories(reading).logits
@@ -161,7 +165,7 @@ class SharedClip:
             self._logits[source, reading] = self._checked(found, source, reading)
         return self._logits[source, reading]
 
-    def scorer(self, source: str, reading: Reading) -> VideoScorer:
+    def scorer(self, source: str, reading: Compression) -> VideoScorer:
         """Another source of scores at work on the same frames."""
         key = (reading.num_frames, reading.window, source)
         if key not in self._opened:
@@ -169,7 +173,7 @@ class SharedClip:
         return self._opened[key]
 
     def relevant(
-        self, benchmark: Benchmark, question: Question, reading: Reading
+        self, benchmark: Benchmark, question: Question, reading: Compression
     ) -> list[int] | None:
         """1 for each segment that holds evidence; None where the benchmark does not say."""
         key = (question.id, reading.num_frames, reading.window)
@@ -201,7 +205,7 @@ class SharedClip:
         self._relevant.clear()
 
     def _find_relevant(
-        self, benchmark: Benchmark, question: Question, reading: Reading
+        self, benchmark: Benchmark, question: Question, reading: Compression
     ) -> list[int] | None:
         """A segment covers all frames of the video from its first to its last."""
         numbers, num = self.model.config.video_numbers, reading.num_frames
@@ -215,7 +219,7 @@ class SharedClip:
         ]
         return None if None in found else [int(bool(one)) for one in found]
 
-    def _checked(self, logits_N: torch.Tensor, source: str, reading: Reading) -> torch.Tensor:
+    def _checked(self, logits_N: torch.Tensor, source: str, reading: Compression) -> torch.Tensor:
         num_segments = self.session(reading).num_segments
         if logits_N.shape != (num_segments,):
             raise ValueError(

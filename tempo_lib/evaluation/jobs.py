@@ -1,7 +1,7 @@
 """What an evaluation runs: each variant with its model, its bounds and the file of its records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from typing import Any
 from tempo_lib.allocation import baselines, extensions  # noqa: F401
 from tempo_lib.allocation.policies import POLICIES, Limits, PolicyOptions
 from tempo_lib.evaluation.benchmark import BENCHMARKS, WHOLE_ROLE, Benchmark
+from tempo_lib.evaluation.native import NATIVE_MODELS, NativeVlm, load_native
 from tempo_lib.evaluation.records import (
     RecordFile,
     code_facts,
@@ -40,6 +41,7 @@ class Job:
     seed: int
     kept: RecordFile
     reference: "Job | None" = None
+    native: NativeVlm | None = None  # answers in place of the model, whose frames it reads
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Setting:
     role: str
     seed: int
     folder: Path | None
+    natives: Mapping[str, NativeVlm] = field(default_factory=dict)
 
 
 def find_models(model: Tempo, rows: Sequence[Variant], models: Mapping[str, Tempo]) -> Models:
@@ -84,6 +87,17 @@ def find_scorers(
     return found
 
 
+def find_natives(
+    model: Tempo, rows: Sequence[Variant], natives: Mapping[str, NativeVlm]
+) -> dict[str, NativeVlm]:
+    """Every native model that the variants name."""
+    found = dict(natives)
+    for row in rows:
+        if row.native is not None and row.native not in found:
+            found[row.native] = load_native(row.native, model)
+    return found
+
+
 def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
     """One job per variant; matched variants share the job of their reference."""
     references = {row.match: get_variant(row.match) for row in rows if row.match is not None}
@@ -102,8 +116,12 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
             own["scorer"] = setting.scorers[row.score_source].weights
         if reference is not None:
             own["reference"] = reference.kept.facts
+        native, read_by = None, compression[row.checkpoint]
+        if row.native is not None:
+            native = setting.natives[row.native]
+            own["native"] = read_by = native.weights
         kept = open_records(folder, row.name, own)
-        return Job(row, model, compression[row.checkpoint], limits, role, seed, kept, reference)
+        return Job(row, model, read_by, limits, role, seed, kept, reference, native)
 
     matched_to = {name: job(row, None) for name, row in references.items()}
     return [
@@ -178,5 +196,8 @@ def _data_and_code(benchmark: Benchmark, row: Variant) -> dict[str, Any]:
     plugins = [BENCHMARKS.source_file(benchmark.name), POLICIES.source_file(row.allocation)]
     if row.score_source in SCORERS:
         plugins.append(SCORERS.source_file(row.score_source))
+    if row.native in NATIVE_MODELS:
+        plugins.append(NATIVE_MODELS.source_file(str(row.native)))
     identity = {"seed": benchmark.world_seed, "identity": benchmark.identity}
-    return {"suite": {"name": benchmark.name, **identity}, **code_facts(*plugins)}
+    salvaged = {"salvage": True} if benchmark.reading.salvage else {}  # safe changes no answer
+    return {"suite": {"name": benchmark.name, **identity}, **salvaged, **code_facts(*plugins)}

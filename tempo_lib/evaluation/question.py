@@ -8,13 +8,16 @@ import numpy as np
 import torch
 
 from tempo_lib.allocation.policies import Limits, token_counts
-from tempo_lib.evaluation.base_alone import answer_alone, frames_that_fit, visual_tokens
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import Reading, Request, SharedClip
+from tempo_lib.evaluation.clip import Compression, Request, SharedClip, SharedFrames
 from tempo_lib.evaluation.jobs import Job, frames_read, policy_options
+from tempo_lib.evaluation.native import VisualTokens
+from tempo_lib.evaluation.native_clip import NativeClip
 from tempo_lib.evaluation.records import Record
 from tempo_lib.evaluation.relevance import auc
-from tempo_lib.model.session import VideoSession
+from tempo_lib.evaluation.scorers import Scorer
+
+Clip = SharedClip | NativeClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,38 +25,39 @@ class _Allocation:
     """How one job reads a question: logits (N,), counts (N,) and bounds.
 
     ``is_bound``: whether the segments could hold more than the budget, before frames are left out
-    to keep it.
+    to keep it. ``visual``: what a native model reads; its counts are of frame pairs, and it has no
+    logits.
     """
 
-    reading: Reading
+    reading: Compression
     logits_N: torch.Tensor
     counts_N: torch.Tensor
     limits: Limits
     is_bound: bool
     matched_tokens: int | None
+    visual: VisualTokens | None = None
+
+
+def open_clip(job: Job, frames: SharedFrames, scorers: Mapping[str, Scorer]) -> Clip:
+    """The video of ``frames`` as the job's model, or native model, reads it."""
+    if job.native is not None:
+        return NativeClip(job.native, job.model, frames)
+    return SharedClip(job.model, frames, scorers)
 
 
 def answer(
-    jobs: Sequence[Job], benchmark: Benchmark, clips: Mapping[str, SharedClip], question: Question
+    jobs: Sequence[Job], benchmark: Benchmark, clips: Mapping[str, Clip], question: Question
 ) -> list[Record]:
     """One question under several variants: allocate for each, then decode all of them.
 
     ``clips``: the question's video, by the compression that jobs share.
     """
     allocations = [_allocate(job, benchmark, clips, question) for job in jobs]
-    predictions = {
-        index: _answer_alone(job, clips[job.compression], allocations[index], question)
-        for index, job in enumerate(jobs)
-        if job.variant.base_alone
-    }
+    predictions: dict[int, str] = {}
     for compression in dict.fromkeys(job.compression for job in jobs):
-        own = [
-            index
-            for index, job in enumerate(jobs)
-            if job.compression == compression and index not in predictions
-        ]
-        requests = [_request(jobs[index], allocations[index], question) for index in own]
-        predictions |= zip(own, clips[compression].predictions(requests), strict=True)
+        own = [index for index, job in enumerate(jobs) if job.compression == compression]
+        chosen = [(jobs[index], allocations[index]) for index in own]
+        predictions |= zip(own, _predict(clips[compression], chosen, question), strict=True)
     return [
         _record(
             job, benchmark, clips[job.compression], question, allocations[index], predictions[index]
@@ -62,8 +66,18 @@ def answer(
     ]
 
 
+def _predict(
+    clip: Clip, chosen: Sequence[tuple[Job, _Allocation]], question: Question
+) -> list[str]:
+    """The texts of jobs that share a clip."""
+    if isinstance(clip, NativeClip):
+        shapes = [allocation.visual for _, allocation in chosen]
+        return clip.predictions(question.text, [shape for shape in shapes if shape is not None])
+    return clip.predictions([_request(job, allocation, question) for job, allocation in chosen])
+
+
 def _allocate(
-    job: Job, benchmark: Benchmark, clips: Mapping[str, SharedClip], question: Question
+    job: Job, benchmark: Benchmark, clips: Mapping[str, Clip], question: Question
 ) -> _Allocation:
     """Tokens per segment for one job; a matched one gets as many as its reference uses."""
     row, limits, clip = job.variant, job.limits, clips[job.compression]
@@ -74,20 +88,17 @@ def _allocate(
         limits = replace(limits, budget=matched_tokens)
     numbers = clip.model.config.video_numbers
     window, stride = (row.window or numbers.window), (row.window or numbers.stride)
-    most = clip.num_frames
+    most = clip.frames.num_frames(clip.model)
     if row.max_frames is not None:  # a point of Figure 3 may lie beyond the cap
         most = min(clip.video.num_frames, row.max_frames)
     is_bound = limits.budget < -(-most // stride) * limits.k_max
     query = query_of(row.query, benchmark, clip.video, question)
+    if isinstance(clip, NativeClip):
+        visual, counts_P = clip.fitting(row, limits)
+        reading, none = Compression(query, row.prompt, visual.num_frames), torch.zeros(0)
+        return _Allocation(reading, none, counts_P, limits, is_bound, matched_tokens, visual)
     num_frames = frames_read(row, limits, most, window)
-    if row.base_alone:
-        usual = clip.session(Reading(query, row.prompt, most))
-        window = num_frames = min(most, frames_that_fit(usual, limits.budget))
-        reading = Reading(query, row.score_prompt, num_frames, window)
-        logits_N = clip.logits(row.score_source, reading)
-        counts_N = torch.tensor([visual_tokens(clip.session(reading))])
-        return _Allocation(reading, logits_N, counts_N, limits, is_bound, None)
-    reading = Reading(query, row.prompt, num_frames, row.window, row.memories_first)
+    reading = Compression(query, row.prompt, num_frames, row.window, row.memories_first)
     scored = replace(reading, prompt=row.score_prompt)
     logits_N = clip.logits(row.score_source, scored)
     generator = torch.Generator().manual_seed(zlib.crc32(f"{job.seed} {question.id}".encode()))
@@ -99,15 +110,6 @@ def _request(job: Job, allocation: _Allocation, question: Question) -> Request:
     row = job.variant
     shape = (allocation.counts_N, row.scheme, row.timestamps)
     return Request(job.model, question.text, allocation.reading, *shape)
-
-
-def _answer_alone(job: Job, clip: SharedClip, allocation: _Allocation, question: Question) -> str:
-    row, reading = job.variant, allocation.reading
-    reader = clip.scorer(row.score_source, reading)
-    if not isinstance(reader, VideoSession):
-        raise TypeError(f"scorer {row.score_source!r} is no Qwen3-VL that could answer")
-    new = job.model.config.max_new_tokens
-    return answer_alone(reader, question.text, row.score_prompt, new)
 
 
 def query_of(mode: str, benchmark: Benchmark, video: BenchmarkVideo, question: Question) -> str:
@@ -132,13 +134,13 @@ def query_of(mode: str, benchmark: Benchmark, video: BenchmarkVideo, question: Q
 def _record(
     job: Job,
     benchmark: Benchmark,
-    clip: SharedClip,
+    clip: Clip,
     question: Question,
     allocation: _Allocation,
     prediction: str,
 ) -> Record:
     row, reading = job.variant, allocation.reading
-    relevant = clip.relevant(benchmark, question, reading)
+    seconds, relevant = _segments(benchmark, clip, question, allocation)
     scores_N = allocation.logits_N.sigmoid()
     verdict = benchmark.judge(question, prediction)
     return Record(
@@ -158,7 +160,7 @@ def _record(
         prediction=prediction,
         tokens_used=int(allocation.counts_N.sum()),
         matched_tokens=allocation.matched_tokens,
-        num_segments=len(scores_N),
+        num_segments=len(allocation.counts_N),
         num_frames=reading.num_frames,
         budget=allocation.limits.budget,
         k_min=allocation.limits.k_min,
@@ -166,14 +168,26 @@ def _record(
         scores=_decimals(scores_N),
         logits=_decimals(allocation.logits_N) if row.beyond_paper else None,
         counts=allocation.counts_N.tolist(),
-        seconds=clip.session(reading).segments.seconds_N.tolist(),
+        seconds=seconds,
         relevant=relevant,
         budget_role=job.role,
         budget_bound=allocation.is_bound,
         query=None if row.query == "own" else reading.query,
         **vars(verdict),
         tags={name: list(values) for name, values in question.tags},
+        num_lost=clip.frames.num_lost,
     )
+
+
+def _segments(
+    benchmark: Benchmark, clip: Clip, question: Question, allocation: _Allocation
+) -> tuple[list[float], list[int] | None]:
+    """When the segments, or frame pairs, are, and which of them hold evidence."""
+    if isinstance(clip, NativeClip):
+        assert allocation.visual is not None
+        return clip.seconds(allocation.visual), None
+    seconds = clip.session(allocation.reading).segments.seconds_N.tolist()
+    return seconds, clip.relevant(benchmark, question, allocation.reading)
 
 
 def _decimals(values_N: torch.Tensor) -> list[float]:

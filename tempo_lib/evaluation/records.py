@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, digest, library_versions, write_atomic
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions
 
 # Of all libraries, those that answers depend on.
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
@@ -43,7 +42,8 @@ class Record:
     without one. letter, found_by, letter_before, correct_before, correct_words: as in ``Verdict``.
     tags: those of the question. budget_role: the benchmark's name of the budget, "" for a number;
     budget_bound: whether the segments could hold more. query: what the compressor read where that
-    is not the question. Fields with defaults came later: records without them stay readable.
+    is not the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
+    defaults came later: records without them stay readable.
     """
 
     suite: str
@@ -82,6 +82,7 @@ class Record:
     budget_bound: bool | None = None
     query: str | None = None
     tags: dict[str, list[str]] = field(default_factory=dict)
+    num_lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

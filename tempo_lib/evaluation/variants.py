@@ -2,8 +2,9 @@
 
 All variants start from the same compression; what differs is declared here. Three families share
 one table: rows of the paper, their token-matched controls (``<name>-matched``) and policies beyond
-the paper. Allocation policies and scorers that are registered elsewhere are variants by their
-names: ``<policy>``, ``prior-<scorer>``, and both with ``-matched``.
+the paper. Allocation policies, scorers and models that read frames themselves are variants by the
+names under which they are registered: ``<policy>``, ``prior-<scorer>``, ``native-<model>`` and
+``native-<model>-pooled``, and all with ``-matched``.
 """
 
 import re
@@ -43,10 +44,11 @@ class Variant:
     query: Literal["own", "blank", "other"] = "own"
     memories_first: bool = False  # memory tokens before the query, which they then cannot see
     timestamps: bool = True  # in the decoder's prompt
-    base_alone: bool = False  # the scorer's model answers from frames that cost the budget
     drop_ratio: float = 0.0  # share of segments that the dropping variants give up
     fixed_share: float = 1.0  # share of k_max that ``fixed`` keeps per segment
     fewer_frames: bool = False  # sample as few frames as fit the budget at k_max per segment
+    native: str | None = None  # a registered model that reads the frames itself, without memories
+    pooled: bool = False  # all its frames with fewer tokens each, not fewer frames
     match: str | None = None
     beyond_paper: bool = False
     checkpoint: str | None = None
@@ -60,6 +62,7 @@ CURVES = (
     "ata-w<window>",
 )  # numbers, a budget also 8K
 PRIOR = "prior-"  # rows of Table 2 D: another source of scores
+NATIVE, POOLED = "native-", "-pooled"  # baselines of Table 1: a model that reads frames itself
 _HALF = 0.5  # sec. 4.3B discards 50 % of the segments, 4.3C keeps 64 of 128 tokens
 
 _PAPER = (
@@ -167,24 +170,17 @@ _BEYOND = (
     # two passes: scores under the routing prompt, memories under the prompt of training
     Variant(name="ata-two-pass", paper_row=None, prompt="standard", beyond_paper=True),
 )
-# What the tables do not ask. All but the last have whole memories, to be compared with no-ata.
+# What the tables do not ask. All have whole memories, to be compared with no-ata.
 _QUESTIONS = (
     Variant(name="query-blank", paper_row=None, allocation="full", query="blank"),
     Variant(name="query-other", paper_row=None, allocation="full", query="other"),
     Variant(name="memories-first", paper_row=None, allocation="full", memories_first=True),
     Variant(name="no-timestamps", paper_row=None, allocation="full", timestamps=False),
-    Variant(
-        name="base-alone",
-        paper_row=None,
-        score_source="base",
-        score_prompt="assistant",
-        base_alone=True,
-    ),
 )
 # What notebook 24 compares: each with the variant that differs in this one thing.
 NEW_QUESTIONS = (
-    *((row.name, "no-ata") for row in _QUESTIONS[:-1]),
-    ("base-alone", "ata"),
+    *((row.name, "no-ata") for row in _QUESTIONS),
+    (f"{NATIVE}base", "ata"),
     *((f"ata-k{k_min}", "ata") for k_min in range(9)),
     ("ata-w4", "ata"),
 )
@@ -267,10 +263,18 @@ def _registered_variants() -> dict[str, Variant]:
     """The variants that the names of registered policies and scorers are."""
     # torch, which the rows above do not need
     from tempo_lib.allocation.policies import POLICIES
+    from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import SCORERS
 
     rows = [Variant(name=name, paper_row=None, allocation=name) for name in POLICIES.names()]
     rows += [
         Variant(name=PRIOR + name, paper_row=None, score_source=name) for name in SCORERS.names()
     ]
-    return {row.name: replace(row, beyond_paper=True) for row in rows}
+    natives = [
+        Variant(name=f"{NATIVE}{name}{POOLED * pooled}", paper_row=None, native=name, pooled=pooled)
+        for name in NATIVE_MODELS.names()
+        for pooled in (False, True)
+    ]
+    return {row.name: replace(row, beyond_paper=True) for row in rows} | {
+        row.name: row for row in natives
+    }

@@ -18,55 +18,6 @@ from tempo_lib.figures.style import STYLES, DescribedFigure
 OURS = "Tempo"  # the group of Table 1 whose rows are measured
 
 
-def claim_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``forest`` for claims: effects in points, with what each claim must exceed.
-
-    ``table``: columns says, source, effect, low, high, needs, expects (shares), compared.
-    """
-    needs = 100 * table["needs"]
-    is_equal = table["expects"] == "alike"
-    points = {name: 100 * table[key] for name, key in _POINTS.items()}
-    return pd.DataFrame(
-        {
-            "row": table["says"] + " (" + table["source"] + ")",
-            "group": np.where(table["source"] == "beyond", "Beyond the paper", ""),
-            "series": table["compared"],
-            "margin": needs.where(is_equal),
-            "threshold": needs.where(~is_equal & (needs > 0)),
-            **points,
-        }
-    )
-
-
-_POINTS = {"point": "effect", "low": "low", "high": "high"}
-
-
-def claims_forest(
-    table: pd.DataFrame, preset: str | None = None, family: str = "all"
-) -> DescribedFigure:
-    """Every claim as one row: difference of accuracies, both ways of comparing, and verdicts.
-
-    ``table``: claims as they are judged; of those, differences of accuracy in ``family`` that
-    were measured are drawn. ValueError without any row.
-    """
-    rows = table[(table["family"] == family) & (table["unit"] == "accuracy") & (table["n"] > 0)]
-    if rows.empty:
-        raise ValueError(
-            f"no claim of family {family!r} was measured; evaluate variants that a claim compares"
-        )
-    low, high = int(rows["n"].min()), int(rows["n"].max())
-    size = f"{low}" if low == high else f"{low} to {high}"
-    return forest(
-        claim_rows(rows).assign(verdict=rows["verdict"]),
-        title="What the paper claims, measured here",
-        xlabel=f"difference of accuracy (points), 95 % interval\nn = {size} pairs of predictions",
-        preset=preset,
-        styles={name: STYLES[name] for name in ("as the paper", "token-matched")},
-        texts={"verdict": "verdict"},
-        bold=("shown", "reversed"),
-    )
-
-
 def ablation_table(
     table: pd.DataFrame, title: str, default: str = "ata", preset: str | None = None
 ) -> DescribedFigure:

@@ -52,8 +52,7 @@ class Tempo(PreTrainedModel):
         kept memories: N x (k_i, D_c)
           | projector, between timestamps and question
         decoder embeddings (1, L, D_d)
-          | decoder
-        Answer
+          | decoder: Answer
     """
 
     config_class = TempoConfig
@@ -287,6 +286,7 @@ class Tempo(PreTrainedModel):
         )
         check_complete(path_or_hub_id, report)
         model.attach_tokenizer(tokenizer)
+        model.name_or_path = str(path_or_hub_id)  # transformers knows none of a released layout
         set_release_numerics(model, release_numerics)
         return model.to(device).eval()
 
