@@ -211,11 +211,8 @@ def each_question(
     for video in tqdm(suite.videos, desc=suite.name, unit="video", disable=hidden):
         clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
-            yield (
-                video,
-                question,
-                clip.memories(Compression(question.text, prompt, clip.num_frames)),
-            )
+            how = Compression(question.text, prompt, clip.num_frames)
+            yield video, question, clip.memories(how)
             clip.forget_question()
 
 
