@@ -62,7 +62,7 @@ def run_notebook(
 
 
 def published(path: Path, parameters: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """What tells each file that the metadata names from one written later; no clock is asked."""
+    """What tells each file that the metadata names from one written later; no clock is read."""
     notebook = read_notebook(path)
     _, preset = notebook.parameters.get("preset", ("str", ""))
     folder = published_folder(project_root(), parameters.get("preset", preset))
