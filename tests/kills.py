@@ -315,6 +315,7 @@ def main(stem, names):
         with tempfile.TemporaryDirectory() as folder:
             work = kind(make_model, Path(folder), size)
             rows, end = kill_until_done(work, Path(folder), kills=20)
+        os.environ.pop("TEMPO_HOME", None)  # of the work
         facts = provenance_facts(started, "tempo_lib.cli.app", Path(__file__))
         with FileLock(f"{stem}.lock"):
             keep(Path(f"{stem}.csv"), Path(f"{stem}.json"), name, rows, {**end, **facts})

@@ -1,7 +1,7 @@
 """Many questions over whole and damaged videos in one run, with faults injected; what is left.
 
-`python tests/soak.py data_manifests/measurements/soak.json` (with the package importable) makes
-the report: 500 questions over 60 videos. tests/test_soak.py makes a short one.
+`python tests/soak.py FILE.json` (with the package importable) makes the long one: 500 questions
+over 60 videos. tests/test_soak.py makes a short one.
 """
 
 import errno
@@ -60,7 +60,7 @@ def make_videos(folder, num_drawn, num_whole, num_damaged):
     for number in range(num_drawn):
         path = folder / f"drawn-{number:02d}.mp4"
         rng = np.random.default_rng(number)
-        write_clip(path, render(make_story(rng, 2 * int(rng.integers(20, 80))), number))
+        write_clip(path, render(make_story(rng, 2 * int(rng.integers(10, 40))), number))
         found[path.stem] = (path, False)
     whole = [case for case in WHOLE if not isinstance(case.right, str)][:num_whole]
     for number, case in enumerate([*whole, *DAMAGED[:num_damaged]]):
@@ -250,8 +250,10 @@ def main(target):
     torch.set_num_threads(1)
     started = datetime.now(UTC)
     model = Tempo.from_pretrained(find_checkpoint("tiny"))
+    model.config.max_new_tokens = 4
     with tempfile.TemporaryDirectory() as folder:
         found = soak(model, Path(folder), (20, 20, 20), 500, kills=20)
+    os.environ.pop("TEMPO_HOME", None)  # of the soak
     facts = provenance_facts(started, "tempo_lib.evaluation.runner", Path(__file__))
     document = {"made_by": "tests/soak.py", **facts, **found}
     Path(target).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -1,9 +1,5 @@
 """Faults of all kinds in one evaluation: every question is answered once, as without them."""
 
-import json
-
-import pytest
-
 from tests import soak
 from tests.evaluation_samples import brief
 
@@ -21,13 +17,4 @@ def test_a_short_soak(make_tiny_tempo, tmp_path, monkeypatch):
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))  # the soak sets it too: it ends with the test
     monkeypatch.setattr(soak.runner, "SECONDS_BETWEEN_WRITES", 0.0)
     found = soak.soak(brief(make_tiny_tempo()), tmp_path, (1, 2, 1), num_questions=16, kills=1)
-    assert_nothing_is_lost(found)
-
-
-@pytest.mark.parametrize("least", ["kills_that_met_it", "failures_while_files_were_cut"])
-def test_the_report_of_the_long_one(repo_root, least):
-    path = repo_root / "data_manifests" / "measurements" / "soak.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert (found["videos"], found["questions"]) == (60, 500)
-    assert found[least] > 9
     assert_nothing_is_lost(found)

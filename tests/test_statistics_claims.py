@@ -179,12 +179,12 @@ AS_THE_PAPER = {
     "prior-base-std": 0.4,
     "prior-reranker": 0.5,
     "prune": 0.5,
-    POINT("ata-f{most}-b{8K}"): 0.8,
-    POINT("ata-f{most}-b{4K}"): 0.8,
-    POINT("ata-f{most}-b{2K}"): 0.2,
-    POINT("ata-f{most}-b{12K}"): 0.8,
-    POINT("ata-f{few}-b{2K}"): 0.3,
-    POINT("ata-f{few}-b{12K}"): 0.3,
+    "ata-b4K": 0.8,
+    POINT("ata-f{most}-b8K"): 0.8,
+    POINT("ata-f{most}-b2K"): 0.2,
+    POINT("ata-f{most}-b12K"): 0.8,
+    POINT("ata-f{few}-b2K"): 0.3,
+    POINT("ata-f{few}-b12K"): 0.3,
 }
 EQUAL = {"base", "coincide", "less-is-more"}  # identical answers, which no turn reverses
 
@@ -251,9 +251,9 @@ def test_the_papers_own_effect_is_that_of_the_pair_and_has_the_sign_of_the_claim
 
 
 def test_claims_follow_the_points_of_the_scaling():
-    other = Scaling(frames=(32, 256), budgets=(10, 20, 40, 60))
+    other = Scaling(frames=(32, 256))
     (claim,) = [c for c in load_claims("paper", scaling=other) if c.name == "restrictive"]
-    assert claim.pair == ("ata-f256-b40", "ata-f256-b10")
+    assert claim.pair == ("ata-f256-b8K", "ata-f256-b2K")
     with pytest.raises(ValidationError, match="expects"):
         Claim(name="x", statement="x", source="x", pair=("a", "b"), expects="faster")
 
@@ -377,6 +377,24 @@ def test_no_worse_is_shown_by_equal_and_better_and_reversed_by_a_loss():
     assert verdict(records(a=0.9, b=0.5), claim)["verdict"] == SHOWN
     assert verdict(records(a=0.5, b=0.9), claim)["verdict"] == REVERSED
     assert verdict(records(a=0.7, b=0.7), claim)["verdict"] == NOT_SHOWN
+
+
+def test_a_gain_and_no_difference_are_on_one_side_of_no_worse_and_not_of_alike():
+    frame = pd.concat(
+        [records("gain", 200, a=0.9, b=0.5), records("none", 200, a=1.0, b=1.0)], ignore_index=True
+    )
+    claim = ALIKE.model_copy(update={"expects": "no worse"})
+    assert verdict(frame, claim)["verdict"] == SHOWN
+    assert np.isnan(verdict(frame, ALIKE)["effect"])
+
+
+def test_a_variant_that_a_constant_answer_equals_leaves_no_room():
+    load_plugins(load_preset("tiny").plugins)
+    facts = {"form": "open", "kind": "needle", "question": "Which?", "answer": "The red star 12."}
+    frame = records("mini-mlvu", ata=0.9, uniform=0.5).assign(**facts, start=np.nan, stop=np.nan)
+    assert verdict(frame, needing("room for an effect"))["why"] == "near the baseline"
+    several = frame.assign(answer=[f"The red star {10 + i % 50}." for i in range(len(frame))])
+    assert verdict(several, needing("room for an effect"))["why"] == ""
 
 
 def test_one_computation_is_one_row():
