@@ -135,6 +135,10 @@ def test_filling_in_order_gives_the_rest_to_the_next_segment():
         (lambda: allocate_fixed(2, 0, 9), "k must be an integer of at least 1, got 0"),
         (lambda: allocate_top_k([0.1], 9, drop_ratio=1.0), r"drop_ratio must be in \[0, 1\)"),
         (lambda: allocate_top_k([], 9), "at least 1 segment"),
+        (
+            lambda: allocate_random_drop(0, 9, generator=torch.Generator()),
+            "num_segments must be an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_baselines_name_bad_arguments(call, match):

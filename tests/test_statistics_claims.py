@@ -379,6 +379,24 @@ def test_no_worse_is_shown_by_equal_and_better_and_reversed_by_a_loss():
     assert verdict(records(a=0.7, b=0.7), claim)["verdict"] == NOT_SHOWN
 
 
+def test_a_gain_and_no_difference_are_on_one_side_of_no_worse_and_not_of_alike():
+    frame = pd.concat(
+        [records("gain", 200, a=0.9, b=0.5), records("none", 200, a=1.0, b=1.0)], ignore_index=True
+    )
+    claim = ALIKE.model_copy(update={"expects": "no worse"})
+    assert verdict(frame, claim)["verdict"] == SHOWN
+    assert np.isnan(verdict(frame, ALIKE)["effect"])
+
+
+def test_a_variant_that_a_constant_answer_equals_leaves_no_room():
+    load_plugins(load_preset("tiny").plugins)
+    facts = {"form": "open", "kind": "needle", "question": "Which?", "answer": "The red star 12."}
+    frame = records("mini-mlvu", ata=0.9, uniform=0.5).assign(**facts, start=np.nan, stop=np.nan)
+    assert verdict(frame, needing("room for an effect"))["why"] == "near the baseline"
+    several = frame.assign(answer=[f"The red star {10 + i % 50}." for i in range(len(frame))])
+    assert verdict(several, needing("room for an effect"))["why"] == ""
+
+
 def test_one_computation_is_one_row():
     shares = {"ata": 0.9, "no_ata_matched": 0.5, "head_fixed_matched": 0.5, "merge": 0.5}
     frame = records(**shares).assign(budget_bound=True)
