@@ -119,6 +119,12 @@ RELEVANCE_DIRECTIVES = (
 )
 
 
+# What the scorers of Table 2 D read that is no prompt of Tempo's: the base model its standard one
+# (appendix E.3), the reranker one about query and document. A Qwen3-VL-Reranker is trained with
+# its own; the miniature's with sentences of the two lists above, so that this is one of those.
+SCORER_PROMPTS = {"assistant": OPENINGS[0], "rerank": f"{OPENINGS[1]} {RELEVANCE_DIRECTIVES[0]}"}
+
+
 def relevance_prompt(rng: "np.random.Generator") -> str:
     """A system prompt that requests Yes or No."""
     opening = OPENINGS[rng.integers(len(OPENINGS))]

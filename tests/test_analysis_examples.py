@@ -37,7 +37,7 @@ NUMBERS = replace(
     num_questions=6,
     fewest_questions=3,
     most_questions=3,
-    longest_mean_frames=400,
+    frames_per_second=0.1,
     size=32,
 )
 STAGES = ["stage0", "stage1", "stage2", "stage3"]

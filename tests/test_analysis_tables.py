@@ -18,7 +18,7 @@ from tempo_lib.statistics.summaries import summarise
 
 NUM_VIDEOS, EACH = 10, 4
 TABLE_2 = ("table2a", "table2b", "table2c", "table2d", "table2e")
-FOUR, EIGHT = "ata-f1024-b384", "ata-f1024-b768"
+FOUR, EIGHT = "ata-b4K", "ata"
 
 
 def answers(right, suites=("mini-mlvu",), seeds=(0,), tokens=60):
@@ -38,6 +38,9 @@ def answers(right, suites=("mini-mlvu",), seeds=(0,), tokens=60):
                 "budget_bound": True,
                 "skewness": sum(map(ord, name)),
                 "num_frames": 30,
+                "budget": 70,
+                "correct_words": 1.0,
+                "duration": np.tile(["short", "short", "long", "long"], NUM_VIDEOS),
             }
         )
         for seed in seeds
@@ -86,6 +89,20 @@ def test_a_cell_holds_published_measured_and_the_difference_to_the_default():
     )
 
 
+def test_a_cell_says_budget_and_share_that_it_binds_for_and_the_verdict_by_words():
+    found = cell(tables.paper_table(answers({"ata": 3}), "table2b"), "ata")
+    assert (found["budget"], found["binding"], found["by_words"]) == (70, 1.0, 100.0)
+    assert found["measured"] == 75.0
+
+
+def test_the_long_videos_of_a_suite_have_a_column_of_their_own():
+    table = tables.paper_table(answers({"ata": 3, "top-k": 1}, ["mini-videomme"]), "table2b")
+    whole, long = (cell(table, "ata", name) for name in ("Video-MME", "Video-MME Long"))
+    assert (whole["n"], whole["measured"]) == (40, 75.0)
+    assert (long["n"], long["measured"]) == (20, 50.0)  # of four, the last two; one of them right
+    assert cell(table, "top-k", "Video-MME Long")["difference"] == -50.0
+
+
 def test_training_seeds_are_pooled():
     parts = [answers({"ata": 1, "prune": 2}), answers({"ata": 3, "prune": 2}).assign(model_seed=1)]
     found = cell(tables.paper_table(pd.concat(parts), "table2e"), "prune")
@@ -103,7 +120,7 @@ def test_what_is_not_measured_says_why():
     lacking = {"prior-reranker": "scores of the reranker"}
     table = tables.paper_table(answers({"ata": 2}), "table2d", missing=lacking)
     assert cell(table, "prior-reranker")["reason"] == "needs scores of the reranker"
-    assert cell(table, "ata", "Video-MME Long")["reason"] == "no suite stands for Video-MME Long"
+    assert cell(table, "ata", "Video-MME Long")["reason"] == "mini-videomme not evaluated"
     assert cell(table, "ata", "LVBench")["reason"] == "mini-lvbench not evaluated"
     assert cell(table, "prior-base-std")["reason"] == "variant not evaluated"
     assert cell(table, "ata")["reason"] == ""
@@ -120,7 +137,7 @@ def test_answers_without_the_default_are_refused():
 
 
 def test_table_1_has_every_published_row_and_measures_tempo_alone():
-    table = tables.comparison_table(answers({EIGHT: 3, FOUR: 2, "ata": 2}))
+    table = tables.comparison_table(answers({EIGHT: 3, FOUR: 2}))
     published = load_published("table1")
     assert table["paper_row"].tolist() == published["model"].tolist()
     np.testing.assert_array_equal(table["published"], published["value"])

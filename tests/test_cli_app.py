@@ -231,7 +231,7 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
         (["evaluate", "--suite", "mini-mlvu", "--out", "/nowhere/o.json"], "/nowhere"),
         (["evaluate", "--suite", "mini-mlvu", "--out", "/"], "--out / is a folder; name a file"),
         (["reproduce", "--preset", "huge"], "huge"),
-        (["reproduce", "--preset", "6b"], "benchmarks"),
+        (["reproduce", "--preset", "6b"], "benchmark LVBench"),
     ],
 )
 def test_bad_input_exits_2_with_one_line_that_names_it(capsys, arguments, word):

@@ -36,7 +36,7 @@ def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys):
 def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     from tempo_lib.analysis import evaluations
     from tempo_lib.evaluation import runner
-    from tempo_lib.evaluation.variants import VARIANTS
+    from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS
     from tempo_lib.statistics.claims import Scaling, variants_of_claims
 
     seen = {}
@@ -59,6 +59,7 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     wanted |= set(variants_of_claims())
     grid = Scaling()
     wanted |= {f"ata-f{frames}-b{budget}" for frames in grid.frames for budget in grid.budgets}
+    wanted |= {name for pair in NEW_QUESTIONS for name in pair}
     wanted |= {"stage0", "stage1"}  # the later stages are rows of Table 2 A
     missing = {"prior-reranker", "prior-reranker-matched"}
     names = [row.name for row in seen["rows"]]

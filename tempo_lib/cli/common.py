@@ -26,7 +26,7 @@ OF_CHECKPOINT = "the checkpoint's"
 OF_PRESET = "the preset's"
 # Sections whose numbers a checkpoint holds too, and those of them that its weights decide.
 SECTIONS_OF_CHECKPOINT = ("allocation", "generation", "model", "pixels", "video")
-NOT_OF_A_LOADED_MODEL = ("num_memory_tokens", "compressor", "decoder", "learned_k_min", "")
+NOT_OF_A_LOADED_MODEL = ("num_memory_tokens", "compressor", "decoder", "")
 
 PresetOption = Annotated[str, typer.Option(metavar="P", help="The scale: tiny (CPU) or 6b (GPU).")]
 CheckpointOption = Annotated[

@@ -124,18 +124,15 @@ class ModelNumbers(StrictModel):
 
 
 class EvaluationNumbers(StrictModel):
-    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
+    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens.
+
+    ``budgets``: memory tokens by role, as Table 2 and Figure 3 name them.
+    """
 
     frames: tuple[PositiveInt, ...]  # caps of Figure 3
     max_context: PositiveInt
     min_frames: PositiveInt
-
-
-class LearnedKMin(StrictModel):
-    """An anchor chosen on data, with the record that it was chosen by."""
-
-    k_min: int
-    record: str
+    budgets: dict[str, PositiveInt]
 
 
 class AllocationNumbers(StrictModel):
@@ -143,8 +140,7 @@ class AllocationNumbers(StrictModel):
 
     k_min: int
     k_max: PositiveInt
-    budget: PositiveInt
-    learned_k_min: LearnedKMin | None  # of the policy ata-k-min; None: none was chosen yet
+    budget: PositiveInt  # of a single question; benchmarks have budgets of their own
 
 
 class GenerationNumbers(StrictModel):

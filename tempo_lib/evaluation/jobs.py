@@ -8,8 +8,7 @@ from typing import Any
 # The two modules register their policies.
 from tempo_lib.allocation import baselines, extensions  # noqa: F401
 from tempo_lib.allocation.policies import POLICIES, Limits, PolicyOptions
-from tempo_lib.config import Preset, load_preset
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark
+from tempo_lib.evaluation.benchmark import BENCHMARKS, WHOLE_ROLE, Benchmark
 from tempo_lib.evaluation.native import NATIVE_MODELS, NativeVlm, load_native
 from tempo_lib.evaluation.records import (
     RecordFile,
@@ -29,14 +28,16 @@ Models = Mapping[str | None, Tempo]  # by checkpoint; None: the model that is ev
 class Job:
     """A variant with the model, the bounds and the records that belong to it.
 
-    ``compression``: hash of what memories come from; jobs that share it share a clip.
-    ``reference``: the job, without records, whose tokens a matched variant gets.
+    ``role``: the benchmark's name of the budget, "" for a number. ``compression``: hash of
+    what memories come from; jobs that share it share a clip. ``reference``: the job, without
+    records, whose tokens a matched variant gets.
     """
 
     variant: Variant
     model: Tempo
     compression: str
     limits: Limits
+    role: str
     seed: int
     kept: RecordFile
     reference: "Job | None" = None
@@ -51,6 +52,7 @@ class Setting:
     models: Models
     scorers: Mapping[str, Scorer]
     limits: Limits
+    role: str
     seed: int
     folder: Path | None
     natives: Mapping[str, NativeVlm] = field(default_factory=dict)
@@ -105,9 +107,10 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
 
     def job(row: Variant, folder: Path | None, reference: Job | None = None) -> Job:
         model = setting.models[row.checkpoint]
-        limits = _limits(setting, row, model)
+        limits, role = _limits(setting, row, model), _role(setting, row)
         seed = _seed(setting, row)
         own: dict[str, Any] = {"variant": asdict(row), "limits": asdict(limits), "seed": seed}
+        own["budget_role"] = role
         own |= {"model": facts_of[row.checkpoint], **_data_and_code(setting.benchmark, row)}
         if row.score_source != TEMPO:
             own["scorer"] = setting.scorers[row.score_source].weights
@@ -118,7 +121,7 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
             native = setting.natives[row.native]
             own["native"] = read_by = native.weights
         kept = open_records(folder, row.name, own)
-        return Job(row, model, read_by, limits, seed, kept, reference, native)
+        return Job(row, model, read_by, limits, role, seed, kept, reference, native)
 
     matched_to = {name: job(row, None) for name, row in references.items()}
     return [
@@ -135,32 +138,22 @@ def policy_options(row: Variant) -> PolicyOptions:
 
 
 def effective_limits(
-    variant: Variant, limits: Limits, max_segments: int, learned_k_min: int | None = None
+    variant: Variant, limits: Limits, max_segments: int, benchmark: Benchmark | None = None
 ) -> Limits:
     """The bounds that hold for ``variant``: its own k_min and budget, and for ``full`` all tokens.
 
     ``max_segments``: of the longest video that the preset reads. At the paper's scale 128
-    segments x 128 tokens are its 16K budget. ValueError where a variant needs ``learned_k_min``
-    and there is none.
+    segments x 128 tokens are its 16K budget. ``benchmark``: has the budgets that a variant names.
     """
     k_min = limits.k_min if variant.k_min is None else variant.k_min
-    if variant.learned_k_min:
-        if learned_k_min is None:
-            raise ValueError(
-                f"variant {variant.name} needs the preset's number `allocation: learned_k_min: "
-                "{k_min, record}`; choose it on a world seed that nothing else is measured on"
-            )
-        k_min = learned_k_min
-    budget = limits.budget if variant.budget is None else variant.budget
+    budget = limits.budget
+    if isinstance(variant.budget, int):
+        budget = variant.budget
+    elif variant.budget is not None and benchmark is not None:
+        budget = benchmark.tokens(variant.budget)
     if variant.allocation == "full" and variant.match is None:
         budget = max_segments * limits.k_max
     return Limits(budget, k_min, limits.k_max)
-
-
-def learned_k_min(preset: Preset) -> int | None:
-    """The preset's learned k_min, None where none was chosen yet."""
-    given = preset.allocation.learned_k_min
-    return None if given is None else given.k_min
 
 
 def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) -> int:
@@ -180,8 +173,16 @@ def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) 
 def _limits(setting: Setting, row: Variant, model: Tempo) -> Limits:
     numbers = model.config.video_numbers
     most_segments = -(-numbers.max_frames // numbers.stride)
-    learned = learned_k_min(load_preset(setting.benchmark.preset)) if row.learned_k_min else None
-    return effective_limits(row, setting.limits, most_segments, learned)
+    return effective_limits(row, setting.limits, most_segments, setting.benchmark)
+
+
+def _role(setting: Setting, row: Variant) -> str:
+    """The benchmark's name of the variant's budget; "" for a number, such as ATA's own tokens."""
+    if row.match is not None or isinstance(row.budget, int):
+        return ""
+    if row.allocation == "full":
+        return WHOLE_ROLE
+    return row.budget or setting.role
 
 
 def _seed(setting: Setting, row: Variant) -> int:

@@ -39,8 +39,10 @@ class Record:
     where a segment holds evidence, None where the benchmark does not say or fewer frames were
     read than the video has; auc: area under the ROC curve of scores against it, None without both
     kinds of segment. matched_tokens: what the variant that this one is matched to used, None
-    without one. letter, found_by, letter_before, correct_before: as in ``Verdict``. tags: those of
-    the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
+    without one. letter, found_by, letter_before, correct_before, correct_words: as in ``Verdict``.
+    tags: those of the question. budget_role: the benchmark's name of the budget, "" for a number;
+    budget_bound: whether the segments could hold more. query: what the compressor read where that
+    is not the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
     defaults came later: records without them stay readable.
     """
 
@@ -75,6 +77,10 @@ class Record:
     found_by: str | None = None
     letter_before: str | None = None
     correct_before: bool | None = None
+    correct_words: bool | None = None
+    budget_role: str = ""
+    budget_bound: bool | None = None
+    query: str | None = None
     tags: dict[str, list[str]] = field(default_factory=dict)
     num_lost: int = 0
 

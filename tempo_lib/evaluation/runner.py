@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from tempo_lib.allocation.policies import Limits
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.benchmark import TABLE_ROLE, Benchmark, BenchmarkVideo, Question
 from tempo_lib.evaluation.clip import SharedFrames
 from tempo_lib.evaluation.jobs import (
     Job,
@@ -89,7 +89,7 @@ def run_evaluation(
     model: Tempo,
     benchmark: Benchmark,
     variants: Sequence[Variant | str],
-    budget: int | None = None,
+    budget: int | str | None = None,
     k_min: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -102,7 +102,9 @@ def run_evaluation(
 ) -> Evaluated:
     """Records of all variants, in the order of ``variants`` and of the benchmark.
 
-    ``budget`` and ``k_min``: None takes the model's; variants with their own keep it. ``seed``
+    ``budget``: tokens, or one that the benchmark has by name; None takes that of Table 2, where
+    the benchmark has none the model's. ``k_min``: None takes the model's. Variants with their own
+    keep it. ``seed``
     draws the segments of random-drop. ``models``: checkpoints by name for variants that need
     another one than ``model``, ``scorers`` and ``natives``: scorers and native models by name;
     without them, the folders beside ``model``'s are read. ``cache``: reuse and extend the records
@@ -118,10 +120,10 @@ def run_evaluation(
     named = [get_variant(item) if isinstance(item, str) else item for item in variants]
     rows = list(dict.fromkeys(named))  # one named twice counts once
     numbers = model.config
+    if budget is None:
+        budget = TABLE_ROLE if benchmark.budgets else numbers.budget
     limits = Limits(
-        numbers.budget if budget is None else budget,
-        numbers.k_min if k_min is None else k_min,
-        numbers.k_max,
+        benchmark.tokens(budget), numbers.k_min if k_min is None else k_min, numbers.k_max
     )
     base = project_root() if root is None else root
     apart = benchmark.is_stand_in and not is_rehearsal(benchmark.preset)
@@ -132,6 +134,7 @@ def run_evaluation(
         scorers=find_scorers(model, rows, scorers or {}),
         natives=find_natives(model, rows, natives or {}),
         limits=limits,
+        role=budget if isinstance(budget, str) else "",
         seed=seed,
         folder=runs / "evaluations" / benchmark.name if cache else None,
     )
@@ -177,7 +180,7 @@ def frame_of(records: Iterable[Record], tag: str = "") -> "pd.DataFrame":
         for value in ([[each] for each in record.tags.get(tag, ())] if tag else [[]])
     ]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *([tag] if tag else [])])
-    for name in ("auc", "matched_tokens"):
+    for name in ("auc", "matched_tokens", "correct_words", "budget_bound"):
         frame[name] = frame[name].astype(float)
     return frame
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from tempo_lib.evaluation.published import LONG
 from tempo_lib.figures.intervals import NAN, forest
 from tempo_lib.figures.style import STYLES, DescribedFigure
 
@@ -37,7 +38,7 @@ def ablation_table(
         frame,
         title=f"Table 2 {title}",
         xlabel="Marks: difference to the default row (shaded), in points, with 95 % intervals. "
-        "Numbers: accuracy (%)",
+        f"Numbers: accuracy (%)\n{_budget_in_words(table, default)}",
         preset=preset,
         styles={name: STYLES[name] for name in ("published", "measured", "token-matched")},
         texts={"accuracy": ""},
@@ -87,6 +88,17 @@ def comparison(table: pd.DataFrame, preset: str | None = None) -> DescribedFigur
     )
 
 
+def _budget_in_words(table: pd.DataFrame, default: str) -> str:
+    """What the default row's budget is on the suites that were measured, and how far it binds."""
+    rows = table[(table["variant"] == default) & table["measured"].notna()]
+    rows = rows[~rows["benchmark"].str.endswith(LONG)]
+    least, most = rows["budget"].min(), rows["budget"].max()
+    tokens = f"{least:.0f}" if least == most else f"{least:.0f} to {most:.0f}"
+    share = 100 * np.average(rows["binding"], weights=rows["n"])
+    half = "about half of what a median video's segments hold"
+    return f"Measured with {tokens} tokens, {half}; they bind for {share:.0f} % of the questions"
+
+
 def _headings(table: pd.DataFrame) -> dict[str, str]:
     """Benchmark -> its name in two lines, and the number of questions or why there is none."""
     headings = {}
@@ -115,7 +127,7 @@ def _cell(cell: Mapping[str, Any], headings: Mapping[str, str]) -> list[dict[str
 def _tokens(table: pd.DataFrame) -> pd.DataFrame:
     """Texts of the last panel: tokens per video, mean over the questions of all suites."""
     rows = []
-    known = table[table["tokens"].notna()]
+    known = table[table["tokens"].notna() & ~table["benchmark"].str.endswith(LONG)]
     for _, cells in known.groupby("variant", sort=False):
         at = {"row": _label(cells.iloc[0].to_dict()), "panel": "tokens\nper video", "point": NAN}
         mean = np.average(cells["tokens"], weights=cells["n"])

@@ -60,9 +60,14 @@ class VideoSession:
         return self._decode(memories, question, is_image=self.segments.is_image, **options)
 
     @torch.no_grad()
-    def compress(self, question: str, prompt: str = "routing") -> SegmentMemories:
-        """Memories and scores for one question under system prompt ``standard`` or ``routing``."""
-        memories_NKD, logits_N = self._read(question, prompt)
+    def compress(
+        self, question: str, prompt: str = "routing", memories_first: bool = False
+    ) -> SegmentMemories:
+        """Memories and scores for one question under system prompt ``standard`` or ``routing``.
+
+        ``memories_first``: memory tokens stand before the question instead of behind it.
+        """
+        memories_NKD, logits_N = self._read(question, prompt, memories_first)
         return SegmentMemories(memories_NKD, logits_N.sigmoid(), self.segments.seconds_N, logits_N)
 
     @torch.no_grad()
@@ -70,13 +75,16 @@ class VideoSession:
         """Relevance logits (N,) alone, float32 on the CPU."""
         return self._read(question, prompt)[1]
 
-    def _read(self, question: str, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(
+        self, question: str, prompt: str, memories_first: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Memories (N, K, D) and relevance logits (N,) of all segments.
 
         NotFiniteError where one of them is not finite.
         """
         query = self.text.ids(prompts.query_parts(question))
-        outputs = [self._read_part(part, prompt, query) for part in range(len(self._parts))]
+        parts = range(len(self._parts))
+        outputs = [self._read_part(part, prompt, query, memories_first) for part in parts]
         memories_NKD, h_rel_ND = (torch.cat(pieces) for pieces in zip(*outputs, strict=True))
         logits_N = self.compressor.relevance_logits(h_rel_ND).cpu()
         check_segments("relevance logits", logits_N, self.compressor)
@@ -91,16 +99,17 @@ class VideoSession:
         return [self.segments.part(start, min(start + size, total)) for start in starts]
 
     def _read_part(
-        self, part: int, prompt: str, query: list[int]
+        self, part: int, prompt: str, query: list[int], memories_first: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Memories (n, K, D) and h_rel (n, D) of the segments of one part."""
-        if self.keep_prefix:
-            return self.compressor.suffix(self._prefix(part, prompt), query)
+        if self.keep_prefix or memories_first:
+            return self.compressor.suffix(self.prefix(part, prompt), query, memories_first)
         rows = [row + query for row in self._prefix_rows(part, prompt)]
         ids_NL, mask_NL = pad_rows(rows, self.compressor.device)
         return self.compressor(self._features(part), ids_NL, mask_NL, self._grid(part))
 
-    def _prefix(self, part: int, prompt: str) -> Prefix:
+    def prefix(self, part: int, prompt: str) -> Prefix:
+        """System prompt and video of one part of the segments, computed once."""
         if (part, prompt) not in self._prefixes:
             rows = self._prefix_rows(part, prompt)
             prefix = self.compressor.prefix(self._features(part), rows, self._grid(part))
@@ -108,7 +117,7 @@ class VideoSession:
         return self._prefixes[part, prompt]
 
     def _prefix_rows(self, part: int, prompt: str) -> list[list[int]]:
-        systems = self.config.system_prompts
+        systems = prompts.SCORER_PROMPTS | self.config.system_prompts
         if prompt not in systems:
             raise ValueError(f"unknown prompt {prompt!r}; known: {', '.join(sorted(systems))}")
         merge = self.config.compressor_config.vision_config.spatial_merge_size

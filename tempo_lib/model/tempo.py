@@ -29,6 +29,8 @@ from tempo_lib.model.rope import pinned_frequencies, placement, set_release_nume
 from tempo_lib.model.session import VideoSession
 from tempo_lib.video.clip import Video
 
+WHOLE_BLOCKS = ["Qwen3VLTextDecoderLayer", "Qwen3VLVisionBlock", "Qwen3DecoderLayer"]
+
 
 class Tempo(PreTrainedModel):
     """The whole model; ``from_pretrained`` also brings its tokenizer.
@@ -58,11 +60,7 @@ class Tempo(PreTrainedModel):
     main_input_name = "input_ids"
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True
     supports_gradient_checkpointing = True
-    _no_split_modules: ClassVar[list[str]] = [
-        "Qwen3VLTextDecoderLayer",
-        "Qwen3VLVisionBlock",
-        "Qwen3DecoderLayer",
-    ]
+    _no_split_modules: ClassVar[list[str]] = WHOLE_BLOCKS
 
     def __init__(
         self, config: TempoConfig, tokenizer: PreTrainedTokenizerBase | None = None
@@ -165,15 +163,17 @@ class Tempo(PreTrainedModel):
 
     # -- inference -------------------------------------------------------------------------
 
-    def open(self, video: Video, keep_prefix: bool = True, is_sized: bool = False) -> VideoSession:
+    def open(
+        self, video: Video, keep_prefix: bool = True, is_sized: bool = False, window: int = 0
+    ) -> VideoSession:
         """A session on one video: encoded once, for many questions.
 
         ``is_sized``: the frames come from ``resize_frames`` under the model's own pixel rules.
+        ``window``: frames of a segment, side by side; 0 takes the model's window and stride.
         """
         numbers, rules = self.config.video_numbers, self.config.pixel_rules
-        segments = segment_pixels(
-            video, rules, self.patch_shape, numbers.window, numbers.stride, is_sized
-        )
+        cut = (window or numbers.window, window or numbers.stride)
+        segments = segment_pixels(video, rules, self.patch_shape, *cut, is_sized)
         return VideoSession(
             self.compressor, self.encoder, self.config, segments, self.decode, keep_prefix
         )
@@ -240,7 +240,7 @@ class Tempo(PreTrainedModel):
         """Decoder embeddings (1, L, D) of one prompt; ContextError as in ``prompt_ids``."""
         kept = cut.kept()
         seconds, counts = cut.memories.seconds.tolist(), [len(each) for each in kept]
-        turn = Turn(seconds, counts, question, is_image=is_image)
+        turn = Turn(seconds, counts, question, is_image=is_image or not cut.timestamps)
         ids = prompt_ids(self.encoder, self.config, turn, max_new_tokens)
         memories_MD = torch.cat(kept) if kept else torch.zeros(0, self.projector.in_features)
         return self.embed(

@@ -101,8 +101,9 @@ def check_real(flow: Workflow) -> None:
     suite = max(benchmark_names(preset), key=len)
     rows = rows_of_results(preset.name, suite)
     costs = real_plan.suite_costs(preset, rows, machine, flow.num_questions)
-    print(real_plan.cost_text(costs, preset, machine), flush=True)
     absent = real_plan.missing_data(preset, flow.root)
+    where = sys.stderr if absent else sys.stdout
+    print(real_plan.cost_text(costs, preset, machine), file=where, flush=True)
     if absent:
         way = (
             "`tempo data rehearsal` makes it"

@@ -91,7 +91,7 @@ class Claim(_Strict):
 
 @cache
 def read_claims() -> tuple[Claim, ...]:
-    """All claims as ``claims.yaml`` has them: points of Figure 3 still as ``{most}``, ``{4K}``."""
+    """All claims as ``claims.yaml`` has them: points of Figure 3 still as ``{few}``, ``{most}``."""
     text = resources.files("tempo_lib.statistics").joinpath("claims.yaml").read_text("utf-8")
     families = yaml.safe_load(text)
     return tuple(Claim(family=name, **row) for name, rows in families.items() for row in rows)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tempo_lib.evaluation.benchmark import PAPER_BUDGETS
 from tempo_lib.evaluation.published import published_benchmark
 from tempo_lib.statistics.claim_schema import (
     ALONE,
@@ -52,15 +53,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Scaling:
-    """Points of Figure 3: caps of frames, and budgets that stand for 2K, 4K, 8K and 12K."""
+    """Points of Figure 3: caps of frames, the last of them twice the preset's, and budgets."""
 
     frames: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    budgets: tuple[int, int, int, int] = (192, 384, 768, 1152)
+    budgets: tuple[str, ...] = tuple(PAPER_BUDGETS)
 
     def name(self, pattern: str) -> str:
-        """A variant's name with the numbers of ``{few}``, ``{most}``, ``{2K}`` .. ``{12K}``."""
-        numbers = dict(zip(("2K", "4K", "8K", "12K"), self.budgets, strict=True))
-        return pattern.format(few=self.frames[0], most=self.frames[-1], **numbers)
+        """A variant's name with the numbers of ``{few}`` and ``{most}`` frames."""
+        return pattern.format(few=self.frames[0], most=self.frames[-1])
 
 
 def load_claims(*families: Family, scaling: Scaling | None = None) -> list[Claim]:

@@ -174,8 +174,9 @@ def judged_values(frame: "pd.DataFrame", value: str = "correct") -> list[float]:
 def summary(frame: "pd.DataFrame", score: Score | None = None, over: str = "") -> dict[str, Any]:
     """What ``tempo evaluate --out`` writes for the records of one variant.
 
-    n, accuracy, interval, per_type and per_form (n, accuracy, interval, majority_baseline,
-    relevance_auc each), tokens_per_frame (mean over questions), majority_baseline, relevance_auc,
+    n, accuracy, interval, accuracy_by_words (whatever the letter; None where the benchmark does not
+    judge words), per_type and per_form (the same, majority_baseline and relevance_auc each),
+    tokens_per_frame (mean over questions), majority_baseline, relevance_auc,
     token_mismatch (mean of tokens the matched variant used and this one did not; None without
     one). ``over``: as in ``summarise``; ``metric`` says which. Where the benchmark has two scorers
     also ``scorer_before`` (n, accuracy, interval under the older one) and ``unparsed`` (replies
@@ -236,8 +237,10 @@ def strata(frame: "pd.DataFrame") -> list[str] | None:
 def _facts(frame: "pd.DataFrame", score: Score | None, over: str = "") -> dict[str, Any]:
     """n, accuracy, interval, majority-class baseline and AUC of the rows of one variant."""
     known = frame["auc"].dropna()
+    words = frame["correct_words"].mean() if "correct_words" in frame else float("nan")
     return {
         **_as_facts(accuracy_of(frame, over)),
+        "accuracy_by_words": None if np.isnan(words) else float(words),
         "majority_baseline": majority_baseline(frame, score),
         "relevance_auc": float(known.mean()) if len(known) else None,
     }

@@ -124,6 +124,7 @@ class RealSource:
             profile=profile,
             is_stand_in=(folder / STAND_IN).is_file(),
             mean_over=self.mean_over,
+            budgets=() if preset.evaluation is None else tuple(preset.evaluation.budgets.items()),
             reading=reading,
         )
 
