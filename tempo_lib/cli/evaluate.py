@@ -198,6 +198,9 @@ def run(
     from tempo_lib.evaluation import runner
     from tempo_lib.evaluation.records import RecordsError
 
+    if budget is not None:
+        with bad_input():  # a name that the suite does not know
+            data.tokens(budget)
     with bad_input(CheckpointError, RecordsError):
         done = runner.run_evaluation(
             loaded.model, data, rows, budget=budget, ranks=ranks, progress=not ranks.rank
