@@ -185,6 +185,8 @@ AS_THE_PAPER = {
     POINT("ata-f{most}-b12K"): 0.8,
     POINT("ata-f{few}-b2K"): 0.3,
     POINT("ata-f{few}-b12K"): 0.3,
+    "query-blank": 0.2,
+    "no-timestamps": 0.4,
 }
 EQUAL = {"base", "coincide", "less-is-more"}  # identical answers, which no turn reverses
 
