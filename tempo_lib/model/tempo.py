@@ -205,8 +205,8 @@ class Tempo(PreTrainedModel):
     ) -> Answer:
         """Allocate, reduce and generate from one compression; greedy unless ``generation`` differs.
 
-        adaptive=False: each segment keeps k_max. ``counts`` (N,) replaces the allocation. ContextError
-        when the prompt exceeds the decoder's context."""
+        adaptive=False: all keep k_max; ``counts`` (N,): these. ContextError for too long a prompt.
+        """
         budget = self.config.budget if budget is None else budget
         k_min = self.config.k_min if k_min is None else k_min
         k_max = self.config.k_max if k_max is None else k_max
@@ -217,8 +217,8 @@ class Tempo(PreTrainedModel):
             counts = allocate(memories.scores, budget=budget, k_min=k_min, k_max=k_max)
         elif counts is None:
             counts = torch.full((len(memories.scores),), k_max, dtype=torch.int64)
-        embeds_1LD = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
-        ids = self.generate_ids(embeds_1LD, new, **(generation or {}))
+        embeds = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
+        ids = self.generate_ids(embeds, new, **(generation or {}))
         text = self.encoder.decode(ids)
         return Answer(text, ids, counts, memories.scores, memories.seconds, budget)
 
