@@ -45,7 +45,6 @@ ASK = ("Which number is shown with the {}?", "When is the {} seen?", "Who comes 
 THINGS = ("red star", "blue circle", "green square", "yellow heart", "white moon")
 
 
-@BENCHMARKS.register(NAME)
 class Source:
     """Every answer counts as right: what is asked here is whether there is one."""
 
@@ -195,6 +194,7 @@ def resident_mebibytes():
 
 def soak(model, folder, sizes, num_questions, kills):
     """Facts of a soak: what was injected, what was lost, doubled or wrong, and memory."""
+    BENCHMARKS.register(NAME)(Source)
     media = folder / "media"
     media.mkdir()
     videos = make_videos(media, *sizes)
@@ -220,7 +220,7 @@ def soak(model, folder, sizes, num_questions, kills):
     return {
         "videos": len(videos),
         "damaged": len(damaged),
-        "questions": benchmark.num_questions,
+        "questions": num_questions,
         "failures_while_files_were_cut": cut,
         "kills_that_met_it": met,
         "disk_full_ended_a_run": full,

@@ -62,7 +62,7 @@ def test_json_is_one_document_with_everything_an_answer_cost(capsys, clip, check
     answer = json.loads(capsys.readouterr().out)
     assert answer["video"] == clip
     assert answer["question"] == "What?"
-    assert (answer["budget"], answer["k_min"], answer["preset"]) == (50, 2, "tiny")
+    assert (answer["budget"], answer["k_min"], answer["preset"]) == (50, 1, "tiny")
     assert answer["checkpoint"] == checkpoint
     assert (answer["num_frames"], answer["duration_seconds"]) == (60, 30.0)
     assert len(answer["counts"]) == len(answer["scores"]) == len(answer["seconds"]) == 8
