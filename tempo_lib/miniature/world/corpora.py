@@ -185,11 +185,12 @@ def _record(
 
 def spec_digest(spec: CorpusSpec, seed: int) -> str:
     """Hex SHA-256 of what a corpus is made from; the corpus's ``spec.sha256`` holds it."""
-    facts = {"format": FORMAT, "seed": seed, "spec": asdict(spec)}
-    for source in facts["spec"]["sources"]:  # corpora without bands keep the hash they had before
+    stated = asdict(spec)
+    for source in stated["sources"]:  # corpora without bands keep the hash they had before
         if not source["bands"]:
             del source["bands"]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    facts = json.dumps({"format": FORMAT, "seed": seed, "spec": stated}, sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def _claim_folder(out_dir: Path, spec: CorpusSpec, seed: int) -> str:
