@@ -103,9 +103,9 @@ OPENINGS = (
     "Details that are irrelevant to the Query are minimal information.",
     "You are provided with a segment. Store its visual information in memory.",
     "The tokens in the memory answer the Query. Store the needed visual details.",
-    "Now look at the segment, before compressing: what is seen in it?",
+    "Look at the segment, before compressing. Now what is seen in it?",
     "The Query is about what is seen. What is relevant to the viewer is who is seen, and where.",
-    "Some answers are 'Yes', some are 'No', some are names: answer exactly.",
+    "Answers are names, numbers, 'Yes' or 'No': answer exactly.",
     "Is this segment dark or bright? Say exactly what is in the video.",
     "",
 )

@@ -7,13 +7,13 @@ import pytest
 from tempo_lib.miniature import facts
 from tempo_lib.miniature.facts import majority_baselines, suite_facts
 from tempo_lib.miniature.world.questions import KINDS
-from tempo_lib.miniature.world.scenes import ACTORS, PLACES, Scene, Story
+from tempo_lib.miniature.world.scenes import ACTORS, BYSTANDERS, PLACES, Scene, Story
 
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 8),
+        Scene("red star", 4, "beach", 8),
         Scene(None, None, "snow", 8),
-        Scene("blue circle", 12, "beach", 16),
+        Scene("blue circle", 1, "beach", 16),
     )
 )
 
@@ -24,7 +24,8 @@ def test_the_showcase_holds_every_place_empty_and_every_actor_once():
     shown = [scene for scene in story.scenes if scene.actor is not None]
     assert empty == list(PLACES)
     assert [scene.actor for scene in shown] == list(ACTORS)
-    assert len({scene.code for scene in shown}) == len(ACTORS)
+    assert {scene.number for scene in shown} == set(range(10))
+    assert {one.name for scene in shown for one in scene.bystanders} == set(BYSTANDERS)
     assert set(Counter(scene.place for scene in shown).values()) == {2}
 
 
