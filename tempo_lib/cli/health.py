@@ -49,7 +49,7 @@ def device() -> Iterator[Finding]:
     import torch
 
     from tempo_lib.model.attention import resolve_attention, training_attention
-    from tempo_lib.training.ranks import resolve_precision
+    from tempo_lib.training.precision import resolve_precision
 
     on_gpu = torch.cuda.is_available()
     yield Finding("device", torch.cuda.get_device_name(0) if on_gpu else "cpu")

@@ -6,7 +6,7 @@ is torch's own ``fully_shard``; it runs on gloo too, so two CPU processes test w
 
 import os
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.training.precision import autocast, resolve_precision
 from tempo_lib.training.records import TrainingError
 
 
@@ -38,9 +39,7 @@ class Ranks:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Products in bf16 where that is the precision; weights and sums stay float32."""
-        if self.precision == "no":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return autocast(self.device.type, self.precision)
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
         """The sum of a number over the ranks."""
@@ -79,18 +78,6 @@ def start_ranks(precision: str) -> Ranks:
             "start all with `torchrun --nproc-per-node`, or unset WORLD_SIZE"
         )
     return Ranks(state.process_index, state.num_processes, state.device, precision)
-
-
-def resolve_precision(requested: str) -> str:
-    """``auto`` -> bf16 where the hardware multiplies it, else float32 ("no"); others unchanged.
-
-    Which of the two was used decides nothing but time: tests/test_training_loop.py compares them.
-    """
-    if requested != "auto":
-        return requested
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
 
 
 def shard(model: Tempo, ranks: Ranks) -> None:

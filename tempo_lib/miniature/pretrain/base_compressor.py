@@ -45,6 +45,7 @@ from tempo_lib.model.attention import CPU_TRAINING, VISION_BATCHED
 from tempo_lib.model.compressor import mrope_positions, next_positions
 from tempo_lib.model.processing import PatchShape, TextEncoder, prefix_ids
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.precision import autocast
 
 HELD_OUT_SEED = 10_000  # added to the run's seed: stories no step has seen
 
@@ -119,7 +120,7 @@ def train_vision(
     for step in (bar := tqdm(range(config.vision_steps), desc="vision", unit="step")):
         drawn = [pool.draw(rng, 2) for _ in range(config.vision_batch)]
         segments = stack_segments([s.frames for s in drawn], reader.rules, reader.shape)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast("cpu"):
             visual = model.model.visual(segments.pixel_rows_PC, grid_thw=segments.grid_thw_N3)
         tokens_NVD = visual.pooler_output.float().reshape(len(drawn), -1, table.shape[1])
         loss = optimiser.update(naming_loss(tokens_NVD, table, text, drawn, config.cosine_scale))
@@ -215,7 +216,7 @@ def forward_blocks(reader: SegmentReader, batch: SegmentBatch) -> LabelledLogits
 
 def language_loss(reader: SegmentReader, batch: SegmentBatch) -> torch.Tensor:
     """Mean cross entropy over answer tokens."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast("cpu"):
         out = forward_blocks(reader, batch)
     return cross_entropy(out.logits.float(), out.targets)
 

@@ -40,6 +40,7 @@ from tempo_lib.model.attention import CPU_TRAINING
 from tempo_lib.model.processing import TextEncoder
 from tempo_lib.prompts import all_texts
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.precision import autocast
 
 HISTORY_STEPS = 50  # between two points of the learning curve
 
@@ -196,7 +197,7 @@ def train_step(
     rng: np.random.Generator,
 ) -> tuple[float, dict[str, float]]:
     """One update; returns the loss and the share of fully right answers per kind."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast("cpu"):
         out = forward_blocks(model, draw.batch, embed(model, draw.batch, draw.noise, rng))
     loss_M = cross_entropy(out.logits.float(), out.targets, reduction="none")
     in_context_M = out.blocks == 0
