@@ -92,7 +92,7 @@ def test_suites_ask_in_the_proportions_of_the_real_benchmarks():
 def test_floors_of_a_suite_come_from_all_its_questions():
     by_kind = majority_baselines("tiny", "mini-mlvu", 5, "kind")
     assert set(by_kind) == {"all", *KINDS} - {"grounding"}  # MLVU never asks when
-    assert by_kind["needle"] < by_kind["global"] < 1
+    assert max(by_kind["needle"], by_kind["global"]) < 0.5
     by_form = majority_baselines("tiny", "mini-mlvu", 5, "form")
     assert set(by_form) == {"all", "open", "choice"}
     assert by_form["all"] == by_kind["all"]

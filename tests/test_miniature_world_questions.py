@@ -180,6 +180,7 @@ def test_sampled_questions_take_kinds_in_turn_without_repetition():
     assert len(set(asked)) == 12
     counts = {kind: sum(q.kind == kind for q in asked) for kind in KINDS}
     assert counts.pop("global") <= 1  # a story has one global question at most
+    assert counts.pop("companion") <= 2  # four actors appear once, not all with one bystander
     assert set(counts.values()) <= {1, 2}
 
 

@@ -207,6 +207,8 @@ class BaseDecoderConfig:
     long_share: float  # of batches near the longest length; the rest log-uniform
     recall_share: float  # of batches until transcripts grow: lists of scenes teach looking up ...
     recall_floor: float  # ... and from then on
+    lookup_share: float  # of recall batches, those of names and values alone ...
+    lookup_pairs: int  # ... with so many pairs
     listing_share: float  # of recall samples, lists of scenes by name; the rest lists answers
     backwards_share: float  # of recall samples, the actors' names from last to first, from then on
     choice_share: float  # of question batches, those with four options, once the gate passed

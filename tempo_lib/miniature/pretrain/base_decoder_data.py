@@ -14,6 +14,7 @@ from tempo_lib.miniature.pretrain.blocks import BlockBatch, BlockRow, collate_bl
 from tempo_lib.miniature.pretrain.transcripts import (
     caption_sample,
     letter_sample,
+    lookup_sample,
     question_sample,
     recall_sample,
 )
@@ -91,7 +92,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class _Kind:
-    name: str  # caption, letters, recall, open or choice
+    name: str  # caption, letters, lookup, recall, open or choice
     num_segments: int
     stretch: int
     visual: bool
@@ -148,7 +149,7 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
     if draw < config.caption_share + config.letter_share:
         return "letters"
     if draw < config.caption_share + config.letter_share + curriculum.recall_share(config):
-        return "recall"
+        return "lookup" if rng.random() < config.lookup_share else "recall"
     has_begun = curriculum.has_begun(config)
     return "choice" if has_begun and rng.random() < config.choice_share else "open"
 
@@ -158,6 +159,8 @@ def _sample(
 ) -> BlockRow:
     if kind.name == "letters":
         return letter_sample(rng, text)
+    if kind.name == "lookup":
+        return lookup_sample(rng, text, config.lookup_pairs)
     story, window = _story(rng, config, kind)
     if kind.name == "caption":
         return caption_sample(text, story, window)

@@ -26,7 +26,15 @@ from tempo_lib.miniature.world.questions import (
     all_questions,
     first_segment,
 )
-from tempo_lib.miniature.world.scenes import FPS, Story, segment_seconds
+from tempo_lib.miniature.world.scenes import (
+    ALL_BYSTANDERS,
+    ALL_NAMES,
+    FPS,
+    NUMBERS,
+    PLACES,
+    Story,
+    segment_seconds,
+)
 from tempo_lib.miniature.world.tokenizer import LAST_SECOND
 from tempo_lib.model.processing import TextEncoder
 
@@ -176,6 +184,34 @@ def caption_sample(text: TextEncoder, story: Story, window: int) -> BlockRow:
         blocks=[question_block(text, CAPTION_QUESTION, shown)],
         kinds=("caption",),
     )
+
+
+def lookup_sample(rng: np.random.Generator, text: TextEncoder, num_pairs: int) -> BlockRow:
+    """Names that each stand before a value, and then the same pairs in another order.
+
+    Looking up what followed a name is the step that every other answer is made of. In short
+    transcripts guessing among a handful of values does nearly as well, and it is learned late;
+    among many pairs nothing else helps.
+    """
+    names = [ALL_NAMES[i] for i in rng.permutation(len(ALL_NAMES))[:num_pairs]]
+    values = [_any_value(rng) for _ in names]
+    phrases = [f" {name}{value}" for name, value in zip(names, values, strict=True)]
+    context = [*opening_ids(text), *(i for phrase in phrases for i in text.encode(phrase))]
+    context += text.encode("\n")
+    first = len(context)
+    for index in rng.permutation(len(phrases)):
+        context += text.encode(phrases[index])
+    return BlockRow(context=context, blocks=[], first_label=first)
+
+
+def _any_value(rng: np.random.Generator) -> str:
+    """What can follow a name in a transcript or in an answer."""
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return f" {rng.choice(NUMBERS)}"
+    if kind == 1:
+        return prompts.timestamp(int(rng.integers(10 * LAST_SECOND)) / 10)
+    return f" {rng.choice(PLACES if kind == 2 else ALL_BYSTANDERS)}"
 
 
 def letter_sample(rng: np.random.Generator, text: TextEncoder) -> BlockRow:
