@@ -99,13 +99,17 @@ def make_pool(
     config: BaseCompressorConfig, rules: PixelRules, factor: int, seed: int
 ) -> SegmentPool:
     """Stories and their frames, resized once."""
-    stories, frames = [], []
+    stories: list[Story] = []
+    frames = np.empty(0, np.uint8)
     for index in tqdm(range(config.num_stories), desc="segments", unit="story"):
         rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
         stories.append(make_story(rng, config.story_frames))
         rendered = render(stories[-1], seed=int(rng.integers(2**31)))
-        frames.append(resize_frames(rendered, rules, factor).permute(0, 2, 3, 1).numpy())
-    return SegmentPool(stories, np.stack(frames))
+        small = resize_frames(rendered, rules, factor).permute(0, 2, 3, 1).numpy()
+        if not index:  # one block for all: small pieces between large ones hold much memory
+            frames = np.empty((config.num_stories, *small.shape), small.dtype)
+        frames[index] = small
+    return SegmentPool(stories, frames)
 
 
 @dataclass(frozen=True)
