@@ -118,30 +118,31 @@ if flow.from_scratch:
 
 
 for rank, suite in enumerate(flow.suites):
+    for job, part in flow.records_jobs(suite).items():
 
-    rule:
-        name:
-            f"records-{suite}"
-        message:
-            f"records-{suite}: evaluate every variant that a result needs"
-        input:
-            flow.records_inputs,
-        output:
-            touch(flow.marker(f"records-{suite}")),
-        log:
-            flow.log(f"records-{suite}"),
-        benchmark:
-            flow.benchmark(f"records-{suite}")
-        priority: 100 - rank  # the longest first, or the last minutes would run on one core
-        threads: 1
-        resources:
-            mem_mb=6000,
-            runtime=600,
-        params:
-            suite=suite,
-        shell:
-            f"{python} {JOBS} records {preset} {{params.suite}} "
-            f"--num-questions {flow.num_questions} {to_log}"
+        rule:
+            name:
+                job
+            message:
+                f"{job}: evaluate every variant that a result needs"
+            input:
+                flow.records_inputs,
+            output:
+                touch(flow.marker(job)),
+            log:
+                flow.log(job),
+            benchmark:
+                flow.benchmark(job)
+            priority: 100 - rank  # the longest first, or the last minutes would run on one core
+            threads: 1
+            resources:
+                **flow.resources(mem_mb=6000, runtime=600),
+            params:
+                suite=suite,
+                part=f" --part {part} --parts {flow.parts}" if flow.parts > 1 else "",
+            shell:
+                f"{python} {JOBS} records {preset} {{params.suite}}{{params.part}} "
+                f"--num-questions {flow.num_questions} {to_log}"
 
 
 rule:
@@ -159,8 +160,7 @@ rule:
         flow.benchmark(PREDICTIONS)
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        **flow.resources(mem_mb=4000, runtime=60),
     shell:
         f"{python} {JOBS} {PREDICTIONS} {preset} --out {{output}} {to_log}"
 
@@ -186,8 +186,7 @@ for notebook in flow.notebooks:
             flow.benchmark(notebook.name)
         threads: 1
         resources:
-            mem_mb=6000,
-            runtime=240,
+            **flow.resources(mem_mb=6000, runtime=240),
         params:
             path=flow.shown(notebook.path),
             copies=flow.shown(flow.folder / "notebooks"),

@@ -1,4 +1,4 @@
-"""Hashes of code, files and content, and files that are written whole or not at all.
+"""Hashes of code, files and content, commit, versions; files written whole or not at all.
 
 One fingerprint answers "which code made this" for records, caches, summaries and figures.
 """
@@ -8,15 +8,22 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import tempo_lib
 
 PACKAGE = Path(__file__).resolve().parent
+LIBRARIES = (
+    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
+    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
+    *("papermill", "snakemake"),
+)
 
 
 def code_files(*sources: str | Path) -> list[Path]:
@@ -47,6 +54,31 @@ def code_fingerprint(*sources: str | Path) -> str:
     """
     parts = [f"{_short_name(file)} {sha256_of_file(file)}" for file in code_files(*sources)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def git_state(root: Path) -> tuple[str, bool | None]:
+    """Return the commit of ``root`` and whether files differ from it; ("unknown", None) if none.
+
+    ``figures/`` does not count: a batch run publishes there, and its first figure must not
+    mark the second one as made by changed code.
+    """
+    toplevel = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if toplevel is None or commit is None or Path(toplevel).resolve() != root.resolve():
+        return "unknown", None  # also when root merely lies inside somebody else's repository
+    changed = _git(root, "status", "--porcelain", "--", ".", ":(exclude)figures")
+    return commit, None if changed is None else bool(changed)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that results depend on."""
+    installed = {}
+    for library in LIBRARIES:
+        try:
+            installed[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue  # optional ones (decord, accelerate) may be absent
+    return installed
 
 
 def digest(content: Any) -> str:
@@ -84,6 +116,16 @@ def sha256_of_file(path: Path) -> str:
     """Return the hex SHA-256 of a file, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _short_name(file: Path) -> str:

@@ -116,6 +116,11 @@ RERANKER = (
 )
 
 
+# What the scorers of Table 2 D read that is no prompt of Tempo's: the base model its standard one
+# (appendix E.3), the reranker one about query and document, as Qwen3-VL-Reranker has.
+SCORER_PROMPTS = {"assistant": OPENINGS[0], "rerank": RERANKER}
+
+
 def plain_prompt(rng: "np.random.Generator") -> str:
     """A system prompt that asks for no verdict: the query itself says what to do."""
     return OPENINGS[rng.integers(len(OPENINGS))]

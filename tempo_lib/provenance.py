@@ -11,16 +11,22 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.fingerprint import code_fingerprint, sha256_of_file, write_atomic, written_whole
+from tempo_lib.fingerprint import (
+    code_fingerprint,
+    git_state,
+    library_versions,
+    sha256_of_file,
+    write_atomic,
+    written_whole,
+)
 from tempo_lib.gates import check_parameters
 
 if TYPE_CHECKING:
@@ -28,16 +34,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAPER_PRESET = "6b"
+REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random and videos generated
 FIGURE_DPI = 200
+RESULT_SUFFIXES = (".png", ".pdf", ".csv", ".json")
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
-LIBRARIES = (
-    *("tempo-lib", "torch", "transformers", "tokenizers", "accelerate", "numpy", "av", "decord"),
-    *("pillow", "pandas", "scipy", "statsmodels", "scikit-learn", "matplotlib", "seaborn"),
-    *("papermill", "snakemake"),
-)
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
+    | {"rehearsal"}
     | {"started", "finished", "duration_seconds", "threads", "files"}
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -63,8 +67,8 @@ class Run:
 
     @property
     def figures_dir(self) -> Path:
-        """Folder of published results, kept in git."""
-        return self.root / "figures" / self.preset
+        """Folder of published results, kept in git; a rehearsal's stay below ``runs``."""
+        return published_folder(self.root, self.preset)
 
     @property
     def is_paper(self) -> bool:
@@ -96,6 +100,7 @@ class Run:
             "commit": self.commit,  # of the start: what ran, whatever was committed since
             "dirty": self.dirty,
             **_circumstances(self.started),
+            **({"rehearsal": True} if is_rehearsal(self.preset) else {}),
             "data_hash": None,
             **self.recorded,
         }
@@ -108,8 +113,18 @@ class Run:
 
         ``publish``: True also copies them to ``figures/<preset>/``; None asks the environment
         variable TEMPO_PUBLISH, which the batch run sets to 1. ``fig=None`` saves a table alone.
+        Processes that save one result wait for each other; what one that was killed left goes.
         """
+        from filelock import FileLock
+
         self.dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.dir.with_name(f".{self.name}.lock")):
+            for folder in (self.dir, self.figures_dir):
+                for path in folder.glob(f".{self.name}.*.partial*"):
+                    path.unlink()
+            return self._save(fig, table, publish)
+
+    def _save(self, fig: "Figure | None", table: "pd.DataFrame", publish: bool | None) -> Path:
         files = [self._write_table(table)]
         if fig is not None:
             files += self._write_figure(fig)
@@ -145,12 +160,15 @@ class Run:
         return [png, pdf]
 
     def _publish(self, files: list[Path]) -> None:
+        """Copy all, then give all their names, the provenance last: it says what is whole."""
         self.figures_dir.mkdir(parents=True, exist_ok=True)
-        for suffix in (".png", ".pdf", ".csv", ".json"):  # no picture may outlive its table
-            (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
-        for path in files:
-            with written_whole(self.figures_dir / path.name) as part:
-                shutil.copyfile(path, part)
+        with ExitStack() as last_in_first_out:
+            for path in reversed(files):
+                target = written_whole(self.figures_dir / path.name)
+                shutil.copyfile(path, last_in_first_out.enter_context(target))
+            for suffix in RESULT_SUFFIXES:  # no picture may outlive its table
+                if not any(path.suffix == suffix for path in files):
+                    (self.figures_dir / f"{self.name}{suffix}").unlink(missing_ok=True)
 
 
 def start_run(name: str, *, preset: str, **parameters: Any) -> Run:
@@ -193,6 +211,17 @@ def provenance_facts(started: datetime, *sources: str | Path) -> dict[str, Any]:
     return {"commit": commit, "dirty": dirty, **code, **_circumstances(started)}
 
 
+def is_rehearsal(preset: str) -> bool:
+    """Whether nothing that is measured at this scale means anything."""
+    return preset.endswith(REHEARSAL)
+
+
+def published_folder(root: Path, preset: str) -> Path:
+    """Where results of a preset are published: ``figures/<preset>``, of a rehearsal below runs."""
+    home = root / "runs" / preset if is_rehearsal(preset) else root
+    return home / "figures" / ("" if is_rehearsal(preset) else preset)
+
+
 def project_root() -> Path:
     """Folder that holds ``runs/`` and ``figures/``.
 
@@ -217,31 +246,6 @@ def manifest_path(name: str) -> Path:
     return own if own.exists() else Path(__file__).resolve().parents[1] / "data_manifests" / name
 
 
-def git_state(root: Path) -> tuple[str, bool | None]:
-    """Return the commit of ``root`` and whether files differ from it; ("unknown", None) if none.
-
-    ``figures/`` does not count: a batch run publishes there, and its first figure must not
-    mark the second one as made by changed code.
-    """
-    toplevel = _git(root, "rev-parse", "--show-toplevel")
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
-    if toplevel is None or commit is None or Path(toplevel).resolve() != root.resolve():
-        return "unknown", None  # also when root merely lies inside somebody else's repository
-    changed = _git(root, "status", "--porcelain", "--", ".", ":(exclude)figures")
-    return commit, None if changed is None else bool(changed)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries that results depend on."""
-    installed = {}
-    for library in LIBRARIES:
-        try:
-            installed[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue  # optional ones (decord, accelerate) may be absent
-    return installed
-
-
 def _check_json(label: str, value: Any) -> None:
     try:
         json.dumps(value, allow_nan=False)
@@ -249,23 +253,14 @@ def _check_json(label: str, value: Any) -> None:
         raise ValueError(f"{label} cannot be written as JSON: {error}") from error
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
 def _circumstances(started: datetime) -> dict[str, Any]:
     """Time, machine and versions of what started then and ends now."""
     finished = datetime.now(UTC)
+    duration = round((finished - started).total_seconds(), 1)
     return {
         "started": started.isoformat(timespec="seconds"),
         "finished": finished.isoformat(timespec="seconds"),
-        "duration_seconds": round((finished - started).total_seconds(), 1),
+        "duration_seconds": duration if duration >= 0 else None,  # the clock was set back
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": library_versions(),

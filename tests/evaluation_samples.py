@@ -14,7 +14,7 @@ NUMBERS = replace(
     num_questions=6,
     fewest_questions=3,
     most_questions=3,
-    longest_mean_frames=400,
+    frames_per_second=0.1,
     size=32,
 )
 BUDGET = 60  # all segments at 16 tokens would need more

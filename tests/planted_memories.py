@@ -44,8 +44,8 @@ def plant(monkeypatch, model, suite, reads):
     }
     asked = []
 
-    def memories(self, question, prompt, num_frames):
-        number, _ = numbers[self.video.id, question]
+    def memories(self, reading):
+        number, _ = numbers[self.video.id, reading.query]
         sign = 1.0 if number % 2 else -1.0
         where = torch.full((SEGMENTS,), float(self.video.id))
         return SegmentMemories(sign * torch.eye(width).expand(SEGMENTS, -1, -1), *[where] * 3)

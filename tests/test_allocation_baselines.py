@@ -15,6 +15,7 @@ from tempo_lib.allocation.baselines import (
     fill_in_order,
     uniform_max_frames,
 )
+from tempo_lib.allocation.policies import Limits, PolicyOptions, token_counts
 from tempo_lib.parity.records import load_table
 
 tenths = st.integers(0, 10).map(lambda tenth: tenth / 10)
@@ -134,8 +135,39 @@ def test_filling_in_order_gives_the_rest_to_the_next_segment():
         (lambda: allocate_fixed(2, 0, 9), "k must be an integer of at least 1, got 0"),
         (lambda: allocate_top_k([0.1], 9, drop_ratio=1.0), r"drop_ratio must be in \[0, 1\)"),
         (lambda: allocate_top_k([], 9), "at least 1 segment"),
+        (
+            lambda: allocate_random_drop(0, 9, generator=torch.Generator()),
+            "num_segments must be an integer of at least 1, got 0",
+        ),
     ],
 )
 def test_baselines_name_bad_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+LOGITS = torch.tensor([0.1, 0.9, 0.5, 0.3])
+
+
+def by_policy(name, budget, **options):
+    limits, chance = Limits(budget, 0, 8), torch.Generator().manual_seed(0)
+    return token_counts(name, LOGITS, limits, PolicyOptions(**options), chance).tolist()
+
+
+def test_half_of_the_segments_go_even_where_the_budget_holds_them_all():
+    assert by_policy("top-k", 32, drop_ratio=0.5) == [0, 8, 8, 0]
+    assert by_policy("adversarial", 32, drop_ratio=0.5) == [8, 0, 0, 8]
+    assert sorted(by_policy("random-drop", 32, drop_ratio=0.5)) == [0, 0, 8, 8]
+    for name in ("top-k", "adversarial", "random-drop"):
+        assert by_policy(name, 32) == [8, 8, 8, 8]
+
+
+def test_with_the_tokens_of_another_variant_the_rest_goes_to_the_next_segment():
+    assert by_policy("top-k", 12, use_all=True, drop_ratio=0.5) == [0, 8, 4, 0]
+    assert by_policy("adversarial", 20, use_all=True, drop_ratio=0.5) == [8, 0, 4, 8]
+    assert sorted(by_policy("random-drop", 12, use_all=True)) == [0, 0, 4, 8]
+
+
+def test_a_fixed_share_is_that_of_the_capacity_and_spread_over_the_video():
+    assert by_policy("fixed", 32, fixed_share=0.5) == [4, 4, 4, 4]
+    assert by_policy("fixed", 7, fixed_share=0.5, use_all=True) == [2, 1, 2, 2]

@@ -6,6 +6,7 @@ from allocation_samples import K_MAX, peaked, planted
 
 from tempo_lib.analysis import allocation as stats
 from tempo_lib.analysis.what_if import reallocate_all, recorded
+from tempo_lib.evaluation.benchmark import Benchmark
 
 
 def segments_of(records, budgets=(384, 768)):
@@ -51,9 +52,9 @@ def test_peaked_scores_are_skewed_and_even_ones_are_not():
 def test_histograms_overlap_wholly_where_the_budget_does_not_bind(two_suites):
     bound = segments_of(two_suites, [384, 768, 250])
     found = stats.overlaps(bound).set_index(["suite", "second"])["overlap"]
-    assert found["mini-mlvu", 768] == found["mini-mlvu", 250] == pytest.approx(1)
-    assert found["mini-lvbench", 768] == pytest.approx(1)
-    assert found["mini-lvbench", 250] == pytest.approx(0.9)  # the ten peaks of 100 are lower
+    assert found["mini-mlvu", "768"] == found["mini-mlvu", "250"] == pytest.approx(1)
+    assert found["mini-lvbench", "768"] == pytest.approx(1)
+    assert found["mini-lvbench", "250"] == pytest.approx(0.9)  # the ten peaks of 100 are lower
 
 
 def test_capacity_is_what_budget_and_segments_leave(two_suites):
@@ -90,9 +91,23 @@ def test_questions_about_everything_are_less_gathered():
 
 
 def test_claims_about_allocations_are_judged_from_scores_alone(two_suites):
-    found = stats.allocation_findings(stats.per_question(segments_of(two_suites)), own_budget=384)
-    verdicts = found[found["family"] == "all"].set_index("claim")["verdict"]
+    suites = [
+        Benchmark(
+            name=name,
+            preset="tiny",
+            identity="",
+            data_hash="",
+            videos=(),
+            budgets=(("4K", 384), ("8K", 768)),
+        )
+        for name in ("mini-mlvu", "mini-lvbench")
+    ]
+    both = reallocate_all({0: two_suites}, K_MAX, ["4K", "8K"], suites=suites)
+    assert set(zip(both["role"], both["budget"], strict=True)) == {("4K", 384), ("8K", 768)}
+    found = stats.allocation_findings(stats.per_question(both))
+    verdicts = found[found["family"] == "mini-lvbench"].set_index("claim")["verdict"]
     assert verdicts.to_dict() == dict.fromkeys(("skewed", "stable", "below-capacity"), "shown")
-    one_budget = stats.per_question(segments_of(two_suites, [384]))
-    alone = stats.allocation_findings(one_budget, own_budget=384)
+    alone = stats.allocation_findings(stats.per_question(both[both["role"] == "8K"]))
+    pooled = found[found["family"] == "all"]  # the short videos fit the budget
+    assert set(pooled["verdict"]) == {"not testable here"}
     assert "stable" not in set(alone["claim"])  # the other budget was not evaluated

@@ -47,7 +47,7 @@ def test_all_variants_are_those_that_claims_need_and_whose_parts_are_here(
     assert sorted([*chosen, *missing]) == sorted(needed)
     assert missing["without-stage3-matched"] == "checkpoint stage2"
     assert missing["prior-reranker"] == "scores of the reranker"
-    assert {"ata", "uniform-matched", "ata-f1024-b768"} <= set(chosen)
+    assert {"ata", "uniform-matched", "ata-f1024-b8K"} <= set(chosen)
     (tmp_path / "stage2").mkdir()
     (tmp_path / "stage2" / "config.json").write_text("{}")
     assert "without-stage3" in evaluations.choose_variants(["all"], {0: tiny_tempo})[0]

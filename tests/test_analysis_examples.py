@@ -9,7 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from tempo_lib.analysis.examples import example_table, pick_videos, segment_table
+from tempo_lib.analysis.examples import (
+    example_table,
+    pick_groups,
+    pick_videos,
+    segment_table,
+)
 from tempo_lib.analysis.stages import (
     TIMESTAMPS_ONLY,
     named_by_stage,
@@ -32,7 +37,7 @@ NUMBERS = replace(
     num_questions=6,
     fewest_questions=3,
     most_questions=3,
-    longest_mean_frames=400,
+    frames_per_second=0.1,
     size=32,
 )
 STAGES = ["stage0", "stage1", "stage2", "stage3"]
@@ -84,6 +89,16 @@ def test_the_pick_depends_on_the_seed_alone():
 def test_more_videos_than_there_are_is_refused():
     with pytest.raises(ValueError, match="has 12 videos to pick from, got 13"):
         pick_videos(paper_suite(), 13, seed=0)
+
+
+def test_groups_are_shown_by_videos_that_can_be_read():
+    whole = paper_suite(4)
+    broken = [replace(video, problem="the video's file is missing") for video in whole.videos[:3]]
+    suite = replace(whole, videos=(*broken, whole.videos[3]))
+    (picked,) = pick_groups(suite, ["needle"], seed=0).videos
+    assert picked.id == whole.videos[3].id
+    with pytest.raises(ValueError, match="no after question is left among 1 videos"):
+        pick_groups(suite, ["needle", "after"], seed=0)
 
 
 def test_example_and_segment_tables_agree_with_the_records(brief_tempo, built):

@@ -1,15 +1,21 @@
 """Points of Figures 1c and 3 from answers that can be counted by hand."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from tempo_lib.analysis import scaling
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import PAPER_BUDGETS, load_benchmark
 from tempo_lib.evaluation.published import published_benchmark
-from tempo_lib.miniature.benchmark import SUITES
+from tempo_lib.miniature.benchmark import SUITES, suite_numbers
 from tempo_lib.statistics.claims import Scaling
 
 
-def answers_of(variant, right, suite="mini-lvbench", budget=384, frames=(800, 400), tokens=200):
+def answers_of(
+    variant, right, suite="mini-lvbench", budget=384, frames=(800, 400), tokens=200, role=""
+):
     """Two questions about each of three videos; ``right`` says which of the six are."""
     return pd.DataFrame(
         {
@@ -17,6 +23,7 @@ def answers_of(variant, right, suite="mini-lvbench", budget=384, frames=(800, 40
             "variant": variant,
             "world_seed": 0,
             "budget": budget,
+            "budget_role": role,
             "video": [f"v{i // 2}" for i in range(6)],
             "question_id": [str(i) for i in range(6)],
             "correct": right,
@@ -73,10 +80,39 @@ def test_points_are_named_by_the_preset_or_by_hand():
     assert scaling.point_names(budgets=[10]) == [f"ata-f{cap}-b10" for cap in own.frames]
 
 
-def test_budgets_keep_the_ratios_of_those_that_they_stand_for():
-    pairs = [(budget, scaling.paper_budget(budget)) for budget in Scaling().budgets]
-    assert len({paper / budget for budget, paper in pairs}) == 1
-    assert scaling.paper_budget(100) is None
+def test_points_of_a_role_fall_together_whatever_its_tokens_on_a_suite():
+    right = [True] * 6
+    both = pd.concat(
+        [
+            answers_of("ata-f64-b8K", right, budget=384, role="8K"),
+            answers_of("ata-f64-b8K", right, "mini-mlvu", budget=512, role="8K"),
+            answers_of("ata-f64-b60", right, budget=60),
+        ]
+    )
+    points = scaling.scaling_points(both)
+    assert points["role"].tolist() == ["8K", "8K", "60"]
+    assert points["budget"].tolist() == [384, 512, 60]
+
+
+def test_the_shares_of_a_suite_are_those_of_the_papers_budgets():
+    shares = suite_numbers(load_preset("tiny")).budget_shares
+    assert {role: tokens / 16384 for role, tokens in PAPER_BUDGETS.items()} == shares
+    assert tuple(shares) == Scaling().budgets
+    cap = load_preset("tiny").video.max_frames
+    assert Scaling().frames[-2:] == (cap, 2 * cap)
+
+
+def test_the_long_part_of_a_suite_leaves_out_what_is_called_short_or_medium(tmp_path):
+    numbers = replace(
+        suite_numbers(load_preset("tiny")), num_questions=18, frames_per_second=0.1, size=64
+    )
+    named = {"root": tmp_path, "numbers": numbers, "num_questions": 12}
+    mme = load_benchmark("tiny", "mini-videomme", **named)
+    long = scaling.long_videos(mme)
+    assert [video.id for video in long.videos] == [mme.videos[2].id]
+    assert scaling.mean_frames([long])["mini-videomme"] > max(v.num_frames for v in mme.videos[:2])
+    other = load_benchmark("tiny", "mini-mlvu", **named)
+    assert scaling.long_videos(other) == other
 
 
 def test_every_suite_has_its_benchmark():

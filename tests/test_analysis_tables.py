@@ -18,7 +18,7 @@ from tempo_lib.statistics.summaries import summarise
 
 NUM_VIDEOS, EACH = 10, 4
 TABLE_2 = ("table2a", "table2b", "table2c", "table2d", "table2e")
-FOUR, EIGHT = "ata-f1024-b384", "ata-f1024-b768"
+FOUR, EIGHT = "ata-b4K", "ata"
 
 
 def answers(right, suites=("mini-mlvu",), seeds=(0,), tokens=60):
@@ -35,7 +35,12 @@ def answers(right, suites=("mini-mlvu",), seeds=(0,), tokens=60):
                 "kind": "needle",
                 "correct": np.tile(np.arange(EACH) < num_right, NUM_VIDEOS),
                 "tokens_used": tokens,
+                "budget_bound": True,
+                "skewness": sum(map(ord, name)),
                 "num_frames": 30,
+                "budget": 70,
+                "correct_words": 1.0,
+                "duration": np.tile(["short", "short", "long", "long"], NUM_VIDEOS),
             }
         )
         for seed in seeds
@@ -84,6 +89,20 @@ def test_a_cell_holds_published_measured_and_the_difference_to_the_default():
     )
 
 
+def test_a_cell_says_budget_and_share_that_it_binds_for_and_the_verdict_by_words():
+    found = cell(tables.paper_table(answers({"ata": 3}), "table2b"), "ata")
+    assert (found["budget"], found["binding"], found["by_words"]) == (70, 1.0, 100.0)
+    assert found["measured"] == 75.0
+
+
+def test_the_long_videos_of_a_suite_have_a_column_of_their_own():
+    table = tables.paper_table(answers({"ata": 3, "top-k": 1}, ["mini-videomme"]), "table2b")
+    whole, long = (cell(table, "ata", name) for name in ("Video-MME", "Video-MME Long"))
+    assert (whole["n"], whole["measured"]) == (40, 75.0)
+    assert (long["n"], long["measured"]) == (20, 50.0)  # of four, the last two; one of them right
+    assert cell(table, "top-k", "Video-MME Long")["difference"] == -50.0
+
+
 def test_training_seeds_are_pooled():
     parts = [answers({"ata": 1, "prune": 2}), answers({"ata": 3, "prune": 2}).assign(model_seed=1)]
     found = cell(tables.paper_table(pd.concat(parts), "table2e"), "prune")
@@ -101,7 +120,7 @@ def test_what_is_not_measured_says_why():
     lacking = {"prior-reranker": "scores of the reranker"}
     table = tables.paper_table(answers({"ata": 2}), "table2d", missing=lacking)
     assert cell(table, "prior-reranker")["reason"] == "needs scores of the reranker"
-    assert cell(table, "ata", "Video-MME Long")["reason"] == "no suite stands for Video-MME Long"
+    assert cell(table, "ata", "Video-MME Long")["reason"] == "mini-videomme not evaluated"
     assert cell(table, "ata", "LVBench")["reason"] == "mini-lvbench not evaluated"
     assert cell(table, "prior-base-std")["reason"] == "variant not evaluated"
     assert cell(table, "ata")["reason"] == ""
@@ -118,7 +137,7 @@ def test_answers_without_the_default_are_refused():
 
 
 def test_table_1_has_every_published_row_and_measures_tempo_alone():
-    table = tables.comparison_table(answers({EIGHT: 3, FOUR: 2, "ata": 2}))
+    table = tables.comparison_table(answers({EIGHT: 3, FOUR: 2}))
     published = load_published("table1")
     assert table["paper_row"].tolist() == published["model"].tolist()
     np.testing.assert_array_equal(table["published"], published["value"])
@@ -132,17 +151,20 @@ def test_table_1_has_every_published_row_and_measures_tempo_alone():
 
 
 def test_findings_are_the_claims_of_the_table_and_sentences_tell_them():
-    frame = answers({"ata": 4, "prune": 1, "prune-matched": 4}, ("mini-mlvu", "mini-lvbench"))
-    found = tables.block_findings(frame, "table2e")
-    assert set(found["claim"]) == {"anchors"}
-    assert set(found["family"]) == {"all", "mini-mlvu", "mini-lvbench"}
-    assert sentences(found) == [
-        "Anchors beat pruning. as the paper: +75.0 points (+75.0 to +75.0), shown; "
-        "token-matched: +0.0 points (+0.0 to +0.0), not shown."
-    ]
+    names = ("ata", "uniform", "uniform-matched", "prune")
+    frame = answers(dict(zip(names, (4, 1, 3, 1), strict=True)), ("mini-mlvu", "mini-lvbench"))
+    found = tables.block_findings(frame, "table2b")
+    assert set(found["claim"]) == {"uniform", "random-drop", "adversarial", "top-k"}
+    assert list(dict.fromkeys(found["family"])) == ["mini-lvbench", "mini-mlvu", "all"]
+    assert sentences(found)[0] == (
+        "ATA beats uniform subsampling. as the paper: +75.0 points (+75.0 to +75.0), shown; "
+        "token-matched: +25.0 points (+25.0 to +25.0), shown."
+    )
+    (anchors,) = sentences(tables.block_findings(frame, "table2e"))
+    assert anchors.startswith("Anchors beat pruning. as the paper: not testable here (relevance")
     one = tables.block_findings(frame[frame["suite"] == "mini-mlvu"], "table2b")
     assert set(one["family"]) == {"all"}
-    assert "not measured, needs ata and uniform" in sentences(one)[0]
+    assert "not measured, needs ata and random-drop" in sentences(one)[1]
     budgets = tables.block_findings(answers({EIGHT: 3, FOUR: 3}), "table1")
     assert budgets["claim"].tolist() == ["less-is-more"]
 

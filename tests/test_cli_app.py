@@ -22,7 +22,7 @@ from tempo_lib.miniature.world.scenes import make_story
 from tempo_lib.model.compressor import Compressor
 
 app_module = importlib.import_module("tempo_lib.cli.app")
-COMMANDS = ("ask", "train", "evaluate", "reproduce", "doctor")
+COMMANDS = ("ask", "train", "evaluate", "reproduce", "doctor", "app", "serve")
 BROKEN = (
     *("decord_corrupted.mp4", "made_audio_only.mp4", "made_empty.mp4", "made_not_a_video.mp4"),
     "made_truncated_faststart.mp4",
@@ -62,7 +62,7 @@ def test_json_is_one_document_with_everything_an_answer_cost(capsys, clip, check
     answer = json.loads(capsys.readouterr().out)
     assert answer["video"] == clip
     assert answer["question"] == "What?"
-    assert (answer["budget"], answer["k_min"], answer["preset"]) == (50, 2, "tiny")
+    assert (answer["budget"], answer["k_min"], answer["preset"]) == (50, 1, "tiny")
     assert answer["checkpoint"] == checkpoint
     assert (answer["num_frames"], answer["duration_seconds"]) == (60, 30.0)
     assert len(answer["counts"]) == len(answer["scores"]) == len(answer["seconds"]) == 8
@@ -231,7 +231,7 @@ def test_every_real_clip_is_answered_within_budget_or_refused_in_one_line(capsys
         (["evaluate", "--suite", "mini-mlvu", "--out", "/nowhere/o.json"], "/nowhere"),
         (["evaluate", "--suite", "mini-mlvu", "--out", "/"], "--out / is a folder; name a file"),
         (["reproduce", "--preset", "huge"], "huge"),
-        (["reproduce", "--preset", "6b"], "benchmarks"),
+        (["reproduce", "--preset", "6b"], "benchmark LVBench"),
     ],
 )
 def test_bad_input_exits_2_with_one_line_that_names_it(capsys, arguments, word):

@@ -23,6 +23,7 @@ def test_doctor_says_what_is_here_and_that_it_works(capsys, tmp_path):
     assert "GB free" in report["Disk"]["results"]
     for stage in load_preset("tiny").training.stages:
         assert report["Checkpoints"][f"tiny stage{stage}"].endswith("GB, all finite")
+    assert not any("rehearsal" in name for name in report["Checkpoints"])
     assert report["Self-test"]["self-test"].startswith("ok in ")
     assert all(name in out for section in list(report.values())[:-1] for name in section)
 

@@ -12,7 +12,7 @@ from tempo_lib import prompts
 from tempo_lib.checkpoints import folders as checkpoint_folders
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation import benchmark, jobs, runner
+from tempo_lib.evaluation import benchmark, clip, runner
 from tempo_lib.evaluation.variants import VARIANTS
 from tempo_lib.miniature.pretrain.build import compressor_config
 
@@ -38,7 +38,6 @@ def small(tmp_path, tmp_path_factory, monkeypatch):
     """A suite of seconds, records in a folder of the test, and no checkpoints but those above."""
     suite = small_suite(tmp_path_factory.getbasetemp() / "suites")
     monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: suite)
-    monkeypatch.setattr(jobs, "learned_k_min", lambda preset: None)
     for module in (runner, checkpoint_folders):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(
@@ -78,7 +77,7 @@ def test_all_leaves_out_what_lacks_a_part_and_names_it(work, tmp_path, capsys):
     out = tmp_path / "out.json"
     assert evaluate("--variant", "all", "--out", str(out), work=work) == 0
     err = capsys.readouterr().err
-    missing = {"prior-reranker", "prior-reranker-matched", "ata-k-min", "ata-k-min-matched"}
+    missing = {"prior-reranker", "prior-reranker-matched"}
     assert {facts["variant"] for facts in json.loads(out.read_text())} == set(VARIANTS) - missing
     for name in missing:
         assert f"left out: variant {name}: " in err
@@ -89,7 +88,7 @@ def test_all_leaves_out_what_lacks_a_part_and_names_it(work, tmp_path, capsys):
     ("name", "word"),
     [
         ("prior-reranker", "no checkpoint reranker"),
-        ("ata-k-min", "learned_k_min"),
+        ("ata-k-min", "unknown variant 'ata-k-min'"),
         ("ata-f0-b20", "unknown variant 'ata-f0-b20'"),
     ],
 )
@@ -98,6 +97,14 @@ def test_a_named_variant_that_lacks_a_part_is_bad_input(work, capsys, name, word
     errors = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
     assert len(errors) == 1
     assert word in errors[0]
+
+
+def test_a_budget_goes_by_the_papers_name_where_the_suite_has_it(work, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert evaluate("--variant", "ata", "--budget", "2K", "--out", str(out), work=work) == 0
+    assert json.loads(out.read_text())["budget"] == benchmark.load_benchmark().tokens("2K")
+    assert evaluate("--variant", "ata", "--budget", "9K", work=work) == 2
+    assert "no budget '9K'; known: 2K, 4K, 8K, 12K" in capsys.readouterr().err
 
 
 def test_questions_that_fail_are_counted_and_the_exit_code_is_2(
@@ -114,6 +121,21 @@ def test_questions_that_fail_are_counted_and_the_exit_code_is_2(
     monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: suite)
     assert evaluate("--variant", "ata", "--out", str(out), work=work) == 0
     assert json.loads(out.read_text())["errors"] == 0
+
+
+def test_a_damaged_file_is_an_error_record_and_decoding_may_be_apart(work, tmp_path, monkeypatch):
+    suite = benchmark.load_benchmark()
+    half = tmp_path / "half.mp4"
+    half.write_bytes(suite.videos[0].path.read_bytes()[:900])
+    damaged = replace(suite, videos=(replace(suite.videos[0], path=half), *suite.videos[1:]))
+    decoded, real = [], clip.load_video
+    monkeypatch.setattr(clip, "load_video", lambda *a, **o: decoded.append(o) or real(*a, **o))
+    monkeypatch.setattr(benchmark, "load_benchmark", lambda *_, **__: damaged)
+    out = tmp_path / "out.json"
+    assert evaluate("--safe", "--salvage", "--out", str(out), work=work) == 2
+    facts = json.loads(out.read_text())
+    assert (facts["n"], facts["errors"]) == (3, 3)
+    assert {(options["safe"], options["salvage"]) for options in decoded} == {(True, True)}
 
 
 def test_a_run_in_which_everything_fails_has_no_accuracy(work, tmp_path, monkeypatch, capsys):

@@ -125,5 +125,5 @@ def test_the_numbers_of_a_benchmark_run_are_typed_and_of_6b_alone():
     assert (numbers.max_context, numbers.min_frames) == (32768, 4)
     with pytest.raises(ValueError, match=r"evaluation\.min_frames: .*greater than 0"):
         load_preset("6b", ["evaluation.min_frames=0"])
-    with pytest.raises(ValueError, match=r"evaluation\.frames: no such field"):
-        load_preset("6b", ["evaluation.frames=4"])
+    with pytest.raises(ValueError, match=r"evaluation\.windows: no such field"):
+        load_preset("6b", ["evaluation.windows=4"])

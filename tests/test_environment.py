@@ -12,6 +12,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+LOCKS = ("requirements.lock", "requirements-cuda.lock")
+APART = ("flash", "mutants")  # extras that are installed on their own
+
 
 @pytest.fixture(scope="module")
 def project(repo_root):
@@ -26,6 +29,19 @@ def pins(repo_root):
     return {canonicalize_name(name): version for name, version in pairs}
 
 
+@pytest.fixture(scope="module")
+def locked(repo_root):
+    """Name to (exact version, number of hashes), from both lock files."""
+    text = "".join((repo_root / name).read_text() for name in LOCKS)
+    found = {}
+    for name, version, rest in re.findall(r"^([\w.-]+)==(\S+)((?:.*\\\n)*.*)", text, re.MULTILINE):
+        found[canonicalize_name(name)] = (
+            version,
+            len(re.findall(r"--hash=sha256:[0-9a-f]{64}", rest)),
+        )
+    return found
+
+
 def requirement_set(texts):
     """Requirements as comparable tuples, the order of their version clauses aside."""
     found = map(Requirement, texts)
@@ -33,11 +49,11 @@ def requirement_set(texts):
 
 
 def wanted_everywhere(project):
-    """Core dependencies and every extra that 'all' holds: all but flash."""
+    """Core dependencies and every extra that 'all' holds."""
     extras = project["optional-dependencies"]
     texts = list(project["dependencies"])
     for name, requirements in extras.items():
-        if name not in ("all", "flash"):
+        if name not in ("all", *APART):
             texts += [text for text in requirements if not text.startswith(f"{project['name']}[")]
     return texts
 
@@ -67,10 +83,10 @@ def test_flash_attention_is_named_with_the_way_to_install_it(repo_root, project)
     assert command in (repo_root / "pyproject.toml").read_text()
 
 
-def test_the_extra_all_holds_every_extra_but_flash(project):
+def test_the_extra_all_holds_every_extra_but_those_installed_apart(project):
     extras = project["optional-dependencies"]
     (everything,) = extras["all"]
-    assert Requirement(everything).extras == set(extras) - {"all", "flash"}
+    assert Requirement(everything).extras == set(extras) - {"all", *APART}
 
 
 def test_every_pin_lies_within_the_range_of_pyproject(project, pins):
@@ -103,6 +119,30 @@ def test_every_installed_dependency_is_pinned(project, pins):
     assert len(seen) > 50
 
 
+def test_what_make_installs_is_locked_with_hashes_at_the_versions_of_the_pins(
+    project, pins, locked
+):
+    """`make lock` writes both files anew after a change of pyproject.toml or constraints.txt."""
+    assert all(num_hashes > 0 for _, num_hashes in locked.values())
+    versions = {name: version for name, (version, _) in locked.items()}
+    both = (
+        versions.keys() & pins.keys()
+    )  # pins of extras that are installed apart are no part of it
+    assert {name: versions[name] for name in both} == {name: pins[name] for name in both}
+    for text in wanted_everywhere(project):
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), text
+
+
+def test_only_the_libraries_of_cuda_are_kept_apart(repo_root):
+    kept_apart = {}
+    for name in LOCKS:
+        lines = (repo_root / name).read_text().splitlines()
+        kept_apart[name] = {re.split("[-=]", line)[0] for line in lines if "==" in line[:60]}
+    cuda = {"nvidia", "cuda", "triton"}
+    assert kept_apart[LOCKS[1]] == cuda and not kept_apart[LOCKS[0]] & cuda
+
+
 def test_every_dependency_has_a_reason(repo_root):
     text = (repo_root / "pyproject.toml").read_text()
     block = text.split("\ndependencies = [")[1].split("\nall = ")[0]
@@ -117,7 +157,7 @@ def test_make_knows_the_target_and_installs_before_it(repo_root, target):
     command = ["make", "--dry-run", "VENV=absent-venv", target]
     done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "-c constraints.txt -e '.[all]'" in done.stdout
+    assert "--no-deps --require-hashes -r requirements.lock\n" in done.stdout
 
 
 def test_make_refuses_a_python_that_is_too_old_or_too_new(repo_root, tmp_path):

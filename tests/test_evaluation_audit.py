@@ -9,7 +9,14 @@ from allocation_samples import planted
 from tempo_lib.cli.app import run
 from tempo_lib.evaluation.audit import audit
 from tempo_lib.evaluation.records import Failure, open_records
-from tempo_lib.evaluation.run_samples import FinishedRun, RunError, Sample, read_run
+from tempo_lib.evaluation.run_samples import (
+    FinishedRun,
+    RunError,
+    Sample,
+    judged_by,
+    read_run,
+    run_of,
+)
 
 FACTS = {"limits": {"budget": 384}, "model": {"weights": "a"}}
 
@@ -75,6 +82,17 @@ def test_causes_are_ranked_and_their_points_are_the_gap(tmp_path):
     ]
     gap = 100 * (found.accuracy_b - found.accuracy_a)
     assert sum(cause["points"] for cause in found.causes) == pytest.approx(gap) == -50
+
+
+def test_another_rule_of_extraction_changes_letters_and_no_text():
+    texts = ("Before the blue circle red star C.", "C")
+    right = "Before the blue circle red star C."
+    records = [replace(base(n), prediction=text, answer=right) for n, text in enumerate(texts)]
+    since, before = (judged_by(rule, run_of("x", records)) for rule in ("ranked", "first-capital"))
+    assert [(s.letter, s.correct) for s in since.samples] == [("C", True), ("C", True)]
+    assert [(s.letter, s.correct) for s in before.samples] == [("B", False), ("C", True)]
+    (difference,) = audit(since, before).differences
+    assert (difference.cause, difference.gain, difference.question_id) == ("parse", -1, "q-0")
 
 
 def test_the_first_five_questions_of_a_cause_are_shown(tmp_path):

@@ -40,9 +40,9 @@ def test_a_question_is_compressed_once_for_all_variants_with_its_prompt(
     compressed = []
     real = VideoSession.compress
 
-    def counted(self, question, prompt="routing"):
-        compressed.append((question, prompt))
-        return real(self, question, prompt)
+    def counted(self, question, *how):
+        compressed.append((question, *how))
+        return real(self, question, *how)
 
     monkeypatch.setattr(VideoSession, "compress", counted)
     run(

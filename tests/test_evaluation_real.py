@@ -6,10 +6,11 @@ import warnings
 import pytest
 from evaluation_samples import brief
 from video_clips import numbered_frames, write_video
+from video_fault_cases import changed, cut, noisy
 
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, load_benchmark
-from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question, Reading, load_benchmark
+from tempo_lib.evaluation.real.annotations import AnnotationError, read_rows, write_rows
 from tempo_lib.evaluation.real.check import check
 from tempo_lib.evaluation.real.source import as_question
 from tempo_lib.evaluation.real.stand_in import make_stand_in
@@ -172,8 +173,29 @@ def test_a_run_keeps_both_verdicts_and_the_types_of_a_question(home, make_tiny_t
     )
     assert record.tags["question_type"] == types
     assert failure.error == "the video's file is missing"
+    assert benchmark.num_questions == 1  # that can be answered: tables hold no more
     table = summarise(frame_of(done.records, "question_type"), ["question_type"])
     assert dict(zip(table["question_type"], table["n"], strict=True)) == dict.fromkeys(types, 1)
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_damaged_video_is_a_failure_or_salvaged_and_counted(home, make_tiny_tempo, safe):
+    rows = [lvbench_row(uid=1), lvbench_row(uid=2, video="whole")]
+    root = lvbench_folder(home / "films", rows)
+    write_video(root / "whole.mp4", numbered_frames(48))
+    changed(noisy("noise.mp4", movflags="faststart"), cut(6), "v1.mp4")(root)
+    model, done = brief(make_tiny_tempo()), {}
+    for salvage in (False, True):
+        reading = Reading(salvage=salvage, safe=safe)
+        benchmark = load_benchmark("6b", "lvbench", root=root, reading=reading)
+        done[salvage] = run_evaluation(model, benchmark, ["ata"], progress=False)
+    (failure,), (whole,) = done[False].failures, done[False].records
+    assert failure.video == "v1" and "truncated: only 24 of 40 declared frames" in failure.error
+    salvaged, again = done[True].records
+    assert done[True].failures == [] and again == whole and whole.num_lost == 0
+    assert (salvaged.video, 16 <= salvaged.num_lost < 25) == ("v1", True)
+    files = list((home / "runs/6b/evaluations/lvbench").glob("ata-*.jsonl"))
+    assert len(files) == 2  # salvaged answers are no answers about whole films
 
 
 @pytest.mark.parametrize(("name", "new_tokens"), [("lvbench", 16), ("longvideobench", 32)])
@@ -247,11 +269,32 @@ def test_a_stand_in_rehearses_the_whole_way(name, home, shared_dir, make_tiny_te
         warnings.simplefilter("ignore", UserWarning)  # MLVU's two broken rows
         benchmark = load_benchmark("6b", name, root=folder, num_questions=2)
     assert benchmark.is_stand_in
-    answered = min(made.num_questions, 2)
     done = run_evaluation(brief(make_tiny_tempo()), benchmark, ["ata"], progress=False)
-    assert (len(done.records), len(done.failures)) == (answered, 2 - answered)
+    assert (len(done.records), len(done.failures)) == (min(made.num_questions, 2), 0)
     assert not (home / "runs/6b/evaluations").exists()
     assert list((home / "runs/6b/rehearsal/evaluations" / name).glob("ata-*.jsonl"))
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".parquet"])
+def test_rows_of_a_part_are_those_of_the_whole_file(tmp_path, suffix):
+    rows = [{"a": index, "b": ["x", "y"], "c": f"\u00e9 {index}"} for index in range(3)]
+    path = tmp_path / f"rows{suffix}"
+    write_rows(path, rows[1:])
+    assert read_rows(path) == rows[1:]
+    nested = tmp_path / "nested.jsonl"
+    nested.write_text(json.dumps({"key": "v", "qa": [{"question": "1"}, {"question": "2"}]}))
+    write_rows(nested, read_rows(nested)[1:])
+    assert read_rows(nested) == [{"key": "v", "question": "2"}]
+
+
+def test_a_part_of_a_stand_in_is_spread_over_the_file(home):
+    rows = [lvbench_row(video=f"v{index}", uid=index) for index in range(9)]
+    real, folder = lvbench_folder(home / "real", rows), home / "stand-in"
+    made = make_stand_in(BENCHMARKS.get("lvbench"), real, folder, write_clip, 0.001, 3)
+    assert (made.num_videos, made.num_questions) == (3, 3)
+    benchmark = load_benchmark("6b", "lvbench", root=folder)
+    assert [video.id for video in benchmark.videos] == ["v1", "v4", "v7"]
+    assert not any(video.problem for video in benchmark.videos)
 
 
 def test_a_stand_in_never_fills_a_folder_of_something_else(home, tmp_path):

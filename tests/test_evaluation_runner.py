@@ -119,7 +119,20 @@ def test_uniform_subsampling_reads_fewer_frames_at_full_tokens(brief_tempo, made
     for record in made["uniform"]:
         assert record.num_frames == BUDGET // numbers.k_max * numbers.video_numbers.window
         assert set(record.counts) == {numbers.k_max}
-        assert (record.relevant, record.auc) == (None, None)
+
+
+def test_a_segment_of_fewer_frames_covers_the_seconds_from_its_first_to_its_last(made, suite):
+    lengths = {video.id: video.num_frames for video in suite.videos}
+    located = [record for record in made["uniform"] if record.relevant is not None]
+    assert located
+    for record in located:
+        apart = (lengths[record.video] - 1) / (record.num_frames - 1) / 2  # seconds, at 2 FPS
+        assert apart > 0.6
+        for index, shown in enumerate(record.relevant):
+            begin, end = (8 * index * apart - 0.5, (8 * index + 7) * apart + 0.5)
+            overlap = min(end, record.stop) - max(begin, record.start)
+            assert shown or overlap < 2.5 or record.kind in ("counting", "comparison")
+            assert not shown or overlap > 0
 
 
 def test_relevance_is_known_for_the_segments_that_show_the_actor(brief_tempo, made):
@@ -142,7 +155,7 @@ def test_nothing_is_computed_twice(brief_tempo, one_video, tmp_path, monkeypatch
     }
 
 
-@pytest.mark.parametrize("change", [{"budget": 50}, {"k_min": 1}])
+@pytest.mark.parametrize("change", [{"budget": 50}, {"k_min": 2}])
 def test_other_bounds_make_other_records(brief_tempo, one_video, tmp_path, change):
     run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path)
     changed = run(brief_tempo, one_video, ["ata"], cache=True, root=tmp_path, **change)

@@ -84,7 +84,7 @@ def test_a_scored_video_answers_many_questions_from_one_prefix(session, scorers)
     other = video.logits("When is the red star seen?", "routing")
     torch.testing.assert_close(video.logits("Which place is seen most?", "routing"), first)
     assert not torch.equal(first, other)
-    with pytest.raises(ValueError, match="unknown prompt 'odd'; known: routing, standard"):
+    with pytest.raises(ValueError, match="unknown prompt 'odd'; known: assistant, rerank, routing"):
         video.logits("?", "odd")
 
 
@@ -132,9 +132,9 @@ def test_a_missing_scorer_names_the_command_that_makes_it(work, monkeypatch, tmp
 
 def test_other_scorers_score_but_tempo_answers(brief_tempo, one_video, session, scorers):
     for name, source, prompt in (
-        ("prior-base-std", "base", "standard"),
+        ("prior-base-std", "base", "assistant"),
         ("prior-base-route", "base", "routing"),
-        ("prior-reranker", "reranker", "routing"),
+        ("prior-reranker", "reranker", "rerank"),
     ):
         record = run(brief_tempo, one_video, [name], scorers=scorers)[0]
         expected_N = scorers[source].open(session).logits(record.question, prompt).sigmoid()

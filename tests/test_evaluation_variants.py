@@ -1,15 +1,16 @@
 """The rows of Table 2 and beyond: what each keeps of the same scores, checkable by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.allocation.policies import Limits, token_counts
-from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import (
     effective_limits,
     frames_read,
-    learned_k_min,
     policy_options,
 )
 from tempo_lib.evaluation.variants import (
@@ -21,6 +22,7 @@ from tempo_lib.evaluation.variants import (
     sweep_name,
 )
 
+HALVES = ("top-k", "adversarial", "random-drop", "head-fixed", "tail-fixed", "merge-fixed")
 SCORES = torch.tensor([0.1, 0.9, 0.5, 0.7])
 LIMITS = Limits(budget=32, k_min=2, k_max=16)
 CONTROLS = sorted(name for name, row in VARIANTS.items() if row.match is not None)
@@ -28,7 +30,7 @@ CONTROLS = sorted(name for name, row in VARIANTS.items() if row.match is not Non
 
 def counts(name, scores=SCORES, limits=LIMITS, seed=0):
     variant = get_variant(name)
-    bounds = effective_limits(variant, limits, max_segments=128, learned_k_min=3)
+    bounds = effective_limits(variant, limits, max_segments=128)
     generator = torch.Generator().manual_seed(seed)
     options = policy_options(variant)
     logits_N = torch.logit(scores)
@@ -78,7 +80,7 @@ def test_random_drop_keeps_half_of_the_segments_and_depends_on_the_seed_alone():
 def test_no_row_uses_more_than_its_budget(name, num_segments):
     scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(num_segments))
     limits = Limits(budget=100, k_min=2, k_max=16)
-    allowed = effective_limits(get_variant(name), limits, max_segments=256, learned_k_min=3).budget
+    allowed = effective_limits(get_variant(name), limits, max_segments=256).budget
     assert sum(counts(name, scores, limits)) <= allowed
 
 
@@ -86,10 +88,35 @@ def test_only_rows_that_keep_everything_go_beyond_the_budget():
     beyond = {
         name
         for name, variant in VARIANTS.items()
-        if effective_limits(variant, LIMITS, 128, learned_k_min=3).budget != LIMITS.budget
+        if effective_limits(variant, LIMITS, 128).budget != LIMITS.budget
     }
-    assert beyond == {"no-ata", "without-stage3"}
+    whole = {"query-blank", "query-other", "memories-first", "no-timestamps"}
+    assert beyond == {"no-ata", "without-stage3", *whole}
     assert effective_limits(VARIANTS["no-ata"], Limits(8192, 4, 128), 128).budget == 16384
+
+
+@pytest.mark.parametrize("name", ["top-k", "adversarial", "random-drop"])
+def test_half_of_the_segments_go_even_where_the_budget_could_hold_more(name):
+    scores = torch.rand(8, generator=torch.Generator().manual_seed(0))
+    kept = counts(name, scores, Limits(budget=8 * 16, k_min=2, k_max=16))
+    assert sorted(kept) == [0] * 4 + [16] * 4
+    assert sum(counts(f"{name}-matched", scores, Limits(8 * 16, 2, 16))) == 8 * 16
+
+
+@pytest.mark.parametrize("num_segments", [58, 64])
+def test_at_the_budget_of_table_2_half_is_half_for_every_row(num_segments):
+    limits = Limits(budget=num_segments * 8, k_min=1, k_max=16)
+    scores = torch.rand(num_segments, generator=torch.Generator().manual_seed(1))
+    found = {name: counts(name, scores, limits) for name in VARIANTS if name in HALVES}
+    for name in ("top-k", "adversarial", "random-drop"):
+        assert sorted(found[name]) == sorted([0, 16] * (num_segments // 2))
+    for name in ("head-fixed", "tail-fixed", "merge-fixed"):
+        assert found[name] == [8] * num_segments
+    assert len(set(map(tuple, found.values()))) == 4  # three ways to choose, and one count for all
+    frames = num_segments * 8
+    assert frames_read(VARIANTS["uniform"], limits, frames, window=8) == frames // 2
+    assert counts("uniform", scores[: num_segments // 2], limits) == [16] * (num_segments // 2)
+    assert sum(counts("no-ata", scores, limits)) == num_segments * 16 == 2 * limits.budget
 
 
 def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
@@ -100,10 +127,13 @@ def test_a_fixed_row_keeps_half_of_the_papers_128_tokens():
 # -- token-matched controls -----------------------------------------------------------------------
 
 
+QUESTIONS = ("query-blank", "query-other", "memories-first", "no-timestamps")
+
+
 def test_every_row_but_those_with_the_counts_of_ata_has_a_control():
     for name in VARIANTS:
         control = VARIANTS[matched_name(name)] if not name.endswith("-matched") else VARIANTS[name]
-        assert (control.match == "ata") == (name not in ALREADY_MATCHED)
+        assert (control.match == "ata") == (name not in (*ALREADY_MATCHED, *QUESTIONS))
         assert control.paper_row is None or name in ALREADY_MATCHED
     for name in ALREADY_MATCHED:
         row = VARIANTS[name]
@@ -154,13 +184,24 @@ def test_a_sweep_names_its_points_and_each_name_is_a_variant():
     assert effective_limits(rows[1], LIMITS, 128) == Limits(384, 2, 16)
 
 
-def test_a_learned_k_min_comes_from_the_preset_or_is_refused():
-    row = VARIANTS["ata-k-min"]
-    assert effective_limits(row, LIMITS, 128, learned_k_min=5).k_min == 5
-    with pytest.raises(ValueError, match=r"ata-k-min needs the preset's number.*learned_k_min"):
-        effective_limits(row, LIMITS, 128)
-    assert learned_k_min(load_preset("tiny")) == 8
-    assert learned_k_min(load_preset("tiny", ["allocation.learned_k_min=null"])) is None
+def test_a_budget_by_name_is_the_benchmarks_own():
+    benchmark = Benchmark(
+        name="toy", preset="tiny", identity="", data_hash="", videos=(), budgets=(("4K", 10),)
+    )
+    row = get_variant("ata-f64-b4K")
+    assert (row.max_frames, row.budget) == (64, "4K")
+    assert effective_limits(row, LIMITS, 128, benchmark) == Limits(10, 2, 16)
+    with pytest.raises(ValueError, match="toy has no budget '8K'; known: 4K"):
+        effective_limits(get_variant("ata-f64-b8K"), LIMITS, 128, benchmark)
+
+
+def test_curves_over_k_min_and_window_change_that_number_of_ata_alone():
+    for name, changed in (("ata-k4", {"k_min": 4}), ("ata-w4", {"window": 4})):
+        assert get_variant(name) == replace(VARIANTS["ata"], name=name, paper_row=None, **changed)
+    assert counts("ata-k0") == counts("prune") != counts("ata-k4")
+    assert min(counts("ata-k4")) == 4
+    with pytest.raises(ValueError, match="unknown variant"):
+        get_variant("ata-w0")
 
 
 def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):
@@ -174,8 +215,7 @@ def test_every_named_row_stands_in_table_2_of_the_paper(shared_dir):
 def test_policies_are_marked_as_beyond_the_paper():
     own = {name for name, row in VARIANTS.items() if row.beyond_paper and row.match is None}
     assert own == {
-        *("ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-k-min"),
-        "ata-two-pass",
+        *("ata-logit", "ata-smooth", "ata-logit-smooth", "ata-calibrated", "ata-two-pass"),
     }
 
 

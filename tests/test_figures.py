@@ -14,11 +14,11 @@ from tempo_lib import figures, load_preset
 from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures.groups import SCHEMES
 from tempo_lib.figures.style import STYLES, new_figure
-from tempo_lib.figures.timeline import key_segments, pick_frames, segment_edges
+from tempo_lib.figures.timeline import key_segments
 from tempo_lib.figures.training import smoothed
 from tempo_lib.model.tempo import Answer
 from tempo_lib.provenance import start_run
-from tempo_lib.video.clip import Video, VideoStream
+from tempo_lib.video.clip import Video
 
 
 def answer_of(counts, text="The red star 47."):
@@ -124,11 +124,6 @@ def test_allocation_refuses_an_answer_without_segments():
         figures.allocation(answer_of([]))
 
 
-def test_segment_edges_lie_halfway_between_centres():
-    np.testing.assert_allclose(segment_edges(np.array([2.0, 6.0, 10.0])), [0, 4, 8, 12])
-    np.testing.assert_allclose(segment_edges(np.array([2.0])), [0, 4])
-
-
 def test_key_segments_takes_the_fullest_segment_of_each_stretch():
     counts_N = np.full(80, 2)
     counts_N[[3, 17, 79]] = 16
@@ -143,14 +138,6 @@ def test_key_segments_are_in_order_and_never_more_than_ten(num_segments):
     chosen = key_segments(np.ones(num_segments), np.ones(num_segments))
     assert chosen == sorted(set(chosen))
     assert 1 <= len(chosen) <= min(num_segments, 10)
-
-
-def test_pick_frames_reads_a_stream_and_a_video_alike():
-    video = video_of(20)
-    stream = VideoStream(iter_frames=lambda: iter(video.frames), fps=2.0, seconds=video.seconds)
-    wanted = [0.0, 2.1, 9.9]
-    for source in (video, stream):
-        assert [int(frame.max()) for frame in pick_frames(source, wanted)] == [0, 4, 19]
 
 
 # -- loss curves ----------------------------------------------------------------------------

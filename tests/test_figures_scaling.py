@@ -7,11 +7,13 @@ from tempo_lib.evaluation.published import load_published
 from tempo_lib.figures import scaling
 
 BUDGETS = (192, 384, 768, 1152)
+ROLES = dict(zip(BUDGETS, ("2K", "4K", "8K", "12K"), strict=True))
 
 
 def points_of(suite="mini-lvbench", caps=(64, 1024), budgets=BUDGETS):
     rows = [
         {"suite": suite, "max_frames": cap, "budget": budget, "n": 40}
+        | {"role": ROLES.get(budget, str(budget))}
         | {"accuracy": 0.5 + budget / 1e4, "low": 0.4, "high": 0.7}
         | {"frames": min(cap, 700), "tokens": budget / 2}
         | {"tokens_per_frame": budget / 1400, "bound": budget / 700}

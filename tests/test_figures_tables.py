@@ -7,39 +7,15 @@ import pandas as pd
 import pytest
 from test_figures_intervals import everything_fits, lines_of, marks_of, words
 
-from tempo_lib import figures
 from tempo_lib.figures.style import STYLES
 from tempo_lib.figures.tables import ablation_table, comparison, styled
 
 TITLE = "B. Rules"
 
 
-def claim(name, compared, effect, verdict, **more):
-    facts = {"family": "all", "claim": name, "says": f"{name} helps", "source": "2B"}
-    facts |= {"unit": "accuracy", "expects": "ahead", "needs": 0.0, "compared": compared}
-    facts |= {"n": 40, "effect": effect, "low": effect - 0.05, "high": effect + 0.05}
-    return {**facts, "verdict": verdict, **more}
-
-
-def claims():
-    nothing = {"n": 0, "low": math.nan, "high": math.nan}
-    return pd.DataFrame(
-        [
-            claim("uniform", "as the paper", 0.2, "shown"),
-            claim("uniform", "token-matched", -0.1, "reversed"),
-            claim("collapse", "as the paper", 0.15, "shown", needs=0.1),
-            claim("same", "as the paper", 0.0, "not shown", expects="alike", needs=0.03, n=20),
-            claim("merge", "as the paper", math.nan, "not measured", **nothing),
-            claim("skewed", "ATA alone", 2.0, "shown", unit="skewness"),
-            claim("uniform", "as the paper", 0.9, "shown", family="mini-mlvu"),
-            claim("own", "as the paper", 0.01, "not shown", source="beyond"),
-        ]
-    )
-
-
 def cell(variant, benchmark="MLVU", **facts):
     nothing = ("measured", "low", "high", "n", "tokens", "tokens_per_frame", "difference", "p")
-    nothing += ("difference_low", "difference_high")
+    nothing += ("difference_low", "difference_high", "budget", "binding", "by_words")
     empty = dict.fromkeys((*nothing, *(f"twin_{name}" for name in nothing)), math.nan)
     row = {"paper_row": f"{variant.title()} (as it is)", "variant": variant, "reason": ""}
     row |= {"benchmark": benchmark, "suite": "mini-mlvu" if benchmark == "MLVU" else ""}
@@ -48,7 +24,14 @@ def cell(variant, benchmark="MLVU", **facts):
 
 def measured(value, n=40, tokens=50.0):
     share = {"measured": value, "low": value - 6, "high": value + 6}
-    return {**share, "n": n, "tokens": tokens, "tokens_per_frame": 1.5}
+    return {
+        **share,
+        "n": n,
+        "tokens": tokens,
+        "tokens_per_frame": 1.5,
+        "budget": 70,
+        "binding": 0.5,
+    }
 
 
 def change(value, prefix=""):
@@ -90,54 +73,6 @@ def points(ax):
         line.get_markeredgecolor(): [x for x in line.get_xdata() if not math.isnan(x)]
         for line in marks_of(ax)
     }
-
-
-# -- claims ---------------------------------------------------------------------------------
-
-
-def test_two_ways_of_comparing_differ_in_colour_form_and_filling():
-    pair = [STYLES["as the paper"], STYLES["token-matched"]]
-    for name in ("label", "colour", "marker", "filled"):
-        assert len({getattr(style, name) for style in pair}) == 2
-
-
-def test_every_claim_is_a_row_with_its_effects_in_points():
-    ax = figures.claims_forest(claims(), "tiny").axes[0]
-    labels = [label.get_text() for label in ax.get_yticklabels()]
-    expected = ["uniform helps (2B)", "collapse helps (2B)", "same helps (2B)"]
-    assert labels == [*expected, "own helps (beyond)"]
-    paper, matched = points(ax).values()
-    np.testing.assert_allclose(paper, [20, 15, 0, 1])
-    np.testing.assert_allclose(matched, [-10])
-    ends = [segment[:, 0].tolist() for segment in lines_of(ax)]
-    assert any(np.allclose(pair, [-15, -5]) for pair in ends)
-    assert any(np.allclose(pair, [10, 10]) for pair in ends)  # what a collapse must exceed
-
-
-def test_verdicts_stand_in_words_beside_their_marks():
-    ax = figures.claims_forest(claims()).axes[0]
-    shown = {(text.get_text(), round(float(text.xy[1]), 2)) for text in ax.texts[1:-1]}
-    heights = [round(float(y), 2) for line in marks_of(ax) for y in line.get_ydata()]
-    verdicts = ["shown", "shown", "not shown", "not shown", "reversed"]
-    assert shown == set(zip(verdicts, heights, strict=True))
-    assert words(ax)[0] == "Beyond the paper" and words(ax)[-1] == "verdict"
-
-
-def test_sizes_and_description_say_what_is_drawn():
-    fig = figures.claims_forest(claims(), "tiny")
-    assert "n = 20 to 40" in fig.axes[0].get_xlabel()
-    assert "preset tiny" in fig.get_suptitle()
-    assert "uniform helps (2B): as in the paper +20.0 (+15.0 to +25.0) shown; token-matched" in (
-        fig.alt_text
-    )
-    assert "skewed" not in fig.alt_text and "merge" not in fig.alt_text
-
-
-def test_one_suite_can_be_drawn_alone_and_an_empty_one_is_refused():
-    fig = figures.claims_forest(claims(), family="mini-mlvu")
-    assert "+90.0" in fig.alt_text and "+20.0" not in fig.alt_text
-    with pytest.raises(ValueError, match="no claim of family 'mini-lvbench'"):
-        figures.claims_forest(claims(), family="mini-lvbench")
 
 
 # -- Table 2 --------------------------------------------------------------------------------
@@ -211,7 +146,6 @@ def test_table_1_describes_what_was_measured():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: figures.claims_forest(claims()),
         lambda: ablation_table(table(), TITLE),
         lambda: comparison(budgets()),
     ],

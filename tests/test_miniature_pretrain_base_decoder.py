@@ -29,6 +29,7 @@ from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.processing import TextEncoder
 from tempo_lib.prompts import all_texts
 from tempo_lib.training.fast_norm import speed_up_norms
+from tempo_lib.training.progress import ResumeError
 
 FULL = load_preset("tiny").miniature.base_decoder
 TINY = dataclasses.replace(
@@ -186,6 +187,12 @@ def test_training_repeats_resumes_and_saves_a_folder_that_loads(tokenizer, tmp_p
     with pytest.raises(KeyboardInterrupt):
         train_base_decoder(TINY, tmp_path / "b", seed=3)
     monkeypatch.setattr(module, "train_step", real)
+    other = dataclasses.replace(TINY, steps=9, lm_weight=0.5)
+    said = "state.pt is of another run: config: lm_weight .*, now 0.5; steps 7, now 9; add --fresh"
+    with pytest.raises(ResumeError, match=said):
+        train_base_decoder(other, tmp_path / "b", seed=3)
+    with pytest.raises(ResumeError, match=r"state.pt is of another run: seed 3, now 4; add"):
+        train_base_decoder(TINY, tmp_path / "b", seed=4)
     train_base_decoder(TINY, tmp_path / "b", seed=3)
     weights = [AutoModelForCausalLM.from_pretrained(tmp_path / name) for name in "ab"]
     for left, right in zip(weights[0].parameters(), weights[1].parameters(), strict=True):

@@ -56,7 +56,7 @@ SUITE = SuiteSpec(
         per_story=((4, 1), (6, 1)),
     ),
     choice_share=0.5,
-    mean_frames=64,
+    lengths=(("", 64),),
     jitter=0.15,
     window=8,
     size=64,

@@ -1,22 +1,25 @@
 """Stories and questions by seed: each source has its own, and none depends on its neighbours."""
 
 from dataclasses import replace
+from statistics import mean
 
 import pytest
 from pydantic import TypeAdapter
 
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.world.corpus_specs import (
+    SUITE_DURATIONS,
     SUITE_SECONDS,
     CorpusSpec,
     SourceSpec,
     SuiteSpec,
+    duration_of,
     generator,
     namespace,
     questions_of,
     story_of,
     suite_corpus,
-    suite_frames,
+    suite_lengths,
 )
 from tempo_lib.miniature.world.question_sets import QuestionMix
 from tempo_lib.miniature.world.questions import all_questions
@@ -39,7 +42,7 @@ SUITE = SuiteSpec(
     num_videos=3,
     mix=MIX,
     choice_share=0.5,
-    mean_frames=40,
+    lengths=(("", 40),),
     jitter=0.15,
     window=8,
     size=64,
@@ -47,14 +50,16 @@ SUITE = SuiteSpec(
 )
 
 
-def test_suites_keep_the_ratio_of_the_benchmarks():
-    frames = suite_frames(768)
+def test_suites_follow_the_seconds_of_the_benchmarks():
+    frames = {name: suite_lengths(name, 1.0, 796) for name in SUITE_SECONDS}
     assert frames == {
-        "mini-longvideobench": 88,
-        "mini-mlvu": 122,
-        "mini-videomme": 190,
-        "mini-lvbench": 768,
+        "mini-longvideobench": (("", 472),),
+        "mini-mlvu": (("", 652),),
+        "mini-videomme": (("short", 80), ("medium", 564), ("long", 796)),
+        "mini-lvbench": (("", 796),),
     }
+    for name, durations in SUITE_DURATIONS.items():
+        assert round(mean(durations.values())) == SUITE_SECONDS[name]
     with pytest.raises(ValueError, match="unknown suite"):
         suite_corpus(replace(SUITE, name="mini-other"))
 
@@ -65,6 +70,19 @@ def test_a_suite_is_one_source_of_long_videos_around_the_mean():
     assert (source.num_stories, source.questions_per_story, source.window) == (3, 0, 8)
     assert (source.mix, source.choice_share) == (MIX, 0.5)
     assert source.details
+
+
+def test_a_suite_of_several_durations_takes_them_in_turn():
+    lengths = (("short", 40), ("medium", 100), ("long", 200))
+    spec = replace(SUITE, name="mini-videomme", lengths=lengths)
+    (source,) = suite_corpus(spec).sources
+    assert source.bands == ((34, 46), (84, 114), (170, 230))
+    assert (source.min_frames, source.max_frames) == (34, 230)
+    for index in range(6):
+        low, high = source.bands[index % 3]
+        assert low <= story_of("mini-videomme", source, 0, index).num_frames <= high
+        assert duration_of("mini-videomme", index) == ("short", "medium", "long")[index % 3]
+    assert duration_of("mini-mlvu", 1) == ""
 
 
 def test_a_spec_is_read_from_plain_data():

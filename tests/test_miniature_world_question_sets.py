@@ -24,7 +24,7 @@ from tempo_lib.miniature.world.questions import (
     after_key,
     all_questions,
     is_correct,
-    names_its_letter,
+    is_correct_by_words,
     parse_answer,
     parse_letter,
 )
@@ -190,27 +190,28 @@ def test_a_letter_is_read_from_the_end_of_an_answer(text, letter):
     assert parse_letter(text) == letter
 
 
-def test_an_answer_is_judged_by_the_option_it_says_and_its_letter_is_checked_apart():
+def test_an_answer_is_right_by_its_letter_and_its_words_are_judged_apart():
     choice = as_choice(np.random.default_rng(0), plain("needle"), STORY, 8)
     right = parse_letter(choice.answer)
     other = next(letter for letter in LETTERS if letter != right)
     said = {
-        "The red star 4.": (True, False),
+        "The red star 4.": (False, True),
         f"The red star 4 {right}.": (True, True),
-        f"The red star 4 {other}.": (True, False),
-        f"The red star 5 {right}.": (False, False),
+        f"The red star 4 {other}.": (False, True),
+        f"The red star 5 {right}.": (True, False),
+        f"{right}.": (True, False),
+        "": (False, False),
     }
     for text, expected in said.items():
-        assert (is_correct(choice, text), names_its_letter(choice, text)) == expected, text
+        assert (is_correct(choice, text), is_correct_by_words(choice, text)) == expected, text
 
 
-def test_a_time_and_a_wrong_option_may_agree_with_their_letters():
-    rng = np.random.default_rng(3)
-    choice = as_choice(rng, plain("grounding"), STORY, 8)
+def test_the_letter_of_a_time_counts_and_the_time_is_judged_apart():
+    choice = as_choice(np.random.default_rng(3), plain("grounding"), STORY, 8)
     for letter, option in zip(LETTERS, choice.options, strict=True):
         text = f"The red star{after_key(option)} {letter}."
-        assert names_its_letter(choice, text)
-        assert is_correct(choice, text) == (letter == parse_letter(choice.answer))
+        is_right = letter == parse_letter(choice.answer)
+        assert is_correct(choice, text) == is_correct_by_words(choice, text) == is_right
 
 
 def test_drawing_options_is_deterministic_by_its_generator():

@@ -130,6 +130,15 @@ def test_a_time_is_right_inside_the_widened_interval(seconds, tolerance, right):
     assert is_correct(question, f"The green square <{seconds:.1f} seconds>.", tolerance) == right
 
 
+def test_a_time_may_be_off_by_half_a_window_of_inference_and_no_more():
+    question = Question("grounding", "", "", ("green square",), 10.0, 14.0)
+    right = {
+        seconds: is_correct(question, f"The green square <{seconds:.1f} seconds>.")
+        for seconds in (7.9, 8.0, 16.0, 16.1)
+    }
+    assert right == {7.9: False, 8.0: True, 16.0: True, 16.1: False}
+
+
 def test_slots_are_read_from_short_and_long_answers():
     assert parse_answer("after", "After the red star blue circle.") == "blue circle"
     assert parse_answer("companion", "With the red star blue heart.") == "blue heart"

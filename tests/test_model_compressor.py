@@ -59,7 +59,7 @@ def test_the_score_is_the_sigmoid_of_the_yes_no_difference_in_float32(tiny_tempo
 
 
 def test_an_unknown_prompt_lists_the_known_ones(tiny_tempo, clip):
-    with pytest.raises(ValueError, match="unknown prompt 'x'; known: routing, standard"):
+    with pytest.raises(ValueError, match="unknown prompt 'x'; known: assistant, rerank, routing"):
         tiny_tempo.compress(clip, "Who?", prompt="x")
 
 

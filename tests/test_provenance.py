@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
-from tempo_lib.provenance import git_state, project_root, provenance_facts, start_run
+from tempo_lib.fingerprint import code_fingerprint, git_state, sha256_of_file
+from tempo_lib.provenance import project_root, provenance_facts, start_run
+from tempo_lib.reproduce.published import altered
 
 
 @pytest.fixture
@@ -213,3 +214,28 @@ def test_a_result_that_cannot_be_written_whole_leaves_the_one_before(home, table
         start_run("fig", preset="tiny").save(None, table, publish=True)
     after = {path.name: path.read_bytes() for path in (*folder.iterdir(), *run.dir.iterdir())}
     assert after == before
+
+
+def test_a_clock_that_was_set_back_leaves_no_duration():
+    assert provenance_facts(datetime(2999, 1, 1, tzinfo=UTC))["duration_seconds"] is None
+    assert provenance_facts(datetime.now(UTC))["duration_seconds"] < 60
+
+
+SAVE_OFTEN = """
+import sys, pandas as pd
+from tempo_lib.provenance import start_run
+for number in range(int(sys.argv[1]), int(sys.argv[1]) + 40):
+    start_run("twice", preset="tiny").save(None, pd.DataFrame({"n": [number]}), publish=True)
+"""
+
+
+def test_processes_that_save_one_result_leave_one_whole(home):
+    (home / "figures" / "tiny").mkdir(parents=True)
+    left = home / "figures" / "tiny" / ".twice.7.partial.csv"
+    left.write_text("n")  # of a process that was killed
+    both = [subprocess.Popen([sys.executable, "-c", SAVE_OFTEN, first]) for first in ("100", "200")]
+    assert [process.wait() for process in both] == [0, 0]
+    folder = home / "figures" / "tiny"
+    assert sorted(path.name for path in folder.iterdir()) == ["twice.csv", "twice.json"]
+    assert altered(folder) == {}
+    assert (folder / "twice.csv").read_text() in ("n\n139\n", "n\n239\n")

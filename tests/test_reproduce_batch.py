@@ -62,21 +62,24 @@ def test_bad_input_is_one_line_before_any_work(capsys, project, arguments, messa
     assert [path.name for path in project.iterdir()] == ["notebooks"]
 
 
-def test_the_papers_scale_lists_what_is_missing(capsys, project):
+def test_the_papers_scale_is_planned_and_lists_what_is_missing(capsys, project):
     assert run(["reproduce", "--preset", "6b"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    out, err = capsys.readouterr()
+    *plan, line = err.splitlines()
+    assert out == "" and line.startswith("error: preset 6b cannot run here; missing: ")
     for name in ("Vision-CAIR/Tempo-6B", "Qwen/Qwen3-VL-2B-Instruct", "17 GB"):
         assert name in line
-    for benchmark in ("LongVideoBench", "MLVU", "Video-MME", "LVBench"):
-        assert f"benchmark {benchmark} (into data/{benchmark.lower()})" in line
+    for title in ("LongVideoBench (val)", "MLVU (dev)", "Video-MME", "LVBench"):
+        assert f"benchmark {title} (into data/" in line
+    assert any(text.startswith("all: 2878 videos, 7761 questions") for text in plan)
     assert [path.name for path in project.iterdir()] == ["notebooks"]
 
 
-def test_what_is_there_is_not_called_missing(project):
-    (project / "data" / "mlvu").mkdir(parents=True)
-    absent = module.missing_data(load_preset("6b"), project)
-    assert not any("MLVU" in text for text in absent)
-    assert any("LVBench" in text for text in absent)
+def test_a_rehearsal_without_its_parts_names_the_command_that_makes_them(capsys, project):
+    assert run(["reproduce", "--preset", "6b-rehearsal"]) == 2
+    assert "`tempo data rehearsal` makes it" in capsys.readouterr().err
+    assert run(["reproduce", "--preset", "6b", "--from-scratch"]) == 2
+    assert "makes the miniature, not preset 6b" in capsys.readouterr().err
 
 
 def test_without_a_checkpoint_the_run_ends_in_one_line(capsys, project, monkeypatch):

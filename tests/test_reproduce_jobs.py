@@ -36,7 +36,7 @@ def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys):
 def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     from tempo_lib.analysis import evaluations
     from tempo_lib.evaluation import runner
-    from tempo_lib.evaluation.variants import VARIANTS
+    from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS
     from tempo_lib.statistics.claims import Scaling, variants_of_claims
 
     seen = {}
@@ -59,6 +59,7 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     wanted |= set(variants_of_claims())
     grid = Scaling()
     wanted |= {f"ata-f{frames}-b{budget}" for frames in grid.frames for budget in grid.budgets}
+    wanted |= {name for pair in NEW_QUESTIONS for name in pair}
     wanted |= {"stage0", "stage1"}  # the later stages are rows of Table 2 A
     missing = {"prior-reranker", "prior-reranker-matched"}
     names = [row.name for row in seen["rows"]]
@@ -68,3 +69,11 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"mini-longvideobench: 7 questions, {len(names)} variants"
     assert {line.split()[2] for line in printed[1:]} == missing
+
+
+def test_the_papers_scale_has_the_points_of_its_own_figure_3():
+    names = {row.name for row in jobs.rows_of_results("6b", "lvbench")}
+    assert {f"ata-f{frames}-b" for frames in (128, 2048)} <= {
+        n.rpartition("b")[0] + "b" for n in names
+    }
+    assert not any("f2048" in row.name for row in jobs.rows_of_results("tiny", "mini-lvbench"))

@@ -188,3 +188,13 @@ def test_a_result_that_is_named_but_not_made_is_a_failure(home, capsys):
     assert main([str(path), "--to", str(home), "--publish"]) == 1
     message = "fig0.ipynb did not publish fig0.csv, fig0.json, which its metadata names"
     assert message in capsys.readouterr().err
+
+
+def test_a_committed_notebook_keeps_no_widget_but_the_picture_beside_it():
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "a1b2"}, "image/png": "eA=="}
+    output = nbformat.v4.new_output("execute_result", data=view, execution_count=1)
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
+    nb.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    notebooks._forget_the_machine(nb)
+    assert "widgets" not in nb.metadata
+    assert list(nb.cells[0].outputs[0].data) == ["image/png"]

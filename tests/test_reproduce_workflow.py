@@ -133,6 +133,67 @@ def test_a_part_of_the_questions_keeps_apart_from_whole_suites(flow, tmp_path):
     assert Workflow.from_config({"num_questions": "60"}).num_questions == 60
 
 
+def real_flow(root, preset="6b", **options):
+    return Workflow(preset=load_preset(preset), root=root, **options)
+
+
+def test_the_real_benchmarks_take_the_same_cells_with_their_own_names(flow, tmp_path):
+    text = """preset: str = "tiny"  # preset
+suites: list = ["mini-mlvu"]  # panels
+longest: str = "mini-lvbench"  # of LVBench
+kinds: list = ["needle"]  # of the miniature
+frames: list = []  # caps
+what_if_budget: int = 192  # tokens
+seed: int = 3  # own"""
+    facts = {"tables": ["a"], "suites": ["mini-lvbench"], "real": True}
+    both = read_notebook(write_notebook(tmp_path, "01_a", parameters=text, **facts))
+    write_notebook(tmp_path, "02_b", tables=["b"])
+    there = real_flow(tmp_path)
+    assert [book.name for book in there.notebooks] == ["01_a"]
+    assert there.suites_of(both) == ["lvbench"]
+    assert there.parameters(both) == {
+        "preset": "6b",
+        "suites": benchmark_names("6b"),
+        "longest": "lvbench",
+        "kinds": [],
+        "frames": [128, 256, 512, 1024, 2048],
+        "what_if_budget": 0,
+        "seed": 3,
+    }
+    assert flow.parameters(both) == {"preset": "tiny", "suites": SUITES}
+    assert [book.name for book in flow.notebooks] == ["01_a", "02_b"]
+
+
+def test_a_rehearsal_publishes_below_runs(tmp_path):
+    path = write_notebook(tmp_path, "01_a", tables=["a"], real=True)
+    there = real_flow(tmp_path, "6b-rehearsal")
+    assert there.published(read_notebook(path)) == [
+        "runs/6b-rehearsal/figures/a.csv",
+        "runs/6b-rehearsal/figures/a.json",
+    ]
+    code = there.code("from tempo_lib.config import load_preset")
+    for name in ("6b", "6b-rehearsal"):
+        assert (PACKAGE / "presets" / f"{name}.yaml").as_posix() in code
+
+
+def test_records_in_parts_are_jobs_that_a_notebook_waits_for(tmp_path):
+    path = write_notebook(tmp_path, "01_a", parameters=WHOLE, suites="all", tables=["a"], real=True)
+    there = real_flow(tmp_path, parts=2)
+    assert there.records_jobs("mlvu") == {"records-mlvu-1of2": 0, "records-mlvu-2of2": 1}
+    inputs = there.notebook_inputs(read_notebook(path))
+    assert sum("records-" in name for name in inputs) == 2 * len(there.suites) == 8
+    assert there.resources(1, 2)["gpu"] == 1
+    assert real_flow(tmp_path, "6b-rehearsal").resources(1, 2) == {"mem_mb": 1, "runtime": 2}
+
+
+@pytest.mark.parametrize("name", ["table1", "table2a", "fig1c", "fig3", "figa", "figc", "claims"])
+def test_tables_and_figures_run_on_the_real_benchmarks(repo_root, name):
+    made = {result for book in real_flow(repo_root).notebooks for result in book.made}
+    assert name in made
+    for book in real_flow(repo_root).notebooks:
+        assert not any("mini-" in str(v) for v in real_flow(repo_root).parameters(book).values())
+
+
 def test_the_shipped_parts_stand_in_for_those_not_trained_here(flow):
     assert flow.part_files("stage3")[0].endswith("tempo_lib/assets/tiny/stage3/card.json")
     own = flow.root / "runs" / "tiny" / "train" / "stage3"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 from batch_samples import SAVE, SETUP, write_notebook, write_project
 
@@ -13,6 +14,7 @@ from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER
 from tempo_lib.cli.app import run
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
+from tempo_lib.provenance import start_run
 from tempo_lib.reproduce.batch import Batch, plan, snakemake_command
 from tempo_lib.reproduce.workflow import Workflow
 
@@ -81,11 +83,26 @@ def test_every_job_of_a_loop_is_given_its_own_name_and_threads(project):
     ]
 
 
+def test_records_of_a_real_benchmark_are_cut_into_parts(project):
+    facts = {"suites": ["mini-mlvu"], "tables": ["suite"], "real": True}
+    write_notebook(project, "20_suite", parameters=WHOLE, **facts)
+    flow = Workflow(preset=load_preset("6b-rehearsal"), root=project, parts=2)
+    command = [*snakemake_command(Batch(flow=flow, cores=2)), "--dry-run", "--printshellcmds"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    shell = done.stdout + done.stderr
+    parts = re.findall(r"records 6b-rehearsal mlvu --part (\d) --parts 2 --num-questions 0", shell)
+    assert sorted(parts) == ["0", "1"]
+    assert "01_first" not in shell
+    assert '"suites": ["longvideobench", "mlvu", "videomme", "lvbench"]' in shell
+
+
 def test_only_what_changed_or_is_missing_runs_again(project):
     flow = Workflow(preset=load_preset("tiny"), root=project)
     for name in flow.targets:  # as if all had run
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("{}")
+    for name in ("first", "tablex"):
+        start_run(name, preset="tiny").save(None, pd.DataFrame({"n": [1]}), publish=True)
     assert jobs_to_run(project) == set()
     (project / "figures" / "tiny" / "first.csv").unlink()
     assert jobs_to_run(project) == {"01_first"}
@@ -94,7 +111,9 @@ def test_only_what_changed_or_is_missing_runs_again(project):
     assert jobs_to_run(project) == {"01_first", "10_tablex_long"}
 
 
-def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_changes(project):
+def test_one_result_is_made_once_measured_and_made_again_when_it_or_its_notebook_changes(
+    project, capsys
+):
     assert run(["reproduce", "--only", "tablex"]) == 0
     table = project / "figures" / "tiny" / "tablex.csv"
     assert table.read_text() == "value\n1\n"
@@ -103,6 +122,10 @@ def test_one_result_is_made_once_measured_and_made_again_when_its_notebook_chang
     assert [line.split(",")[0] for line in times] == ["job", "10_tablex_long"]
     os.utime(project / "notebooks" / "10_tablex_long.ipynb")  # as a checkout does: same content
     assert jobs_to_run(project, only="10_tablex_long") == set()
+    table.write_text("value\n3\n")  # by hand: newer than all that it comes from
+    assert jobs_to_run(project, only="10_tablex_long") == {"10_tablex_long"}
+    assert run(["reproduce", "--only", "tablex", "--dry-run"]) == 0
+    assert "note: tablex.csv: not as the provenance of tablex says" in capsys.readouterr().err
     code = (SETUP, SAVE.format(name="tablex", value=2))
     write_notebook(project, "10_tablex_long", *code, tables=["tablex"])
     assert run(["reproduce", "--only", "tablex"]) == 0

@@ -5,17 +5,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from tempo_lib.evaluation.benchmark import Question
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Question
+from tempo_lib.registry import load_plugins
+from tempo_lib.statistics.majority import constant_answers, majority_baseline
 from tempo_lib.statistics.summaries import (
     clusters,
     compare,
-    constant_answers,
     difference_of,
-    majority_baseline,
     pool_seeds,
     summarise,
     summary,
-    with_group_weights,
 )
 
 
@@ -250,16 +250,69 @@ def test_a_summary_holds_both_scorers_and_replies_without_a_letter():
     assert plain["metric"] == "mean over questions" and "scorer_before" not in plain
 
 
-def test_a_difference_of_means_over_groups_is_theirs():
+def test_a_difference_of_means_over_groups_is_theirs_where_the_benchmark_averages_so():
+    load_plugins(load_preset("6b").plugins)
     first, second = real_rows(), real_rows(correct=[True, False, False, False, True, False])
-    both = pd.concat(
-        [
-            with_group_weights(frame, "kind").assign(variant=name)
-            for name, frame in (("one", first), ("two", second))
-        ]
-    )
+    both = pd.concat([first.assign(variant="one"), second.assign(variant="two")])
     means = summarise(both, ["variant"], over="kind").set_index("variant")["accuracy"]
-    change = difference_of(both, "one", "two", value="weighted").difference
+    mlvu, other = (both.assign(suite=name) for name in ("mlvu", "lvbench"))
+    change = difference_of(mlvu, "one", "two").difference
     assert change == pytest.approx(means["one"] - means["two"]) == 0.0
-    plain = difference_of(both, "one", "two").difference
-    assert plain == pytest.approx(1 / 6)
+    assert difference_of(other, "one", "two").difference == pytest.approx(1 / 6)
+    pooled = difference_of(pd.concat([mlvu, other]), "one", "two").difference
+    assert pooled == pytest.approx((0 + 1 / 6) / 2)
+
+
+def test_suites_are_strata_of_differences_and_accuracies():
+    many = [
+        rows("one", [True] * 4).assign(suite="easy", video=f"e{i}", question_id=list("abcd"))
+        for i in range(6)
+    ]
+    many += [frame.assign(suite="hard", correct=False) for frame in many]
+    frame = pd.concat(
+        [part.assign(question_id=part["video"] + part["question_id"]) for part in many]
+    )
+    both = pd.concat([frame, frame.assign(variant="two", correct=False)], ignore_index=True)
+    change = difference_of(both, "one", "two")
+    assert (change.difference, change.low, change.high) == (0.5, 0.5, 0.5)
+    unaware = difference_of(
+        both.drop(columns="suite").assign(video=both["suite"] + both["video"]), "one", "two"
+    )
+    assert unaware.low < 0.5 < unaware.high
+
+
+def test_a_comparison_says_whether_suites_differ_in_sign():
+    names = ("one", "two")
+    shares = {"up": ([True] * 4, [False] * 4), "down": ([False] * 4, [True] * 4)}
+    shares |= {"still": ([True] * 4, [True] * 4)}
+    frame = pd.concat(
+        [
+            rows(name, right).assign(suite=suite)
+            for suite, pair in shares.items()
+            for name, right in zip(names, pair, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+    def agree(*suites):
+        return bool(compare(frame[frame["suite"].isin(suites)], [names])["agree"].item())
+
+    assert agree("up") and agree("down") and agree("up", "still") and agree("down", "still")
+    assert not agree("up", "down") and not agree("up", "down", "still")
+    assert bool(
+        compare(frame[frame["suite"] == "up"].drop(columns="suite"), [names])["agree"].item()
+    )
+
+
+def test_a_comparison_of_nothing_has_its_columns_and_pooled_seeds_one_index():
+    columns = ["kind", "first", "second", "n", "difference", "low", "high", "p_value", "agree"]
+    assert compare(rows("one", [True] * 4), [], by=["kind"]).columns.tolist() == columns
+    pooled = pool_seeds({0: rows("one", [True] * 4), 1: rows("one", [True] * 4)})
+    assert pooled.index.is_unique and pooled["model_seed"].tolist() == [0] * 4 + [1] * 4
+
+
+def test_the_majority_baseline_takes_the_rule_of_each_suite():
+    load_plugins(load_preset("tiny").plugins)
+    frame = rows("one", [True] * 4).assign(suite="mini-mlvu")
+    rule = BENCHMARKS.get("mini-mlvu").score
+    assert majority_baseline(frame) == majority_baseline(frame, rule) == 0.5

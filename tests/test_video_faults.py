@@ -51,6 +51,7 @@ def test_a_wrong_outcome_is_seen(tmp_path):
 
 def test_the_committed_table_is_of_these_files(repo_root, tmp_path):
     page = (repo_root / "BAD_DAYS.md").read_text(encoding="ascii")
+    page = page.split("# Bad days of everything else")[0]
     listed = re.findall(r"^\| (\w+: .*?[^\\]) \| ", page, re.MULTILINE)
     assert listed == [cell(name) for name in NAMES]
     assert "**wrong**" not in page and f"| all | {len(CASES)} |" in page

@@ -583,13 +583,13 @@ def results():
         return found
 
 
-def results_of(package_folder):
+def results_of(package_folder, cases="video_fault_cases"):
     """The same of another version, whose package lies in a folder."""
-    code = "import json, video_fault_cases as v; print(json.dumps(v.results()))"
+    code = f"import json, {cases} as v; print(json.dumps(v.results()))"
     path = [str(package_folder), str(Path(__file__).parent)]
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env={"PYTHONPATH": ":".join(path), "PATH": ""},
+        env={"PYTHONPATH": ":".join(path), "PATH": "", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         check=True,
@@ -597,17 +597,17 @@ def results_of(package_folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(now, before):
+def table(now, before, cases=CASES, what="file"):
     """The page in Markdown."""
-    count = Counter(case.group for case in CASES)
-    good = Counter(case.group for case, (right, _) in zip(CASES, now, strict=True) if right)
-    old = Counter(case.group for case, (right, _) in zip(CASES, before, strict=True) if right)
-    lines = ["| group | files | right before | right now |", "|---|--:|--:|--:|"]
+    count = Counter(case.group for case in cases)
+    good = Counter(case.group for case, (right, _) in zip(cases, now, strict=True) if right)
+    old = Counter(case.group for case, (right, _) in zip(cases, before, strict=True) if right)
+    lines = [f"| group | {what}s | right before | right now |", "|---|--:|--:|--:|"]
     lines += [f"| {group} | {count[group]} | {old[group]} | {good[group]} |" for group in count]
-    lines.append(f"| all | {len(CASES)} | {old.total()} | {good.total()} |")
-    lines += ["", "| file | right | what happens | before |", "|---|---|---|---|"]
-    for case, (right, what), (was_right, was) in zip(CASES, now, before, strict=True):
-        cells = (case.says, ("" if right else "**wrong**: ") + what)
+    lines.append(f"| all | {len(cases)} | {old.total()} | {good.total()} |")
+    lines += ["", f"| {what} | right | what happens | before |", "|---|---|---|---|"]
+    for case, (right, said), (was_right, was) in zip(cases, now, before, strict=True):
+        cells = (case.says, ("" if right else "**wrong**: ") + said)
         same = "right" if was_right else f"**{was}**"
         name = f"{case.group}: {case.name}"
         lines.append("| " + " | ".join(map(cell, (name, *cells, same))) + " |")

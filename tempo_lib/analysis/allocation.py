@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tempo_lib.analysis.what_if import BOUNDS, QUESTION
-from tempo_lib.evaluation.variants import sweep_name
-from tempo_lib.statistics.claims import Scaling, findings, load_claims
+from tempo_lib.evaluation.benchmark import TABLE_ROLE
+from tempo_lib.statistics.claims import findings, load_claims
 from tempo_lib.statistics.intervals import mean_interval, skewness
 from tempo_lib.statistics.summaries import clusters
 
@@ -78,11 +78,11 @@ def overlaps(segments: "pd.DataFrame") -> "pd.DataFrame":
     bins = distribution(segments)
     rows = []
     for suite, part in bins.groupby("suite", sort=False):
-        first, *others = list(dict.fromkeys(part["budget"]))
-        shares = part.groupby(["budget", "low"], sort=False)["share"].first()
-        for budget in others:
-            common = float(np.minimum(shares[first], shares[budget]).sum())
-            rows.append({"suite": suite, "first": first, "second": budget, "overlap": common})
+        first, *others = list(dict.fromkeys(part["role"]))
+        shares = part.groupby(["role", "low"], sort=False)["share"].first()
+        for role in others:
+            common = float(np.minimum(shares[first], shares[role]).sum())
+            rows.append({"suite": suite, "first": first, "second": role, "overlap": common})
     return pd.DataFrame(rows, columns=["suite", "first", "second", "overlap"])
 
 
@@ -143,20 +143,16 @@ def spread_by_kind(segments: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     return _means(questions.sort_values("kind", kind="stable"), ["kind"], ["many", "fullest"], seed)
 
 
-def allocation_findings(
-    questions: "pd.DataFrame", own_budget: int, seed: int = 0
-) -> "pd.DataFrame":
+def allocation_findings(questions: "pd.DataFrame", seed: int = 0) -> "pd.DataFrame":
     """The paper's claims about allocations, judged by rows of ``per_question``.
 
-    ``own_budget`` is the one that ``ata`` runs under. Claims about a budget that no row has are
-    left out; columns are those of ``findings``.
+    Claims about a budget that no row has are left out; columns are those of ``findings``.
     """
-    scaling = Scaling()
-    names = {b: sweep_name(scaling.frames[-1], b) for b in questions["budget"].unique()}
-    names[own_budget] = "ata"
+    names = {role: f"ata-b{role}" for role in questions["role"].unique()} | {TABLE_ROLE: "ata"}
     frame = questions.assign(
-        variant=questions["budget"].map(names),
+        variant=questions["role"].map(names),
         unused=1 - questions["tokens_used"] / questions["capacity"],
+        budget_bound=questions["num_segments"] * questions["k_max"] > questions["budget"],
     )
     found = findings(frame, load_claims("allocation"), seed)
     return found[found["n"] > 0].reset_index(drop=True)

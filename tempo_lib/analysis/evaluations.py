@@ -13,6 +13,7 @@ from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_che
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import find_models
+from tempo_lib.evaluation.native import NATIVE_MODELS
 from tempo_lib.evaluation.records import Record, compression_digest
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import check_scorer
@@ -96,14 +97,16 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
         folder = Path(model.name_or_path).parent
         if row.checkpoint and not (folder / row.checkpoint / "config.json").is_file():
             return f"checkpoint {row.checkpoint}"
-        limits = load_preset(model.config.preset).allocation
-        if row.learned_k_min and limits.learned_k_min is None:
-            return "a learned k_min in the preset"
         try:
             if row.score_source != TEMPO:
                 check_scorer(row.score_source, model)
         except CheckpointError:
             return f"scores of the {row.score_source}"
+        try:
+            if row.native is not None:
+                NATIVE_MODELS.get(row.native)(model)
+        except CheckpointError:
+            return f"weights of {row.native}"
     return None
 
 
@@ -117,8 +120,9 @@ def answers_of_seeds(
 ) -> "pd.DataFrame":
     """Every question of every suite under every variant, by every model.
 
-    Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow) and
-    skewness (of the tokens per segment). ``seed`` draws the segments of random-drop.
+    Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow),
+    skewness (of the tokens per segment) and duration (where the benchmark groups by it). ``seed``
+    draws the segments of random-drop.
     """
     import pandas as pd
 
@@ -131,7 +135,10 @@ def answers_of_seeds(
             frame = frame_of(records)  # suite by suite: the lists of all would fill the memory
             room = frame["num_segments"] * model.config.k_max
             shape = [skewness(record.counts) for record in records]
-            parts.append(frame.assign(capacity=room.clip(upper=frame["budget"]), skewness=shape))
+            # Video-MME's own groups are its durations
+            long = [record.tags.get("duration", [record.kind])[0] for record in records]
+            room = room.clip(upper=frame["budget"])
+            parts.append(frame.assign(capacity=room, skewness=shape, duration=long))
         frames[model_seed] = pd.concat(parts, ignore_index=True)
     return pool_seeds(frames)
 
@@ -154,9 +161,9 @@ def records_of_seeds(
 def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> int:
     """How often the compressor reads a question to give these answers, records or none.
 
-    Variants share a compression if compressor, prompt and frames agree. Scores under another
-    prompt than that of the memories take a second one; other scorers are not counted. The
-    variant that controls are matched to must be among the answers.
+    Variants share a compression if compressor, prompt, query, window and frames agree. Scores
+    under another prompt than that of the memories take a second one; other scorers are not
+    counted. The variant that controls are matched to must be among the answers.
     """
     total = 0
     for model_seed, model in models.items():
@@ -166,7 +173,7 @@ def count_compressions(answers: "pd.DataFrame", models: Mapping[int, Tempo]) -> 
         digests = {name: compression_digest(each) for name, each in found.items()}
         keys = part[["suite", "question_id", "num_frames"]]
         read = {
-            (digests[row.checkpoint], prompt, *key)
+            (digests[row.checkpoint], prompt, row.query, row.window, row.memories_first, *key)
             for row in rows
             for key in keys[part["variant"] == row.name].itertuples(index=False, name=None)
             for prompt in _prompts(row)
@@ -202,5 +209,7 @@ def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _prompts(row: Variant) -> set[str]:
-    """Prompts under which the variant's own compressor reads."""
+    """Prompts under which the variant's own compressor reads; a native model has none."""
+    if row.native is not None:
+        return set()
     return {row.prompt, row.score_prompt} if row.score_source == TEMPO else {row.prompt}

@@ -49,14 +49,16 @@ def pick_groups(suite: Benchmark, groups: Sequence[str], seed: int) -> Benchmark
     if not groups:
         raise ValueError(f"name some of {', '.join(groups_of(suite))}")
     rng = np.random.default_rng(seed)
-    left = [suite.videos[place] for place in rng.permutation(len(suite.videos))]
+    mixed = [suite.videos[place] for place in rng.permutation(len(suite.videos))]
+    left = [video for video in mixed if not video.problem]
+    readable = len(left)
     rarest_first = sorted(dict.fromkeys(groups), key=lambda group: len(_with_group(left, group)))
     picked = {}
     for group in rarest_first:  # else a common group may take the only video of a rare one
         able = _with_group(left, group)
         if not able:
             raise ValueError(
-                f"{suite.name}: no {group} question is left among {len(suite.videos)} videos; "
+                f"{suite.name}: no {group} question is left among {readable} videos; "
                 f"load more of its questions, or name some of {', '.join(groups_of(suite))}"
             )
         video = able[0]

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tempo_lib.statistics.claims import NOT_SHOWN, REVERSED, SHOWN
 from tempo_lib.statistics.intervals import (
     ALPHA,
     CONFIDENCE,
@@ -27,6 +26,7 @@ from tempo_lib.statistics.intervals import (
     video_draws,
 )
 from tempo_lib.statistics.summaries import ALL, QUESTION, clusters
+from tempo_lib.statistics.verdicts import NOT_SHOWN, REVERSED, SHOWN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,9 +4,10 @@ A point is ATA with at most so many frames under a budget; its name is that of `
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tempo_lib.evaluation.benchmark import Benchmark
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo
 from tempo_lib.evaluation.variants import get_variant, sweep
 from tempo_lib.statistics.claims import Scaling
 from tempo_lib.statistics.summaries import summarise
@@ -14,8 +15,9 @@ from tempo_lib.statistics.summaries import summarise
 if TYPE_CHECKING:
     import pandas as pd
 
-PAPER_BUDGETS = (2048, 4096, 8192, 12288)  # what the budgets of ``Scaling`` stand for
+SHORTER = {"short", "medium"}  # of Video-MME's three durations
 MEANS = {
+    "budget": "budget",
     "frames": "num_frames",
     "tokens": "tokens_used",
     "tokens_per_frame": "tokens_per_frame",
@@ -23,36 +25,33 @@ MEANS = {
 }
 
 
-def point_names(frames: Sequence[int] = (), budgets: Sequence[int] = ()) -> list[str]:
+def point_names(frames: Sequence[int] = (), budgets: Sequence[int | str] = ()) -> list[str]:
     """Variants of every cap of frames with every budget; none named: those of ``Scaling``."""
     own = Scaling()
     return [row.name for row in sweep(frames or own.frames, budgets or own.budgets)]
 
 
 def scaling_points(answers: "pd.DataFrame") -> "pd.DataFrame":
-    """One row per suite, cap of frames and budget, with n, accuracy, its interval and MEANS.
+    """One row per suite, cap of frames and role of the budget, with n, accuracy and MEANS.
 
-    ``answers``: as ``answers_of_seeds`` gives them; rows of variants that are no point are left
-    out. Intervals of 95 % take the video as the unit. ``frames``, ``tokens``: means over questions
-    of those really read and used; ``tokens_per_frame``: mean of their ratio; ``bound``: mean of
-    budget by frames, the paper's upper bound (Eq. 5) with the frames that a video really has.
+    ``role``: the benchmark's name of the budget, or the number of tokens. ``answers``: as
+    ``answers_of_seeds`` gives them; rows of variants that are no point are left out. Intervals of
+    95 % take the video as the unit. ``frames``, ``tokens``: means over questions of those really
+    read and used; ``tokens_per_frame``: mean of their ratio; ``bound``: mean of budget by frames,
+    the paper's upper bound (Eq. 5) with the frames that a video really has.
     ValueError without any point.
     """
     cap_of = {name: get_variant(name).max_frames for name in answers["variant"].unique()}
     points = answers[[cap_of[name] is not None for name in answers["variant"]]]
     if points.empty:
-        raise ValueError("no answers of a point; evaluate variants such as ata-f1024-b384")
+        raise ValueError("no answers of a point; evaluate variants such as ata-f512-b8K")
     points = points.assign(
         max_frames=points["variant"].map(cap_of).astype(int),
+        role=points["budget_role"].where(points["budget_role"] != "", points["budget"].astype(str)),
         tokens_per_frame=points["tokens_used"] / points["num_frames"],
         bound=points["budget"] / points["num_frames"],
     )
-    return summarise(points, ["suite", "max_frames", "budget"], means=MEANS)
-
-
-def paper_budget(budget: int) -> int | None:
-    """The paper's budget that one of the miniature's stands for; None where it is another one."""
-    return dict(zip(Scaling().budgets, PAPER_BUDGETS, strict=True)).get(budget)
+    return summarise(points, ["suite", "max_frames", "role"], means=MEANS)
 
 
 def at_most_frames(points: "pd.DataFrame", suite: str) -> "pd.DataFrame":
@@ -68,9 +67,26 @@ def at_most_frames(points: "pd.DataFrame", suite: str) -> "pd.DataFrame":
     return part[part["max_frames"] == most].sort_values("budget").reset_index(drop=True)
 
 
+def long_videos(suite: Benchmark) -> Benchmark:
+    """The suite without videos that its questions call short or medium: Figure 3's Video-MME Long.
+
+    Where a benchmark does not tell durations apart, the suite itself.
+    """
+    kept = [video for video in suite.videos if not SHORTER & _durations(video)]
+    return replace(suite, videos=tuple(kept)) if kept else suite
+
+
 def mean_frames(suites: Sequence[Benchmark]) -> dict[str, float]:
     """Suite -> frames of its videos, mean over those at hand: caps beyond it change little."""
     return {
         suite.name: sum(video.num_frames for video in suite.videos) / len(suite.videos)
         for suite in suites
     }
+
+
+def _durations(video: BenchmarkVideo) -> set[str]:
+    """What the questions call the video's duration; Video-MME's own groups are durations."""
+    named = [
+        value for question in video.questions for _, values in question.tags for value in values
+    ]
+    return {*named, *(question.group for question in video.questions)}

@@ -26,13 +26,13 @@ from tempo_lib.checkpoints.folders import (
 )
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip, SharedFrames
-from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
+from tempo_lib.evaluation.clip import Compression, SharedClip, SharedFrames
+from tempo_lib.fingerprint import code_fingerprint, digest, library_versions, write_atomic
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.decoding import Cut, decode_many
 from tempo_lib.model.from_base_models import tempo_from_base_models
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions, project_root
+from tempo_lib.provenance import project_root
 from tempo_lib.statistics.summaries import summarise
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ def each_question(
     for video in tqdm(suite.videos, desc=suite.name, unit="video", disable=hidden):
         clip = SharedClip(model, SharedFrames(video), {})
         for question in video.questions:
-            yield video, question, clip.memories(question.text, prompt, clip.num_frames)
+            how = Compression(question.text, prompt, clip.num_frames)
+            yield video, question, clip.memories(how)
             clip.forget_question()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tempo_lib.allocation.ata import allocate
 from tempo_lib.allocation.policies import Limits
 from tempo_lib.config import load_preset
-from tempo_lib.evaluation.benchmark import benchmark_source
+from tempo_lib.evaluation.benchmark import Benchmark, benchmark_source
 from tempo_lib.evaluation.records import Record, RecordFile, read_records
 from tempo_lib.evaluation.variants import get_variant
 from tempo_lib.provenance import project_root
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # One row per segment; the columns of a question repeat in all of its rows.
 QUESTION = ("suite", "model_seed", "world_seed", "video", "question_id", "kind")
-BOUNDS = ("budget", "k_min", "k_max")
+BOUNDS = ("role", "budget", "k_min", "k_max")  # role: the benchmark's name of the budget
 SEGMENT_COLUMNS = (*QUESTION, *BOUNDS, "segment", "seconds", "score", "relevant", "tokens")
 
 
@@ -55,53 +55,60 @@ def saved_records(
 def recorded(records: Sequence[Record], k_max: int, model_seed: int = 0) -> "pd.DataFrame":
     """One row per segment, as it was kept; records do not hold ``k_max``. See SEGMENT_COLUMNS."""
     limits = [Limits(record.budget, record.k_min, k_max) for record in records]
-    return _segments(records, [record.counts for record in records], limits, model_seed)
+    roles = [record.budget_role or str(record.budget) for record in records]
+    return _segments(records, [record.counts for record in records], limits, roles, model_seed)
 
 
 def reallocate(
     records: Sequence[Record],
     k_max: int,
-    budget: int | None = None,
+    budget: int | str | None = None,
     k_min: int | None = None,
     model_seed: int = 0,
+    suites: Sequence[Benchmark] = (),
 ) -> "pd.DataFrame":
     """One row per segment, as ATA would allocate ``budget`` by the saved scores.
 
-    None of ``budget`` and ``k_min``: each record's own. ValueError for records of a variant that
-    does not share by its scores, whose counts another rule gave.
+    None of ``budget`` and ``k_min``: each record's own. ``suites``: those of the records, where
+    the budget is one of their names. ValueError for records of a variant that does not share by
+    its scores, whose counts another rule gave.
     """
     for name in dict.fromkeys(record.variant for record in records):
         row = get_variant(name)
         if row.allocation != "ata" or row.match is not None:
             raise ValueError(f"{name} does not share tokens by its scores; take records of ata")
+    tokens_of = {suite.name: suite.tokens for suite in suites}
     limits = [
         Limits(
-            record.budget if budget is None else budget,
+            record.budget if budget is None else tokens_of.get(record.suite, int)(budget),
             record.k_min if k_min is None else k_min,
             k_max,
         )
         for record in records
     ]
+    own = [record.budget_role or str(record.budget) for record in records]
+    roles = own if budget is None else [str(budget)] * len(records)
     # As float32 again: where all scores are near 1, their decimals alone can give a token more.
     scores = [np.array(record.scores, dtype=np.float32) for record in records]
     counts = [
         allocate(scores_N, bound.budget, bound.k_min, bound.k_max).tolist()
         for scores_N, bound in zip(scores, limits, strict=True)
     ]
-    return _segments(records, counts, limits, model_seed)
+    return _segments(records, counts, limits, roles, model_seed)
 
 
 def reallocate_all(
     records: Mapping[int, Sequence[Record]],
     k_max: int,
-    budgets: Sequence[int],
+    budgets: Sequence[int | str],
     k_min: int | None = None,
+    suites: Sequence[Benchmark] = (),
 ) -> "pd.DataFrame":
     """``reallocate`` for every budget and training seed, as one frame."""
     import pandas as pd
 
     parts = [
-        reallocate(of_seed, k_max, budget, k_min, model_seed)
+        reallocate(of_seed, k_max, budget, k_min, model_seed, suites)
         for budget in dict.fromkeys(budgets)
         for model_seed, of_seed in records.items()
     ]
@@ -114,6 +121,7 @@ def _segments(
     records: Sequence[Record],
     counts: Sequence[Sequence[int]],
     limits: Sequence[Limits],
+    roles: Sequence[str],
     model_seed: int,
 ) -> "pd.DataFrame":
     import pandas as pd
@@ -123,8 +131,8 @@ def _segments(
     num_segments = [len(record.scores) for record in records]
     own = [name for name in QUESTION if name != "model_seed"]
     columns = {name: [getattr(record, name) for record in records] for name in own}
-    bounds = {name: [getattr(limit, name) for limit in limits] for name in BOUNDS}
-    questions = pd.DataFrame({**columns, "model_seed": model_seed, **bounds})
+    bounds = {name: [getattr(limit, name) for limit in limits] for name in BOUNDS[1:]}
+    questions = pd.DataFrame({**columns, "model_seed": model_seed, "role": roles, **bounds})
     frame = questions.loc[np.repeat(np.arange(len(records)), num_segments)].reset_index(drop=True)
     relevant: list[Sequence[float]] = [
         record.relevant or [np.nan] * len(record.scores) for record in records

@@ -34,7 +34,7 @@ def result(
     """
     from tempo_lib.checkpoints.folders import checkpoint_digest
     from tempo_lib.evaluation.runner import frame_of
-    from tempo_lib.provenance import library_versions
+    from tempo_lib.fingerprint import library_versions
     from tempo_lib.statistics.summaries import summary
 
     records = [record for record in done.records if record.variant == variant.name]
@@ -50,6 +50,8 @@ def result(
         **({"per_tag": per_tag(records)} if any(record.tags for record in records) else {}),
         "errors": sum(failure.variant == variant.name for failure in done.failures),
         "budget": int(budgets.iloc[0]) if variant.match is None else float(budgets.mean()),
+        "budget_role": records[0].budget_role,
+        "budget_binds": float(frame["budget_bound"].mean()),
         "matched_to": variant.match,
         "preset": data.preset,
         "overrides": preset.overrides,
@@ -93,16 +95,23 @@ def print_table(results: list[dict[str, Any]]) -> None:
         title = f"REHEARSAL on generated videos, no accuracy counts: {title}"
     table = Table(title=title, box=None)
     table.add_column("variant")
-    for heading in ("n", "errors", "all", "95 %", "tokens/frame", *kinds):
+    columns = ("n", "errors", "all", "95 %", "by words", "tokens/frame", "budget", "binds")
+    for heading in (*columns, *kinds):
         table.add_column(heading, justify="right")
     for facts, part in zip(results, parts, strict=True):
         low, high = facts["interval"]
         row = [facts["variant"], str(facts["n"]), str(facts["errors"])]
         row += [_percent(facts["accuracy"])]
-        row += [f"{_percent(low)}-{_percent(high)}", f"{facts['tokens_per_frame']:.2f}"]
+        row += [f"{_percent(low)}-{_percent(high)}", _words(facts["accuracy_by_words"])]
+        row += [f"{facts['tokens_per_frame']:.2f}", f"{facts['budget']:.0f}"]
+        row += [_percent(facts["budget_binds"])]
         row += [_percent(part[k]["accuracy"]) if k in part else "" for k in kinds]
         table.add_row(*row)
     screen().print(table)
+
+
+def _words(share: float | None) -> str:
+    return "" if share is None else _percent(share)
 
 
 def _percent(share: float) -> str:

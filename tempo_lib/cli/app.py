@@ -10,6 +10,7 @@ from typing import cast
 
 import typer
 
+from tempo_lib.cli.allocation import allocation
 from tempo_lib.cli.ask import ask
 from tempo_lib.cli.audit import audit
 from tempo_lib.cli.common import InputError, one_line
@@ -18,8 +19,10 @@ from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
 from tempo_lib.cli.notebook import notebook
+from tempo_lib.cli.page import page
 from tempo_lib.cli.plan import plan
 from tempo_lib.cli.reproduce import reproduce
+from tempo_lib.cli.serve import serve
 from tempo_lib.cli.train import train
 
 # typer exports this one child of its usage errors; the parent is what all of them are
@@ -35,8 +38,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (ask, train, plan, evaluate, audit, reproduce, notebook, convert, doctor):
+for command in (
+    ask,
+    train,
+    plan,
+    evaluate,
+    audit,
+    allocation,
+    reproduce,
+    notebook,
+    convert,
+    doctor,
+):
     app.command()(command)
+app.command("app")(page)
+app.command()(serve)
 app.add_typer(data)
 
 

@@ -27,6 +27,7 @@ from tempo_lib.cli.common import (
     InputError,
     Loaded,
     SafeOption,
+    SalvageOption,
     SetOption,
     bad_input,
     checked_layers,
@@ -120,10 +121,7 @@ def ask(
             metavar="T", help="auto, release (place / fps) or pts (the file's own times)."
         ),
     ] = "auto",
-    salvage: Annotated[
-        bool,
-        typer.Option("--salvage", help="Keep what can be read of a damaged video; say the rest."),
-    ] = False,
+    salvage: SalvageOption = False,
     square_pixels: Annotated[
         bool, typer.Option("--square-pixels", help="Stretch an anamorphic film as a player does.")
     ] = False,

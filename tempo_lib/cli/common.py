@@ -26,7 +26,7 @@ OF_CHECKPOINT = "the checkpoint's"
 OF_PRESET = "the preset's"
 # Sections whose numbers a checkpoint holds too, and those of them that its weights decide.
 SECTIONS_OF_CHECKPOINT = ("allocation", "generation", "model", "pixels", "video")
-NOT_OF_A_LOADED_MODEL = ("num_memory_tokens", "compressor", "decoder", "learned_k_min", "")
+NOT_OF_A_LOADED_MODEL = ("num_memory_tokens", "compressor", "decoder", "")
 
 PresetOption = Annotated[str, typer.Option(metavar="P", help="The scale: tiny (CPU) or 6b (GPU).")]
 CheckpointOption = Annotated[
@@ -49,6 +49,10 @@ FromScratchOption = Annotated[
 SafeOption = Annotated[
     bool,
     typer.Option("--safe", help="Decode in a process that is ended when it hangs or eats memory."),
+]
+SalvageOption = Annotated[
+    bool,
+    typer.Option("--salvage", help="Keep what can be read of a damaged video; say the rest."),
 ]
 SetOption = Annotated[
     list[str] | None,

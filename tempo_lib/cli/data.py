@@ -110,12 +110,13 @@ def stand_in(
         float, typer.Option(metavar="X", min=0.0, max=1.0, help="Of the real videos' length.")
     ] = 0.01,
     num_videos: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only the first ones; 0: all.")
+        int, typer.Option(metavar="N", min=0, help="So many, spread over all of them; 0: all.")
     ] = 0,
 ) -> int:
     """Generate videos in place of the real ones, to rehearse an evaluation without them.
 
-    DIR gets the real annotations and, for every id in them, a video of the real length cut down.
+    DIR gets the real annotations of the videos and, for every id in them, a video of the real
+    length cut down.
     Evaluated like the real folder, its results are marked and lie in runs/6b/rehearsal.
 
     Examples:
@@ -131,10 +132,56 @@ def stand_in(
         real = source.folder() if annotations is None else annotations
         made = make_stand_in(source, real, folder, write_clip, share, num_videos)
     print(
-        f"{folder}: {made.num_videos} videos of {made.seconds:.0f} seconds together, for the first "
-        f"{made.num_questions} questions; put it to `tempo evaluate --root {folder} "
-        f"--num-questions {made.num_questions}`"
+        f"{folder}: {made.num_videos} videos of {made.seconds:.0f} seconds together, for "
+        f"{made.num_questions} questions; put it to `tempo evaluate --root {folder}`"
     )
+    return 0
+
+
+@data.command()
+def rehearsal(
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that holds one with the real annotations for each benchmark.",
+            show_default="data of the project",
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A real tokenizer.json.", show_default="the miniature's"),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(metavar="X", min=0.0, max=1.0, help="Of the real videos' length.")
+    ] = 0.005,
+    num_videos: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Of each benchmark; 0: all.")
+    ] = 4,
+) -> int:
+    """Make all that `tempo reproduce --preset 6b-rehearsal` needs: weights, videos, annotations.
+
+    Random weights in the released layout and stand-ins of all four benchmarks, in
+    runs/6b-rehearsal. What is there already stays.
+
+    Example:
+
+    * tempo data rehearsal --annotations data --num-videos 3
+    """
+    from tempo_lib.config import load_preset
+    from tempo_lib.miniature.rehearsal import make_data, make_weights
+    from tempo_lib.provenance import REHEARSAL, project_root
+
+    preset = load_preset(REAL_PRESET + REHEARSAL)
+    if tokenizer is not None and not tokenizer.is_file():
+        raise InputError(f"no file {tokenizer}")
+    with bad_input(), redirect_stdout(sys.stderr), needs_extra("benchmarks"):
+        home = project_root() / "data" if annotations is None else annotations
+        made = make_data(preset, home, share, num_videos)
+        make_weights(preset, tokenizer)
+    for name, one in made.items():
+        print(f"{name}: {one.num_videos} videos, {one.num_questions} questions")
+    print(f"now: tempo reproduce --preset {preset.name}")
     return 0
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +13,14 @@ import typer
 from tempo_lib.cli.accuracies import checkpoint_folder, print_table, result
 from tempo_lib.cli.common import (
     DEFAULT_PRESET,
-    BudgetOption,
     CheckpointOption,
     DebugNumericsOption,
     InputError,
     Loaded,
     NumQuestionsOption,
     PresetOption,
+    SafeOption,
+    SalvageOption,
     SetOption,
     bad_input,
     check_parent,
@@ -49,11 +51,19 @@ def evaluate(
         typer.Option(
             metavar="V",
             help="A row of Table 2, its token-matched control V-matched, a point of Figure 3 such "
-            "as ata-f256-b384, a policy of our own, or all; may be repeated.",
+            "as ata-f256-b8K, a policy of our own, or all; may be repeated.",
         ),
     ] = ["ata"],  # noqa: B006  typer reads it, nobody changes it
     preset: PresetOption = DEFAULT_PRESET,
-    budget: BudgetOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|ROLE",
+            help="Most memory tokens per question: a number, or 2K, 4K, 8K, 12K for what stands "
+            "for the paper's budget on this suite.",
+            show_default="8K, as Table 2",
+        ),
+    ] = None,
     world_seed: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="Seed of the suite's fresh videos and questions."),
@@ -62,6 +72,8 @@ def evaluate(
     checkpoint: CheckpointOption = None,
     overrides: SetOption = None,
     debug_numerics: DebugNumericsOption = False,
+    salvage: SalvageOption = False,
+    safe: SafeOption = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +114,7 @@ def evaluate(
     """
     with needs_extra("notebooks"):
         from tempo_lib.config import load_preset
+        from tempo_lib.evaluation.benchmark import Reading
         from tempo_lib.evaluation.ranks import ranks_of_torchrun
         from tempo_lib.fingerprint import write_atomic
 
@@ -113,13 +126,16 @@ def evaluate(
         named = find_variants(numbers, suite, variant, plugin or [])
     with ranks_of_torchrun() as ranks, redirect_stdout(sys.stderr):
         options = {"num_questions": num_questions, "world_seed": world_seed, "root": root}
+        reading = Reading(salvage=salvage, safe=safe)
         is_real = numbers.miniature is None  # files are looked for before gigabytes of weights
-        found = load_data(numbers, suite, ranks, options) if is_real else None
+        real = {**options, "reading": reading}
+        found = load_data(numbers, suite, ranks, real) if is_real else None
         loaded = load_model(preset, stage_folder(checkpoint, numbers), None, changes, OF_BENCHMARKS)
-        rows = list(usable(named, loaded, numbers, budget, leave_out=ALL in variant))
-        data = found or load_data(numbers, suite, ranks, options)
+        tokens = budget_of(numbers, budget)
+        rows = list(usable(named, loaded, numbers, tokens, leave_out=ALL in variant))
+        data = found or replace(load_data(numbers, suite, ranks, options), reading=reading)
         with checked_layers(loaded.model, debug_numerics):
-            done = run(loaded, data, rows, budget, ranks)
+            done = run(loaded, data, rows, tokens, ranks)
     if ranks.rank:
         return 2 if done.failures else 0
     measured = {record.variant for record in done.records}  # one that always failed is no row
@@ -136,6 +152,13 @@ def evaluate(
         count, name = len(done.failures), f"{first.question_id} ({first.variant})"
         raise InputError(f"{count} answers failed, first {name}: {first.error}")
     return 0
+
+
+def budget_of(preset: "Preset", given: str | None) -> int | str | None:
+    """--budget as a number or as one of the benchmark's names; without it that of --set."""
+    if given is None:
+        return preset.overrides.get("allocation.budget")
+    return int(given) if given.isdigit() else given
 
 
 def load_data(preset: "Preset", suite: str, ranks: "Ranks", options: dict[str, Any]) -> "Benchmark":
@@ -167,7 +190,7 @@ def run(
     loaded: Loaded,
     data: "Benchmark",
     rows: "Sequence[Variant]",
-    budget: int | None,
+    budget: int | str | None,
     ranks: "Ranks",
 ) -> "Evaluated":
     """All answers of all ranks; InputError where there is none, with the first reason."""
@@ -175,6 +198,9 @@ def run(
     from tempo_lib.evaluation import runner
     from tempo_lib.evaluation.records import RecordsError
 
+    if budget is not None:
+        with bad_input():  # a name that the suite does not know
+            data.tokens(budget)
     with bad_input(CheckpointError, RecordsError):
         done = runner.run_evaluation(
             loaded.model, data, rows, budget=budget, ranks=ranks, progress=not ranks.rank
@@ -182,6 +208,9 @@ def run(
     if not done.records:
         reason = done.failures[0].error if done.failures else "the suite has no questions"
         raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
+    lost = {record.video: record.num_lost for record in done.records if record.num_lost}
+    for video, num_lost in lost.items() if not ranks.rank else ():
+        print(f"note: {video} is damaged: {num_lost} frames are lost", file=sys.stderr)
     return done
 
 
@@ -212,7 +241,7 @@ def usable(
     variants: "Sequence[Variant]",
     loaded: Loaded,
     preset: "Preset",
-    budget: int | None,
+    budget: int | str | None,
     leave_out: bool,
 ) -> "Iterator[Variant]":
     """The variants whose parts are all here; the others are named and left out.
@@ -231,14 +260,15 @@ def usable(
             yield variant
 
 
-def check_parts(variant: "Variant", loaded: Loaded, preset: "Preset", budget: int | None) -> None:
-    """ValueError for a missing checkpoint, scorer or learned number, and for too small a budget.
+def check_parts(
+    variant: "Variant", loaded: Loaded, preset: "Preset", budget: int | str | None
+) -> None:
+    """ValueError for a missing checkpoint or scorer, and for too small a budget.
 
     A variant that keeps whole segments of fewer frames needs a budget of one segment.
     """
-    from tempo_lib.allocation.policies import Limits
     from tempo_lib.checkpoints.loading import check_layout
-    from tempo_lib.evaluation.jobs import effective_limits, learned_k_min
+    from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import check_scorer
     from tempo_lib.evaluation.variants import TEMPO
 
@@ -248,9 +278,11 @@ def check_parts(variant: "Variant", loaded: Loaded, preset: "Preset", budget: in
         check_layout(checkpoint_folder(variant, loaded).absolute())
     if variant.score_source != TEMPO:
         check_scorer(variant.score_source, loaded.model)
-    config = loaded.model.config
-    limits = Limits(config.budget, config.k_min, config.k_max)
-    effective_limits(variant, limits, 1, learned_k_min(preset))
+    if variant.native is not None:
+        NATIVE_MODELS.get(variant.native)(loaded.model)
+        if budget == 0:
+            raise ValueError("it needs --budget of at least 1")
+    least = loaded.model.config.k_max
     whole_segments = variant.fewer_frames and variant.match is None
-    if whole_segments and budget is not None and budget < config.k_max:
-        raise ValueError(f"it needs --budget of at least {config.k_max}")
+    if whole_segments and isinstance(budget, int) and budget < least:
+        raise ValueError(f"it needs --budget of at least {least}")

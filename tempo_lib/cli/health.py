@@ -31,7 +31,8 @@ def versions() -> Iterator[Finding]:
     """Python, and every library that results depend on."""
     import platform
 
-    from tempo_lib.provenance import LIBRARIES, git_state, library_versions, project_root
+    from tempo_lib.fingerprint import LIBRARIES, git_state, library_versions
+    from tempo_lib.provenance import project_root
 
     yield Finding("python", f"{platform.python_version()}, {platform.system()}")
     yield Finding("machine", platform.machine())
@@ -141,8 +142,9 @@ def checkpoints(is_deep: bool = False) -> Iterator[Finding]:
         stage_names,
     )
     from tempo_lib.config import load_preset, preset_names
+    from tempo_lib.provenance import is_rehearsal
 
-    for preset in map(load_preset, preset_names()):
+    for preset in (load_preset(name) for name in preset_names() if not is_rehearsal(name)):
         if preset.miniature is not None:
             for name in (*BASE_MODELS, *stage_names(preset)):
                 try:

@@ -43,6 +43,10 @@ def reproduce(
         bool,
         typer.Option("--publish", help="Put results of a part of the questions into figures/ too."),
     ] = False,
+    parts: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Jobs that share the answers of each suite."),
+    ] = 1,
 ) -> int:
     """Make every table and figure: train or keep a model, evaluate the suites, run the notebooks.
 
@@ -54,6 +58,8 @@ def reproduce(
     * tempo reproduce --only table2c --dry-run
     * tempo reproduce --num-questions 60
     * tempo reproduce --executor slurm --cores 10
+    * tempo reproduce --preset 6b --dry-run
+    * tempo reproduce --preset 6b --executor slurm --cores 32 --parts 8
     """
     with needs_extra("notebooks"):
         from tempo_lib.checkpoints.folders import CheckpointError
@@ -64,5 +70,7 @@ def reproduce(
             raise InputError(f"--report {report}: the page is HTML, so call it {report.stem}.html")
         check_parent("--report", report)
     with bad_input(ValueError, CheckpointError):
-        made = batch.make_batch(preset, only, from_scratch, cores, executor, num_questions, publish)
+        made = batch.make_batch(
+            preset, only, from_scratch, cores, executor, num_questions, publish, parts
+        )
         return batch.reproduce(made, dry_run, report)

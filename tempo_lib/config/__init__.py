@@ -124,17 +124,15 @@ class ModelNumbers(StrictModel):
 
 
 class EvaluationNumbers(StrictModel):
-    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens."""
+    """What a benchmark's run changes of a checkpoint; the benchmark gives max_new_tokens.
 
+    ``budgets``: memory tokens by role, as Table 2 and Figure 3 name them.
+    """
+
+    frames: tuple[PositiveInt, ...]  # caps of Figure 3
     max_context: PositiveInt
     min_frames: PositiveInt
-
-
-class LearnedKMin(StrictModel):
-    """An anchor chosen on data, with the record that it was chosen by."""
-
-    k_min: int
-    record: str
+    budgets: dict[str, PositiveInt]
 
 
 class AllocationNumbers(StrictModel):
@@ -142,8 +140,7 @@ class AllocationNumbers(StrictModel):
 
     k_min: int
     k_max: PositiveInt
-    budget: PositiveInt
-    learned_k_min: LearnedKMin | None  # of the policy ata-k-min; None: none was chosen yet
+    budget: PositiveInt  # of a single question; benchmarks have budgets of their own
 
 
 class GenerationNumbers(StrictModel):
@@ -198,9 +195,7 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> Preset:
 def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
     if name not in preset_names():
         raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(preset_names())}")
-    text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text("utf-8")
-    # anchors give shared parts: a change of one copy must not reach the others
-    data = _copied(yaml.safe_load(text))
+    data = _read(name)
     data["overrides"] = dict(_override(data, override) for override in overrides)
     part, section = "miniature", data["miniature"]
     try:
@@ -210,6 +205,25 @@ def _load_preset(name: str, overrides: tuple[str, ...]) -> Preset:
         return Preset.model_validate(data)
     except ValidationError as error:
         raise ValueError(_problems(error, name, part, data["overrides"])) from error
+
+
+def _read(name: str) -> dict[str, Any]:
+    """A preset's file; what it leaves out is that of the preset it is ``based_on``."""
+    text = resources.files("tempo_lib").joinpath("presets", f"{name}.yaml").read_text("utf-8")
+    # anchors give shared parts: a change of one copy must not reach the others
+    data = _copied(yaml.safe_load(text))
+    base = data.pop("based_on", None)
+    return data if base is None else _merged(_read(base), data)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with single fields of ``changes`` in their places."""
+    found = dict(base)
+    for key, value in changes.items():
+        known = found.get(key)
+        is_section = isinstance(known, dict) and isinstance(value, dict)
+        found[key] = _merged(found[key], value) if is_section else value
+    return found
 
 
 def _schema(name: str) -> type[BaseModel]:

@@ -12,6 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.registry import Registry, load_plugins
 
+TABLE_ROLE = "8K"  # the budget of Table 2: half of what a capped video's segments hold
+WHOLE_ROLE = "16K"  # all of it
+PAPER_BUDGETS = {"2K": 2048, "4K": 4096, TABLE_ROLE: 8192, "12K": 12288}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -41,7 +45,8 @@ class Verdict:
     """Whether a prediction is right, and what the benchmark's scorer read in it.
 
     ``letter`` (of multiple choice; "" where none was found), ``found_by``: the format that decided;
-    ``letter_before``, ``correct_before``: under an older scorer. None where there is no such thing.
+    ``letter_before``, ``correct_before``: under an older scorer; ``correct_words``: by the words of
+    the option, whatever the letter. None where there is no such thing.
     """
 
     correct: bool
@@ -49,6 +54,15 @@ class Verdict:
     found_by: str | None = None
     letter_before: str | None = None
     correct_before: bool | None = None
+    correct_words: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How video files are read: ``salvage`` and ``safe`` as in ``load_video``."""
+
+    salvage: bool = False
+    safe: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +90,9 @@ class Benchmark:
     that this benchmark's runs change (``config_with``). ``mean_over``: the column of records over
     whose values the benchmark averages accuracies, "" for the mean over questions.
     ``is_stand_in``: videos are generated in place of the real ones, so that no accuracy counts.
+    ``budgets``: memory tokens by the paper's name of the budget, () where runs take the
+    checkpoint's.
+    ``reading``: how its files are read.
     """
 
     name: str
@@ -87,10 +104,23 @@ class Benchmark:
     profile: tuple[tuple[str, int], ...] = ()
     mean_over: str = ""
     is_stand_in: bool = False
+    budgets: tuple[tuple[str, int], ...] = ()
+    reading: Reading = Reading()
 
     @property
     def num_questions(self) -> int:
-        return sum(len(video.questions) for video in self.videos)
+        """Questions about files that can be read; the others fail in every run."""
+        return sum(len(video.questions) for video in self.videos if not video.problem)
+
+    def tokens(self, budget: int | str) -> int:
+        """Memory tokens of a budget: a number itself, or one of the names in ``budgets``."""
+        if isinstance(budget, int):
+            return budget
+        known = dict(self.budgets)
+        if budget not in known:
+            names = ", ".join(known) or "none, give a number of tokens"
+            raise ValueError(f"{self.name} has no budget {budget!r}; known: {names}")
+        return known[budget]
 
     def score(self, question: Question, text: str) -> bool:
         """Whether ``text`` answers the question, by the rule of the benchmark."""

@@ -9,10 +9,11 @@ for a question are decoded in batches.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from tempo_lib.config import PixelRules, VideoNumbers
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question, Reading
 from tempo_lib.evaluation.scorers import Scorer, VideoScorer
 from tempo_lib.evaluation.variants import TEMPO
 from tempo_lib.model.compressor import SegmentMemories
@@ -28,8 +29,9 @@ from tempo_lib.video.clip import Video, load_video
 class SharedFrames:
     """The frames that models of the same video and pixel rules read of one video."""
 
-    def __init__(self, video: BenchmarkVideo) -> None:
-        self.video = video
+    def __init__(self, video: BenchmarkVideo, reading: Reading = Reading()) -> None:  # noqa: B008
+        self.video, self.reading = video, reading
+        self.num_lost = 0  # frames of a damaged file that was salvaged
         self._kept: dict[tuple[str, str, int, int], Video | VideoError] = {}
 
     def num_frames(self, model: Tempo) -> int:
@@ -41,12 +43,10 @@ class SharedFrames:
 
         VideoError for a file that cannot be read, or is another one than the benchmark says.
         """
-        most = self.num_frames(model)
-        if num_frames < most < self.video.num_frames:  # capped: the file itself is sampled anew
+        most = self.video.num_frames
+        if self.num_frames(model) < most or num_frames == most:  # of a long file no whole is kept
             return self._read(model, num_frames)
         whole = self._read(model, most)
-        if num_frames == most:
-            return whole
         return load_video(whole.frames, fps=whole.fps, max_frames=num_frames, max_edge=None)
 
     def _read(self, model: Tempo, num_frames: int) -> Video:
@@ -72,7 +72,10 @@ class SharedFrames:
             max_frames=num_frames,
             min_frames=min(numbers.min_frames, num_frames),
             max_edge=rules.max_edge,
+            salvage=self.reading.salvage,
+            safe=self.reading.safe,
         )
+        self.num_lost = 0 if clip.salvaged is None else clip.salvaged.num_lost
         if clip.num_frames != num_frames:
             raise VideoError(
                 f"{self.video.path} gave {clip.num_frames} frames instead of {num_frames}; "
@@ -86,16 +89,31 @@ class SharedFrames:
         return Video(frames, clip.fps, clip.seconds, clip.source)
 
 
+@dataclass(frozen=True)
+class Compression:
+    """How the compressor reads a video: all that its memories and scores depend on.
+
+    ``query``: the question, or what stands in its place. ``window``: frames per segment, 0 for
+    the model's.
+    """
+
+    query: str
+    prompt: str
+    num_frames: int
+    window: int = 0
+    memories_first: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """A question put to ``model``, whose decoder may be another than the clip's model has."""
 
     model: Tempo
     question: str
-    prompt: str
-    num_frames: int
+    reading: Compression
     counts_N: torch.Tensor
     scheme: str
+    timestamps: bool
 
 
 class SharedClip:
@@ -107,12 +125,12 @@ class SharedClip:
         self.model = model
         self.frames = frames
         self.scorers = scorers
-        self._sessions: dict[int, VideoSession] = {}
-        self._opened: dict[tuple[int, str], VideoScorer] = {}
-        self._memories: dict[tuple[int, str, str], SegmentMemories] = {}
-        self._logits: dict[tuple[int, str, str, str], torch.Tensor] = {}
+        self._sessions: dict[tuple[int, int], VideoSession] = {}
+        self._opened: dict[tuple[int, int, str], VideoScorer] = {}
+        self._memories: dict[Compression, SegmentMemories] = {}
+        self._logits: dict[tuple[str, Compression], torch.Tensor] = {}
         self._texts: dict[tuple[object, ...], str] = {}
-        self._relevant: dict[tuple[str, int], list[int] | None] = {}
+        self._relevant: dict[tuple[str, int, int], list[int] | None] = {}
 
     @property
     def video(self) -> BenchmarkVideo:
@@ -123,36 +141,44 @@ class SharedClip:
         """Frames of the video, up to the cap of the model."""
         return self.frames.num_frames(self.model)
 
-    def memories(self, question: str, prompt: str, num_frames: int) -> SegmentMemories:
-        """Memories of all segments for one question."""
-        key = (num_frames, prompt, question)
-        if key not in self._memories:
-            self._memories[key] = self._session(num_frames).compress(question, prompt)
-        return self._memories[key]
+    def session(self, reading: Compression) -> VideoSession:
+        """The video as the model's compressor reads it."""
+        key = (reading.num_frames, reading.window)
+        if key not in self._sessions:
+            video = self.frames.at(self.model, reading.num_frames)
+            self._sessions[key] = self.model.open(video, is_sized=True, window=reading.window)
+        return self._sessions[key]
 
-    def logits(self, source: str, question: str, prompt: str, num_frames: int) -> torch.Tensor:
+    def memories(self, reading: Compression) -> SegmentMemories:
+        """Memories of all segments for one question."""
+        if reading not in self._memories:
+            how = (reading.query, reading.prompt, reading.memories_first)
+            self._memories[reading] = self.session(reading).compress(*how)
+        return self._memories[reading]
+
+    def logits(self, source: str, reading: Compression) -> torch.Tensor:
         """Relevance logits (N,), float32 on the CPU; Tempo's own come with its memories."""
         if source == TEMPO:
-            return self.memories(question, prompt, num_frames).logits
-        key = (num_frames, source, prompt, question)
-        if key not in self._logits:
-            scorer = self._opened.get((num_frames, source))
-            if scorer is None:
-                scorer = self.scorers[source].open(self._session(num_frames))
-                self._opened[num_frames, source] = scorer
-            self._logits[key] = self._checked(scorer.logits(question, prompt), source, num_frames)
-        return self._logits[key]
+            return self.memories(reading).logits
+        if (source, reading) not in self._logits:
+            found = self.scorer(source, reading).logits(reading.query, reading.prompt)
+            self._logits[source, reading] = self._checked(found, source, reading)
+        return self._logits[source, reading]
+
+    def scorer(self, source: str, reading: Compression) -> VideoScorer:
+        """Another source of scores at work on the same frames."""
+        key = (reading.num_frames, reading.window, source)
+        if key not in self._opened:
+            self._opened[key] = self.scorers[source].open(self.session(reading))
+        return self._opened[key]
 
     def relevant(
-        self, benchmark: Benchmark, question: Question, num_frames: int
+        self, benchmark: Benchmark, question: Question, reading: Compression
     ) -> list[int] | None:
-        """1 for each segment that holds evidence; None where the benchmark does not say.
-
-        None also for fewer frames than the video has: segments then cover other seconds.
-        """
-        key = (question.id, num_frames)
+        """1 for each segment that holds evidence; None where the benchmark does not say."""
+        key = (question.id, reading.num_frames, reading.window)
         if key not in self._relevant:
-            self._relevant[key] = self._find_relevant(benchmark, question, num_frames)
+            self._relevant[key] = self._find_relevant(benchmark, question, reading)
         return self._relevant[key]
 
     def predictions(self, requests: Sequence[Request]) -> list[str]:
@@ -179,19 +205,22 @@ class SharedClip:
         self._relevant.clear()
 
     def _find_relevant(
-        self, benchmark: Benchmark, question: Question, num_frames: int
+        self, benchmark: Benchmark, question: Question, reading: Compression
     ) -> list[int] | None:
-        numbers = self.model.config.video_numbers
-        if num_frames != self.video.num_frames:
-            return None
+        """A segment covers all frames of the video from its first to its last."""
+        numbers, num = self.model.config.video_numbers, reading.num_frames
+        window, stride = (reading.window or own for own in (numbers.window, numbers.stride))
+        place = np.round(np.linspace(0, self.video.num_frames - 1, num)).astype(int).tolist()
         found = [
-            benchmark.is_relevant(self.video, question, start, start + numbers.window)
-            for start in range(0, num_frames, numbers.stride)
+            benchmark.is_relevant(
+                self.video, question, place[start], place[min(start + window, num) - 1] + 1
+            )
+            for start in range(0, num, stride)
         ]
         return None if None in found else [int(bool(one)) for one in found]
 
-    def _checked(self, logits_N: torch.Tensor, source: str, num_frames: int) -> torch.Tensor:
-        num_segments = self._session(num_frames).num_segments
+    def _checked(self, logits_N: torch.Tensor, source: str, reading: Compression) -> torch.Tensor:
+        num_segments = self.session(reading).num_segments
         if logits_N.shape != (num_segments,):
             raise ValueError(
                 f"scorer {source!r} gave logits of shape {tuple(logits_N.shape)} for "
@@ -202,8 +231,8 @@ class SharedClip:
         return logits_N
 
     def _cut(self, request: Request) -> Cut:
-        memories = self.memories(request.question, request.prompt, request.num_frames)
-        return Cut(memories, request.counts_N, request.scheme)
+        memories = self.memories(request.reading)
+        return Cut(memories, request.counts_N, request.scheme, request.timestamps)
 
     def _key(self, request: Request) -> tuple[object, ...]:
         counts = tuple(request.counts_N.tolist())
@@ -211,11 +240,5 @@ class SharedClip:
         # a segment that keeps all of its tokens, or none, is the same under every scheme
         is_cut = any(0 < k < capacity for k in counts)
         kept = request.scheme if is_cut else "whole"
-        where = (request.question, request.prompt, request.num_frames)
+        where = (request.question, request.reading, request.timestamps)
         return (id(request.model), *where, kept, counts)
-
-    def _session(self, num_frames: int) -> VideoSession:
-        if num_frames not in self._sessions:
-            video = self.frames.at(self.model, num_frames)
-            self._sessions[num_frames] = self.model.open(video, is_sized=True)
-        return self._sessions[num_frames]

@@ -1,15 +1,15 @@
 """What an evaluation runs: each variant with its model, its bounds and the file of its records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 # The two modules register their policies.
 from tempo_lib.allocation import baselines, extensions  # noqa: F401
 from tempo_lib.allocation.policies import POLICIES, Limits, PolicyOptions
-from tempo_lib.config import Preset, load_preset
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark
+from tempo_lib.evaluation.benchmark import BENCHMARKS, WHOLE_ROLE, Benchmark
+from tempo_lib.evaluation.native import NATIVE_MODELS, NativeVlm, load_native
 from tempo_lib.evaluation.records import (
     RecordFile,
     code_facts,
@@ -28,17 +28,20 @@ Models = Mapping[str | None, Tempo]  # by checkpoint; None: the model that is ev
 class Job:
     """A variant with the model, the bounds and the records that belong to it.
 
-    ``compression``: hash of what memories come from; jobs that share it share a clip.
-    ``reference``: the job, without records, whose tokens a matched variant gets.
+    ``role``: the benchmark's name of the budget, "" for a number. ``compression``: hash of
+    what memories come from; jobs that share it share a clip. ``reference``: the job, without
+    records, whose tokens a matched variant gets.
     """
 
     variant: Variant
     model: Tempo
     compression: str
     limits: Limits
+    role: str
     seed: int
     kept: RecordFile
     reference: "Job | None" = None
+    native: NativeVlm | None = None  # answers in place of the model, whose frames it reads
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ class Setting:
     models: Models
     scorers: Mapping[str, Scorer]
     limits: Limits
+    role: str
     seed: int
     folder: Path | None
+    natives: Mapping[str, NativeVlm] = field(default_factory=dict)
 
 
 def find_models(model: Tempo, rows: Sequence[Variant], models: Mapping[str, Tempo]) -> Models:
@@ -82,6 +87,17 @@ def find_scorers(
     return found
 
 
+def find_natives(
+    model: Tempo, rows: Sequence[Variant], natives: Mapping[str, NativeVlm]
+) -> dict[str, NativeVlm]:
+    """Every native model that the variants name."""
+    found = dict(natives)
+    for row in rows:
+        if row.native is not None and row.native not in found:
+            found[row.native] = load_native(row.native, model)
+    return found
+
+
 def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
     """One job per variant; matched variants share the job of their reference."""
     references = {row.match: get_variant(row.match) for row in rows if row.match is not None}
@@ -91,16 +107,21 @@ def make_jobs(setting: Setting, rows: Sequence[Variant]) -> list[Job]:
 
     def job(row: Variant, folder: Path | None, reference: Job | None = None) -> Job:
         model = setting.models[row.checkpoint]
-        limits = _limits(setting, row, model)
+        limits, role = _limits(setting, row, model), _role(setting, row)
         seed = _seed(setting, row)
         own: dict[str, Any] = {"variant": asdict(row), "limits": asdict(limits), "seed": seed}
+        own["budget_role"] = role
         own |= {"model": facts_of[row.checkpoint], **_data_and_code(setting.benchmark, row)}
         if row.score_source != TEMPO:
             own["scorer"] = setting.scorers[row.score_source].weights
         if reference is not None:
             own["reference"] = reference.kept.facts
+        native, read_by = None, compression[row.checkpoint]
+        if row.native is not None:
+            native = setting.natives[row.native]
+            own["native"] = read_by = native.weights
         kept = open_records(folder, row.name, own)
-        return Job(row, model, compression[row.checkpoint], limits, seed, kept, reference)
+        return Job(row, model, read_by, limits, role, seed, kept, reference, native)
 
     matched_to = {name: job(row, None) for name, row in references.items()}
     return [
@@ -117,32 +138,22 @@ def policy_options(row: Variant) -> PolicyOptions:
 
 
 def effective_limits(
-    variant: Variant, limits: Limits, max_segments: int, learned_k_min: int | None = None
+    variant: Variant, limits: Limits, max_segments: int, benchmark: Benchmark | None = None
 ) -> Limits:
     """The bounds that hold for ``variant``: its own k_min and budget, and for ``full`` all tokens.
 
     ``max_segments``: of the longest video that the preset reads. At the paper's scale 128
-    segments x 128 tokens are its 16K budget. ValueError where a variant needs ``learned_k_min``
-    and there is none.
+    segments x 128 tokens are its 16K budget. ``benchmark``: has the budgets that a variant names.
     """
     k_min = limits.k_min if variant.k_min is None else variant.k_min
-    if variant.learned_k_min:
-        if learned_k_min is None:
-            raise ValueError(
-                f"variant {variant.name} needs the preset's number `allocation: learned_k_min: "
-                "{k_min, record}`; choose it on a world seed that nothing else is measured on"
-            )
-        k_min = learned_k_min
-    budget = limits.budget if variant.budget is None else variant.budget
+    budget = limits.budget
+    if isinstance(variant.budget, int):
+        budget = variant.budget
+    elif variant.budget is not None and benchmark is not None:
+        budget = benchmark.tokens(variant.budget)
     if variant.allocation == "full" and variant.match is None:
         budget = max_segments * limits.k_max
     return Limits(budget, k_min, limits.k_max)
-
-
-def learned_k_min(preset: Preset) -> int | None:
-    """The preset's learned k_min, None where none was chosen yet."""
-    given = preset.allocation.learned_k_min
-    return None if given is None else given.k_min
 
 
 def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) -> int:
@@ -162,8 +173,16 @@ def frames_read(variant: Variant, limits: Limits, num_frames: int, window: int) 
 def _limits(setting: Setting, row: Variant, model: Tempo) -> Limits:
     numbers = model.config.video_numbers
     most_segments = -(-numbers.max_frames // numbers.stride)
-    learned = learned_k_min(load_preset(setting.benchmark.preset)) if row.learned_k_min else None
-    return effective_limits(row, setting.limits, most_segments, learned)
+    return effective_limits(row, setting.limits, most_segments, setting.benchmark)
+
+
+def _role(setting: Setting, row: Variant) -> str:
+    """The benchmark's name of the variant's budget; "" for a number, such as ATA's own tokens."""
+    if row.match is not None or isinstance(row.budget, int):
+        return ""
+    if row.allocation == "full":
+        return WHOLE_ROLE
+    return row.budget or setting.role
 
 
 def _seed(setting: Setting, row: Variant) -> int:
@@ -177,5 +196,8 @@ def _data_and_code(benchmark: Benchmark, row: Variant) -> dict[str, Any]:
     plugins = [BENCHMARKS.source_file(benchmark.name), POLICIES.source_file(row.allocation)]
     if row.score_source in SCORERS:
         plugins.append(SCORERS.source_file(row.score_source))
+    if row.native in NATIVE_MODELS:
+        plugins.append(NATIVE_MODELS.source_file(str(row.native)))
     identity = {"seed": benchmark.world_seed, "identity": benchmark.identity}
-    return {"suite": {"name": benchmark.name, **identity}, **code_facts(*plugins)}
+    salvaged = {"salvage": True} if benchmark.reading.salvage else {}  # safe changes no answer
+    return {"suite": {"name": benchmark.name, **identity}, **salvaged, **code_facts(*plugins)}

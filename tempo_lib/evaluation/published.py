@@ -17,6 +17,7 @@ PUBLISHED = (
     *("table1", "table2a", "table2b", "table2c", "table2d", "table2e"),
     *("tablea", "tableb", "tokens_per_frame", "fig1c", "fig3"),
 )
+LONG = " Long"  # ends the name of a benchmark's part: its longest videos
 QUOTE = "# > "  # begins a header line that quotes the paper
 
 

@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from tempo_lib.fingerprint import code_fingerprint, digest, write_atomic
+from tempo_lib.fingerprint import code_fingerprint, digest, library_versions, write_atomic
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import library_versions
 
 # Of all libraries, those that answers depend on.
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "av", "decord", "pillow")
@@ -40,8 +39,11 @@ class Record:
     where a segment holds evidence, None where the benchmark does not say or fewer frames were
     read than the video has; auc: area under the ROC curve of scores against it, None without both
     kinds of segment. matched_tokens: what the variant that this one is matched to used, None
-    without one. letter, found_by, letter_before, correct_before: as in ``Verdict``. tags: those of
-    the question. Fields with defaults came later: records without them stay readable.
+    without one. letter, found_by, letter_before, correct_before, correct_words: as in ``Verdict``.
+    tags: those of the question. budget_role: the benchmark's name of the budget, "" for a number;
+    budget_bound: whether the segments could hold more. query: what the compressor read where that
+    is not the question. num_lost: frames of a damaged file that could not be salvaged. Fields with
+    defaults came later: records without them stay readable.
     """
 
     suite: str
@@ -75,7 +77,12 @@ class Record:
     found_by: str | None = None
     letter_before: str | None = None
     correct_before: bool | None = None
+    correct_words: bool | None = None
+    budget_role: str = ""
+    budget_bound: bool | None = None
+    query: str | None = None
     tags: dict[str, list[str]] = field(default_factory=dict)
+    num_lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,17 +1,19 @@
 """Answers of a finished run as far as its files hold them: records of ours, or lmms-eval's logs."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.records import Failure, Record, read_records
 
 LMMS_EVAL_MARK = "_samples_"  # in the name of every sample log of lmms-eval
 # Names under which its tasks log the question's id and the letter that they read.
 ID_FIELDS = ("question_id", "id")
 LETTER_FIELDS = ("pred_answer", "parsed_pred")
+PRESENT_RULE, CHOICES = "ranked", LETTERS[:4]  # what lmms-eval tries, whatever the options
 
 
 class RunError(ValueError):
@@ -78,6 +80,25 @@ def read_run(path: Path) -> FinishedRun:
     if not samples:
         raise RunError(f"{path} holds no answers")
     return FinishedRun(str(path), samples, facts)
+
+
+def run_of(name: str, records: Sequence[Record | Failure]) -> FinishedRun:
+    """A run in memory, without facts about itself."""
+    return FinishedRun(name, [_of_record(each) for each in records], {})
+
+
+def judged_by(rule: str, run: FinishedRun) -> FinishedRun:
+    """The same predictions of multiple choice under a rule of answer extraction (``letters``).
+
+    A right answer that is a text is known by the letter that the present rule reads in it.
+    """
+    samples = []
+    for sample in run.samples:
+        letter = find_letter(rule, sample.prediction or "", CHOICES).value
+        right = find_letter(PRESENT_RULE, sample.answer or "", CHOICES).value
+        is_right = letter == right
+        samples.append(replace(sample, letter=letter, answer=right, correct=is_right))
+    return FinishedRun(run.name, samples, run.facts)
 
 
 def _read_file(path: Path) -> tuple[list[Sample], dict[str, Any]]:

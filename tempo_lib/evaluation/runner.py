@@ -17,10 +17,18 @@ import torch
 from tqdm import tqdm
 
 from tempo_lib.allocation.policies import Limits
-from tempo_lib.evaluation.benchmark import Benchmark, BenchmarkVideo, Question
-from tempo_lib.evaluation.clip import SharedClip, SharedFrames
-from tempo_lib.evaluation.jobs import Job, Setting, find_models, find_scorers, make_jobs
-from tempo_lib.evaluation.question import answer
+from tempo_lib.evaluation.benchmark import TABLE_ROLE, Benchmark, BenchmarkVideo, Question
+from tempo_lib.evaluation.clip import SharedFrames
+from tempo_lib.evaluation.jobs import (
+    Job,
+    Setting,
+    find_models,
+    find_natives,
+    find_scorers,
+    make_jobs,
+)
+from tempo_lib.evaluation.native import NativeVlm
+from tempo_lib.evaluation.question import Clip, answer, open_clip
 from tempo_lib.evaluation.ranks import Ranks
 from tempo_lib.evaluation.records import COLUMNS, Failure, Record
 from tempo_lib.evaluation.scorers import Scorer
@@ -28,7 +36,7 @@ from tempo_lib.evaluation.variants import Variant, get_variant
 from tempo_lib.model.decoder_prompt import ContextError
 from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import is_rehearsal, project_root
 from tempo_lib.video.base import VideoError
 
 if TYPE_CHECKING:
@@ -81,7 +89,7 @@ def run_evaluation(
     model: Tempo,
     benchmark: Benchmark,
     variants: Sequence[Variant | str],
-    budget: int | None = None,
+    budget: int | str | None = None,
     k_min: int | None = None,
     seed: int = 0,
     progress: bool = True,
@@ -89,16 +97,20 @@ def run_evaluation(
     root: Path | None = None,
     cache: bool = True,
     scorers: Mapping[str, Scorer] | None = None,
+    natives: Mapping[str, NativeVlm] | None = None,
     ranks: Ranks | None = None,
 ) -> Evaluated:
     """Records of all variants, in the order of ``variants`` and of the benchmark.
 
-    ``budget`` and ``k_min``: None takes the model's; variants with their own keep it. ``seed``
+    ``budget``: tokens, or one that the benchmark has by name; None takes that of Table 2, where
+    the benchmark has none the model's. ``k_min``: None takes the model's. Variants with their own
+    keep it. ``seed``
     draws the segments of random-drop. ``models``: checkpoints by name for variants that need
-    another one than ``model``, ``scorers``: scorers by name; without them, the folders beside
-    ``model``'s are read. ``cache``: reuse and extend the records under ``root``/runs (default:
-    the project's). ``ranks``: each process answers its own videos, and returns the records of
-    all; None is one process. A question without a record, also one that failed before, is tried.
+    another one than ``model``, ``scorers`` and ``natives``: scorers and native models by name;
+    without them, the folders beside ``model``'s are read. ``cache``: reuse and extend the records
+    under ``root``/runs (default: the project's). ``ranks``: each process answers its own videos,
+    and returns the records of all; None is one process. A question without a record, also one
+    that failed before, is tried.
     ValueError for an unknown variant, a checkpoint that is not there, or several ranks without a
     cache.
     """
@@ -108,18 +120,21 @@ def run_evaluation(
     named = [get_variant(item) if isinstance(item, str) else item for item in variants]
     rows = list(dict.fromkeys(named))  # one named twice counts once
     numbers = model.config
+    if budget is None:
+        budget = TABLE_ROLE if benchmark.budgets else numbers.budget
     limits = Limits(
-        numbers.budget if budget is None else budget,
-        numbers.k_min if k_min is None else k_min,
-        numbers.k_max,
+        benchmark.tokens(budget), numbers.k_min if k_min is None else k_min, numbers.k_max
     )
     base = project_root() if root is None else root
-    runs = base / "runs" / benchmark.preset / ("rehearsal" if benchmark.is_stand_in else "")
+    apart = benchmark.is_stand_in and not is_rehearsal(benchmark.preset)
+    runs = base / "runs" / benchmark.preset / ("rehearsal" if apart else "")
     setting = Setting(
         benchmark=benchmark,
         models=find_models(model, rows, models or {}),
         scorers=find_scorers(model, rows, scorers or {}),
+        natives=find_natives(model, rows, natives or {}),
         limits=limits,
+        role=budget if isinstance(budget, str) else "",
         seed=seed,
         folder=runs / "evaluations" / benchmark.name if cache else None,
     )
@@ -165,7 +180,7 @@ def frame_of(records: Iterable[Record], tag: str = "") -> "pd.DataFrame":
         for value in ([[each] for each in record.tags.get(tag, ())] if tag else [[]])
     ]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *([tag] if tag else [])])
-    for name in ("auc", "matched_tokens"):
+    for name in ("auc", "matched_tokens", "correct_words", "budget_bound"):
         frame[name] = frame[name].astype(float)
     return frame
 
@@ -221,9 +236,9 @@ def _missing(video: BenchmarkVideo, jobs: Sequence[Job]) -> Iterator[tuple[Quest
 
 def _run_video(video: BenchmarkVideo, setting: Setting, jobs: Sequence[Job]) -> list[Failure]:
     """Make and keep the records that are missing; returns what failed."""
-    frames = SharedFrames(video)
+    frames = SharedFrames(video, setting.benchmark.reading)
     clips = {
-        each.compression: SharedClip(each.model, frames, setting.scorers)
+        each.compression: open_clip(each, frames, setting.scorers)
         for job in jobs
         for each in (job, job.reference)
         if each is not None
@@ -253,7 +268,7 @@ def _try_answer(
     jobs: Sequence[Job],
     benchmark: Benchmark,
     video: BenchmarkVideo,
-    clips: Mapping[str, SharedClip],
+    clips: Mapping[str, Clip],
     question: Question,
 ) -> list[Made]:
     """Each job with its record; where they fail together, each is tried alone."""

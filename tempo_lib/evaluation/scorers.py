@@ -18,7 +18,6 @@ from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
-from tempo_lib.config import load_preset
 from tempo_lib.evaluation.records import weights_digest
 from tempo_lib.model.compressor import Compressor
 from tempo_lib.model.rope import pinned_frequencies
@@ -109,14 +108,7 @@ def scorer_folder(source: str, model: Tempo) -> str | Path:
     beside = Path(model.name_or_path).parent / name
     if model.name_or_path and (beside / "config.json").is_file():
         return beside
-    preset = load_preset(model.config.preset)
-    if preset.miniature is not None:
-        return find_checkpoint(preset, name)
-    if source == "base" and preset.weights.base_compressor is not None:
-        return preset.weights.base_compressor
-    raise CheckpointError(
-        f"preset {preset.name} names no {source}; pass scorers={{{source!r}: VlmScorer(...)}}"
-    )
+    return find_checkpoint(model.config.preset, name)
 
 
 def _load(name: str, model: Tempo) -> VlmScorer:

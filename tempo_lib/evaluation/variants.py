@@ -2,8 +2,9 @@
 
 All variants start from the same compression; what differs is declared here. Three families share
 one table: rows of the paper, their token-matched controls (``<name>-matched``) and policies beyond
-the paper. Allocation policies and scorers that are registered elsewhere are variants by their
-names: ``<policy>``, ``prior-<scorer>``, and both with ``-matched``.
+the paper. Allocation policies, scorers and models that read frames themselves are variants by the
+names under which they are registered: ``<policy>``, ``prior-<scorer>``, ``native-<model>`` and
+``native-<model>-pooled``, and all with ``-matched``.
 """
 
 import re
@@ -23,8 +24,10 @@ class Variant:
     compressor's ``prompt``; the scores that allocate from ``score_source``, a registered scorer
     or Tempo itself, under ``score_prompt``. ``match``: the variant whose tokens on the same
     question are this one's budget, used as fully as its own rule can. None of ``k_min``,
-    ``budget``, ``max_frames``: as the evaluation is run. ``checkpoint`` None: the model that is
-    evaluated; else the folder beside it.
+    ``budget``, ``max_frames``, a ``window`` of 0: as the evaluation is run; a ``budget`` may be
+    one that the benchmark has by name. ``checkpoint`` None: the model that is evaluated; else the
+    folder beside it. ``query``: what the compressor reads in the question's place, nothing or
+    another question about the video; the decoder reads the question.
     """
 
     name: str
@@ -35,19 +38,31 @@ class Variant:
     score_source: str = TEMPO
     score_prompt: str = "routing"
     k_min: int | None = None
-    learned_k_min: bool = False  # the preset's number, chosen on a validation world
-    budget: int | None = None
+    budget: int | str | None = None
     max_frames: int | None = None
+    window: int = 0  # frames per segment
+    query: Literal["own", "blank", "other"] = "own"
+    memories_first: bool = False  # memory tokens before the query, which they then cannot see
+    timestamps: bool = True  # in the decoder's prompt
     drop_ratio: float = 0.0  # share of segments that the dropping variants give up
     fixed_share: float = 1.0  # share of k_max that ``fixed`` keeps per segment
     fewer_frames: bool = False  # sample as few frames as fit the budget at k_max per segment
+    native: str | None = None  # a registered model that reads the frames itself, without memories
+    pooled: bool = False  # all its frames with fewer tokens each, not fewer frames
     match: str | None = None
     beyond_paper: bool = False
     checkpoint: str | None = None
 
 
 MATCHED = "-matched"
+CURVES = (
+    "ata-f<frames>-b<budget>",
+    "ata-b<budget>",
+    "ata-k<k_min>",
+    "ata-w<window>",
+)  # numbers, a budget also 8K
 PRIOR = "prior-"  # rows of Table 2 D: another source of scores
+NATIVE, POOLED = "native-", "-pooled"  # baselines of Table 1: a model that reads frames itself
 _HALF = 0.5  # sec. 4.3B discards 50 % of the segments, 4.3C keeps 64 of 128 tokens
 
 _PAPER = (
@@ -123,7 +138,7 @@ _PAPER = (
         name="prior-base-std",
         paper_row="D: Base Model Prior (Standard prompt)",
         score_source="base",
-        score_prompt="standard",
+        score_prompt="assistant",  # appendix E.3
     ),
     Variant(
         name="prior-base-route",
@@ -134,6 +149,7 @@ _PAPER = (
         name="prior-reranker",
         paper_row="D: External Dense Retriever (Qwen3-VL Reranker)",
         score_source="reranker",
+        score_prompt="rerank",
     ),
     Variant(
         name="prior-tempo-std",
@@ -151,9 +167,22 @@ _BEYOND = (
         Variant(name=policy, paper_row=None, allocation=policy, beyond_paper=True)
         for policy in ("ata-logit", "ata-smooth", "ata-calibrated", "ata-logit-smooth")
     ),
-    Variant(name="ata-k-min", paper_row=None, learned_k_min=True, beyond_paper=True),
     # two passes: scores under the routing prompt, memories under the prompt of training
     Variant(name="ata-two-pass", paper_row=None, prompt="standard", beyond_paper=True),
+)
+# What the tables do not ask. All have whole memories, to be compared with no-ata.
+_QUESTIONS = (
+    Variant(name="query-blank", paper_row=None, allocation="full", query="blank"),
+    Variant(name="query-other", paper_row=None, allocation="full", query="other"),
+    Variant(name="memories-first", paper_row=None, allocation="full", memories_first=True),
+    Variant(name="no-timestamps", paper_row=None, allocation="full", timestamps=False),
+)
+# What notebook 24 compares: each with the variant that differs in this one thing.
+NEW_QUESTIONS = (
+    *((row.name, "no-ata") for row in _QUESTIONS),
+    (f"{NATIVE}base", "ata"),
+    *((f"ata-k{k_min}", "ata") for k_min in range(9)),
+    ("ata-w4", "ata"),
 )
 # these keep the counts of ATA itself: they are token-matched as they are
 ALREADY_MATCHED = ("ata", "merge", "tail-dynamic")
@@ -180,45 +209,53 @@ VARIANTS = {
     for row in (
         *_PAPER,
         *_BEYOND,
+        *_QUESTIONS,
         *(matched(row) for row in (*_PAPER, *_BEYOND) if row.name not in ALREADY_MATCHED),
     )
 }
 
 
 def matched_name(name: str) -> str:
-    """Name of the variant to compare at equal tokens: its control, or ``name`` if it needs none."""
-    return name if name in ALREADY_MATCHED else name + MATCHED
+    """Name of the variant to compare at equal tokens: its control, or ``name`` if it has none."""
+    has_none = name in ALREADY_MATCHED or (name in VARIANTS and name + MATCHED not in VARIANTS)
+    return name if has_none else name + MATCHED
 
 
-def sweep_name(max_frames: int, budget: int) -> str:
+def sweep_name(max_frames: int, budget: int | str) -> str:
     """Name of a point of Figure 3: ATA with at most ``max_frames`` frames under ``budget``."""
     return f"ata-f{max_frames}-b{budget}"
 
 
-def sweep(max_frames: Iterable[int], budgets: Iterable[int]) -> list[Variant]:
+def sweep(max_frames: Iterable[int], budgets: Iterable[int | str]) -> list[Variant]:
     """The points of Figure 3: every cap of frames with every budget."""
     budgets = list(budgets)
     return [get_variant(sweep_name(cap, budget)) for cap in max_frames for budget in budgets]
 
 
 def get_variant(name: str) -> Variant:
-    """Return variant ``name``, also a point ``ata-f<frames>-b<budget>`` or a plug-in's.
+    """Return variant ``name``, also one of a curve (``CURVES``) or a plug-in's.
 
     ValueError listing all.
     """
-    point = re.fullmatch(r"ata-f([1-9]\d*)-b(\d+)", name)
+    point = re.fullmatch(r"ata(?:-f([1-9]\d*))?-b(\d+|\d+K)", name)
     if point is not None:
-        cap, budget = (int(number) for number in point.groups())
-        return Variant(name=name, paper_row=None, max_frames=cap, budget=budget)
+        cap, budget = point.groups()
+        tokens = budget if budget.endswith("K") else int(budget)
+        frames = None if cap is None else int(cap)
+        return Variant(name=name, paper_row=None, max_frames=frames, budget=tokens)
+    point = re.fullmatch(r"ata-(k(?=\d)|w(?=[1-9]))(\d+)", name)
+    if point is not None:
+        number = int(point[2])
+        if point[1] == "k":
+            return Variant(name=name, paper_row=None, k_min=number)
+        return Variant(name=name, paper_row=None, window=number)
     if name in VARIANTS:
         return VARIANTS[name]
     registered = _registered_variants()
     base = name.removesuffix(MATCHED)
     if base not in registered:
         known = ", ".join([*VARIANTS, *(row for row in registered if row not in VARIANTS)])
-        raise ValueError(
-            f"unknown variant {name!r}; known variants: {known}, ata-f<frames>-b<budget>"
-        )
+        raise ValueError(f"unknown variant {name!r}; known variants: {known}, {', '.join(CURVES)}")
     return registered[name] if name in registered else matched(registered[base])
 
 
@@ -226,10 +263,18 @@ def _registered_variants() -> dict[str, Variant]:
     """The variants that the names of registered policies and scorers are."""
     # torch, which the rows above do not need
     from tempo_lib.allocation.policies import POLICIES
+    from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import SCORERS
 
     rows = [Variant(name=name, paper_row=None, allocation=name) for name in POLICIES.names()]
     rows += [
         Variant(name=PRIOR + name, paper_row=None, score_source=name) for name in SCORERS.names()
     ]
-    return {row.name: replace(row, beyond_paper=True) for row in rows}
+    natives = [
+        Variant(name=f"{NATIVE}{name}{POOLED * pooled}", paper_row=None, native=name, pooled=pooled)
+        for name in NATIVE_MODELS.names()
+        for pooled in (False, True)
+    ]
+    return {row.name: replace(row, beyond_paper=True) for row in rows} | {
+        row.name: row for row in natives
+    }

@@ -1,5 +1,6 @@
 """One function per figure; each returns a ``DescribedFigure`` with its alt text."""
 
+from tempo_lib.figures.claims import claims_forest
 from tempo_lib.figures.groups import accuracy_by_stage, head_against_tail
 from tempo_lib.figures.pages import (
     allocation,
@@ -14,7 +15,6 @@ from tempo_lib.figures.synthetic import (
     suite_mixes,
     world_numbers,
 )
-from tempo_lib.figures.tables import claims_forest
 from tempo_lib.figures.training import (
     accuracy_by_length,
     base_curves,

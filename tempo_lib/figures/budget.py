@@ -34,8 +34,8 @@ def token_distribution(
 ) -> DescribedFigure:
     """Figure A: percent of segments by their tokens; one row per budget, one column per suite.
 
-    ``bins``: suite, budget, low, high (tokens), share; ``shapes``: one row per panel of the same
-    segments. The dashed line is the median; words say how many keep no more than k_min.
+    ``bins``: suite, role (of the budget), low, high (tokens), share; ``shapes``: one row per panel
+    of the same segments. The dashed line is the median; words say how many keep no more than k_min.
     """
 
     def panel(ax: Axes, rows: pd.DataFrame) -> None:
@@ -55,7 +55,7 @@ def token_distribution(
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
     lines = [
-        f"{row.suite}, budget {row.budget}: median {row.median:g}, {100 * row.at_k_min:.0f} % with "
+        f"{row.suite}, budget {row.role}: median {row.median:g}, {100 * row.at_k_min:.0f} % with "
         f"at most {row.k_min}, {100 * row.at_k_max:.0f} % with {row.k_max}, mean skewness "
         f"{row.skewness:.2f}."
         for row in shapes.itertuples()
@@ -91,7 +91,7 @@ def budget_use(
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
     lines = [
-        f"{row.suite}, budget {row.budget}: median {row.q50:.1f} (quartiles {row.q25:.1f} to "
+        f"{row.suite}, budget {row.role}: median {row.q50:.1f} (quartiles {row.q25:.1f} to "
         f"{row.q75:.1f}), suite's capacity {row.line:.1f}, {100 * row.used:.0f} % of the own "
         f"capacity used, {100 * row.full:.0f} % of questions use the whole budget."
         for row in use.itertuples()
@@ -115,15 +115,15 @@ def _grid(
     preset: str | None,
     alt_text: str,
 ) -> DescribedFigure:
-    """Panels of a frame with columns suite and budget: rows are budgets, columns suites."""
+    """Panels of a frame with columns suite and role: rows are budgets, columns suites."""
     if frame.empty:
         raise ValueError("no segments, so there is nothing to draw")
-    suites, budgets = (list(dict.fromkeys(frame[name])) for name in ("suite", "budget"))
+    suites, budgets = (list(dict.fromkeys(frame[name])) for name in ("suite", "role"))
     with new_figure(HEAD_INCHES + ROW_INCHES * len(budgets), title, preset) as fig:
         shape = (len(budgets), len(suites))
         axes = fig.subplots(*shape, squeeze=False, sharey=True, sharex="col")
         for (row, column), ax in np.ndenumerate(axes):
-            rows = frame[frame["suite"].eq(suites[column]) & frame["budget"].eq(budgets[row])]
+            rows = frame[frame["suite"].eq(suites[column]) & frame["role"].eq(budgets[row])]
             if len(rows):
                 panel(ax, rows)
             ax.set(title=suites[column] if row == 0 else "", xlabel="", ylabel="")
@@ -173,12 +173,12 @@ def _suite_capacity(ax: Axes, line: float, top: float) -> None:
 
 
 def _matching(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
-    """The one row of ``table`` for the suite and the budget of ``rows``."""
+    """The one row of ``table`` for the suite and the role of the budget of ``rows``."""
     place = rows.iloc[0]
-    found = table[(table["suite"] == place["suite"]) & (table["budget"] == place["budget"])]
+    found = table[(table["suite"] == place["suite"]) & (table["role"] == place["role"])]
     if len(found) != 1:
         raise ValueError(
-            f"need one row of numbers for {place['suite']} at budget {place['budget']}, got "
+            f"need one row of numbers for {place['suite']} at budget {place['role']}, got "
             f"{len(found)}; compute them from the same segments"
         )
     return found.iloc[0]

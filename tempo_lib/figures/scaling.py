@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
 
-from tempo_lib.analysis.scaling import paper_budget
 from tempo_lib.evaluation.published import published_benchmark
 from tempo_lib.figures.style import (
     BLUE,
@@ -37,9 +36,10 @@ def accuracy_by_tokens(
 ) -> DescribedFigure:
     """Figure 1c: the measured points of one suite, and the published ones in a panel of their own.
 
-    ``points``: one row per budget with suite, accuracy, low, high, n, tokens_per_frame and its
-    upper ``bound`` (Eq. 5), to which a dotted line leads. ``published``: model, tokens_per_frame
-    and value in percent; a model without tokens is a line across. ValueError for several suites.
+    ``points``: one row per budget with suite, role, accuracy, low, high, n, tokens_per_frame and
+    its upper ``bound`` (Eq. 5), to which a dotted line leads. ``published``: model,
+    tokens_per_frame and value in percent; a model without tokens is a line across. ValueError for
+    several suites.
     """
     suites = list(dict.fromkeys(points["suite"]))
     if len(suites) != 1:
@@ -48,7 +48,7 @@ def accuracy_by_tokens(
     with new_figure(5.4, "Accuracy against tokens per frame") as fig:
         ours, theirs = fig.subplots(1, 2, width_ratios=(1, 1.15))
         for row in points.itertuples():
-            _measured_tokens(ours, row, styles[row.budget])
+            _measured_tokens(ours, row, styles[row.role])
         widest = points[["bound", "tokens_per_frame"]].to_numpy().max()
         ours.set(xlim=(0, 1.08 * widest), ylim=_around(points), ylabel="accuracy (%)")
         size = f"memory tokens per frame, n = {points['n'].max():.0f}"
@@ -60,7 +60,7 @@ def accuracy_by_tokens(
             light_grid(ax)
         fig.legend_below(ours)
         found = [
-            f"budget {row.budget}: {_percent(row)} at {row.tokens_per_frame:.2f} tokens per frame"
+            f"budget {row.role}: {_percent(row)} at {row.tokens_per_frame:.2f} tokens per frame"
             for row in points.itertuples()
         ]
         sentences = [f"{row.model} {row.value:.1f} %" for row in published.itertuples()]
@@ -80,7 +80,7 @@ def accuracy_by_frames(
 ) -> DescribedFigure:
     """Figure 3: one panel per suite, one line per budget; below, what the paper's text publishes.
 
-    ``points``: suite, budget, max_frames, n, accuracy, low, high; ``lengths``: suite -> mean
+    ``points``: suite, role, budget, max_frames, n, accuracy, low, high; ``lengths``: suite -> mean
     frames of its videos, a dotted line: caps beyond it read hardly more. ``published``:
     benchmark, max_frames, budget and value in percent. ValueError without points or for more
     budgets than a figure shows.
@@ -97,9 +97,9 @@ def accuracy_by_frames(
                 _mean_length(ours, lengths[suite], max(rows["max_frames"]))
             ours.set_title(f"{suite}{made_by(preset)}")
             _published_frames(theirs, published, published_benchmark(suite), styles)
-            for budget, line in rows.groupby("budget"):
+            for role, line in rows.groupby("role", sort=False):
                 found = (f"{row.max_frames} frames {_percent(row)}" for row in line.itertuples())
-                sentences.append(f"{suite}, budget {budget}: {', '.join(found)}.")
+                sentences.append(f"{suite}, budget {role}: {', '.join(found)}.")
         limits = np.array([ax.get_ylim() for ax in grid[0]])
         for ax in grid[0]:
             ax.set_ylim(max(limits[:, 0].min(), -4), min(limits[:, 1].max(), 104))
@@ -111,15 +111,19 @@ def accuracy_by_frames(
     return fig
 
 
-def _styles(points: pd.DataFrame) -> dict[int, SeriesStyle]:
-    """A style per budget, labelled with the paper's budget that it stands for."""
-    budgets = sorted(set(points["budget"]))
-    if not 1 <= len(budgets) <= MOST_BUDGETS:
-        raise ValueError(f"a figure shows 1 to {MOST_BUDGETS} budgets, got {len(budgets)}")
-    papers = [paper_budget(budget) for budget in budgets]
-    words = ["" if paper is None else f" (as {paper // 1024}K)" for paper in papers]
-    labels = [f"{budget} tokens{word}" for budget, word in zip(budgets, words, strict=True)]
-    return series_styles(budgets, labels)
+def _styles(points: pd.DataFrame) -> dict[str, SeriesStyle]:
+    """A style per budget, the smallest first, labelled with its tokens on the suites."""
+    ordered = points.sort_values("budget")
+    roles = list(dict.fromkeys(ordered["role"]))
+    if not 1 <= len(roles) <= MOST_BUDGETS:
+        raise ValueError(f"a figure shows 1 to {MOST_BUDGETS} budgets, got {len(roles)}")
+    labels = []
+    for role in roles:
+        tokens = ordered.loc[ordered["role"] == role, "budget"]
+        most, least = f"{tokens.max():.0f}", f"{tokens.min():.0f}"
+        words = f"{most} tokens" if most == least else f"{least} to {most} tokens"
+        labels.append(words if role == most else f"{words} (as {role})")
+    return series_styles(roles, labels)
 
 
 def _measured_tokens(ax: Axes, row: Any, style: SeriesStyle) -> None:
@@ -153,9 +157,9 @@ def _published_tokens(ax: Axes, published: pd.DataFrame) -> None:
     ax.margins(y=0.1)
 
 
-def _lines(ax: Axes, points: pd.DataFrame, styles: Mapping[int, SeriesStyle]) -> None:
-    for number, (budget, style) in enumerate(styles.items()):
-        rows = points[points["budget"] == budget].sort_values("max_frames")
+def _lines(ax: Axes, points: pd.DataFrame, styles: Mapping[str, SeriesStyle]) -> None:
+    for number, (role, style) in enumerate(styles.items()):
+        rows = points[points["role"] == role].sort_values("max_frames")
         shift = 2 ** (0.07 * (number - (len(styles) - 1) / 2))  # so that intervals stand apart
         x = rows["max_frames"].to_numpy(float) * shift
         y, low, high = (100 * rows[name].to_numpy(float) for name in ("accuracy", "low", "high"))
@@ -178,7 +182,7 @@ def _mean_length(ax: Axes, length: float, most: int) -> None:
 
 
 def _published_frames(
-    ax: Axes, published: pd.DataFrame, benchmark: str, styles: Mapping[int, SeriesStyle]
+    ax: Axes, published: pd.DataFrame, benchmark: str, styles: Mapping[str, SeriesStyle]
 ) -> None:
     """The published points of a benchmark, or of its part whose name begins alike."""
     rows = published[published["benchmark"].str.startswith(benchmark)]
@@ -188,10 +192,9 @@ def _published_frames(
         ax.text(0.5, 0.5, "no numbers in the text", transform=ax.transAxes, ha="center")
         ax.set(xticks=[], yticks=[])
         return
-    by_paper = {paper_budget(budget): style for budget, style in styles.items()}
     unknown = SeriesStyle(label="", colour=GREY)
     for row in rows.itertuples():
-        marks = by_paper.get(row.budget, unknown).marks(filled=False)
+        marks = styles.get(f"{row.budget // 1024}K", unknown).marks(filled=False)
         ax.plot(row.max_frames, row.value, **marks)
         label = f"  {row.budget // 1024}K: {row.value:.1f}"
         ax.annotate(label, (row.max_frames, row.value), va="center", ha="left")

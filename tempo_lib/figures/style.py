@@ -18,6 +18,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tempo_lib.provenance import is_rehearsal
+
 WIDTH_INCHES = 10.0
 SCREEN_DPI = 100  # in notebooks; saved files choose their own
 _PALETTE = sns.color_palette("colorblind").as_hex()
@@ -175,6 +177,8 @@ def new_figure(
 
 def made_by(preset: str | None) -> str:
     """The part of a title that says at which scale a result was made; empty when unknown."""
+    if preset is not None and is_rehearsal(preset):
+        return " (REHEARSAL)"  # short: a title must not push it off the page
     return "" if preset is None else f" (preset {preset})"
 
 

@@ -11,59 +11,11 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from tempo_lib.evaluation.published import LONG
 from tempo_lib.figures.intervals import NAN, forest
 from tempo_lib.figures.style import STYLES, DescribedFigure
 
 OURS = "Tempo"  # the group of Table 1 whose rows are measured
-
-
-def claim_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of ``forest`` for claims: effects in points, with what each claim must exceed.
-
-    ``table``: columns says, source, effect, low, high, needs, expects (shares), compared.
-    """
-    needs = 100 * table["needs"]
-    is_equal = table["expects"] == "alike"
-    points = {name: 100 * table[key] for name, key in _POINTS.items()}
-    return pd.DataFrame(
-        {
-            "row": table["says"] + " (" + table["source"] + ")",
-            "group": np.where(table["source"] == "beyond", "Beyond the paper", ""),
-            "series": table["compared"],
-            "margin": needs.where(is_equal),
-            "threshold": needs.where(~is_equal & (needs > 0)),
-            **points,
-        }
-    )
-
-
-_POINTS = {"point": "effect", "low": "low", "high": "high"}
-
-
-def claims_forest(
-    table: pd.DataFrame, preset: str | None = None, family: str = "all"
-) -> DescribedFigure:
-    """Every claim as one row: difference of accuracies, both ways of comparing, and verdicts.
-
-    ``table``: claims as they are judged; of those, differences of accuracy in ``family`` that
-    were measured are drawn. ValueError without any row.
-    """
-    rows = table[(table["family"] == family) & (table["unit"] == "accuracy") & (table["n"] > 0)]
-    if rows.empty:
-        raise ValueError(
-            f"no claim of family {family!r} was measured; evaluate variants that a claim compares"
-        )
-    low, high = int(rows["n"].min()), int(rows["n"].max())
-    size = f"{low}" if low == high else f"{low} to {high}"
-    return forest(
-        claim_rows(rows).assign(verdict=rows["verdict"]),
-        title="What the paper claims, measured here",
-        xlabel=f"difference of accuracy (points), 95 % interval\nn = {size} pairs of predictions",
-        preset=preset,
-        styles={name: STYLES[name] for name in ("as the paper", "token-matched")},
-        texts={"verdict": "verdict"},
-        bold=("shown", "reversed"),
-    )
 
 
 def ablation_table(
@@ -86,7 +38,7 @@ def ablation_table(
         frame,
         title=f"Table 2 {title}",
         xlabel="Marks: difference to the default row (shaded), in points, with 95 % intervals. "
-        "Numbers: accuracy (%)",
+        f"Numbers: accuracy (%)\n{_budget_in_words(table, default)}",
         preset=preset,
         styles={name: STYLES[name] for name in ("published", "measured", "token-matched")},
         texts={"accuracy": ""},
@@ -136,6 +88,17 @@ def comparison(table: pd.DataFrame, preset: str | None = None) -> DescribedFigur
     )
 
 
+def _budget_in_words(table: pd.DataFrame, default: str) -> str:
+    """What the default row's budget is on the suites that were measured, and how far it binds."""
+    rows = table[(table["variant"] == default) & table["measured"].notna()]
+    rows = rows[~rows["benchmark"].str.endswith(LONG)]
+    least, most = rows["budget"].min(), rows["budget"].max()
+    tokens = f"{least:.0f}" if least == most else f"{least:.0f} to {most:.0f}"
+    share = 100 * np.average(rows["binding"], weights=rows["n"])
+    half = "about half of what a median video's segments hold"
+    return f"Measured with {tokens} tokens, {half}; they bind for {share:.0f} % of the questions"
+
+
 def _headings(table: pd.DataFrame) -> dict[str, str]:
     """Benchmark -> its name in two lines, and the number of questions or why there is none."""
     headings = {}
@@ -164,7 +127,7 @@ def _cell(cell: Mapping[str, Any], headings: Mapping[str, str]) -> list[dict[str
 def _tokens(table: pd.DataFrame) -> pd.DataFrame:
     """Texts of the last panel: tokens per video, mean over the questions of all suites."""
     rows = []
-    known = table[table["tokens"].notna()]
+    known = table[table["tokens"].notna() & ~table["benchmark"].str.endswith(LONG)]
     for _, cells in known.groupby("variant", sort=False):
         at = {"row": _label(cells.iloc[0].to_dict()), "panel": "tokens\nper video", "point": NAN}
         mean = np.average(cells["tokens"], weights=cells["n"])

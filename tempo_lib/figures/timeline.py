@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tempo_lib.figures.style import BLACK, BLUE, DASHES, GREEN, GREY, PALE, VERMILLION
 from tempo_lib.video.clip import Video, VideoStream
+from tempo_lib.video.moments import pick_frames, segment_edges
 
 SEGMENTS_PER_KEY_FRAME = 8
 MIN_KEY_FRAMES, MAX_KEY_FRAMES = 7, 10  # ten leave room for their times at 12 pt
@@ -50,19 +51,6 @@ class Segments:
         return with_relevant(chosen, self.counts_N, self.relevant_N)
 
 
-def segment_edges(seconds_N: np.ndarray) -> np.ndarray:
-    """Borders (N + 1,) in seconds of segments whose centres are ``seconds_N``.
-
-    Neighbours meet halfway; the first and the last are as wide as what they touch.
-    """
-    if len(seconds_N) == 1:
-        half = max(float(seconds_N[0]), 0.5)  # one window from 0; an image has no width of its own
-        return np.array([seconds_N[0] - half, seconds_N[0] + half])
-    middles = (seconds_N[1:] + seconds_N[:-1]) / 2
-    first, last = 2 * seconds_N[0] - middles[0], 2 * seconds_N[-1] - middles[-1]
-    return np.concatenate([[first], middles, [last]])
-
-
 def key_segments(counts_N: np.ndarray, scores_N: np.ndarray) -> list[int]:
     """One segment per stretch of about SEGMENTS_PER_KEY_FRAME: most tokens, then highest score."""
     num_segments = len(counts_N)
@@ -83,17 +71,6 @@ def with_relevant(chosen: list[int], counts_N: np.ndarray, relevant_N: np.ndarra
     best = int(max(places, key=lambda place: counts_N[place]))
     nearest = min(chosen, key=lambda place: abs(place - best))
     return sorted(best if place == nearest else place for place in chosen)
-
-
-def pick_frames(video: Video | VideoStream, wanted_seconds: list[float]) -> list[np.ndarray]:
-    """The frames (H, W, 3) nearest to increasing times; a stream is decoded once."""
-    assert video.seconds is not None  # both kinds of video fill it in
-    places = [int(np.abs(video.seconds - second).argmin()) for second in wanted_seconds]
-    found: dict[int, np.ndarray] = {}
-    for place, window_1HW3 in enumerate(video.windows(1, 1)):
-        if place in places:
-            found[place] = window_1HW3[0].copy()
-    return [found[place] for place in places]
 
 
 def draw_tokens(ax: Axes, segments: Segments) -> None:

@@ -10,15 +10,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from tempo_lib.config import Preset
-from tempo_lib.evaluation.benchmark import (
-    BENCHMARKS,
-    Benchmark,
-    BenchmarkVideo,
-    Question,
-)
+from tempo_lib.evaluation.benchmark import BENCHMARKS, Benchmark, BenchmarkVideo, Question, Verdict
 from tempo_lib.fingerprint import digest, sha256_of_file
 from tempo_lib.miniature.config import SuiteNumbers, miniature_numbers
 from tempo_lib.miniature.manifests import load_manifest, question_mix
@@ -27,10 +23,11 @@ from tempo_lib.miniature.world.corpora import FORMAT, build_corpus
 from tempo_lib.miniature.world.corpus_specs import (
     SUITE_SECONDS,
     SuiteSpec,
+    duration_of,
     questions_of,
     story_of,
     suite_corpus,
-    suite_frames,
+    suite_lengths,
 )
 from tempo_lib.miniature.world.scenes import Story, read_scene
 from tempo_lib.provenance import project_root
@@ -47,6 +44,7 @@ class SuiteVideo:
     sha256: str
     story: Story
     questions: Mapping[str, world.Question]
+    duration: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +56,9 @@ class Suite(Benchmark):
 
     stories: Mapping[str, Story]
     world_questions: Mapping[str, world.Question]
+
+    def judge(self, question: Question, text: str) -> Verdict:
+        return SuiteSource(self.name).judge(question, text)
 
     def story(self, video: BenchmarkVideo) -> Story:
         return self.stories[video.id]
@@ -105,14 +106,22 @@ class SuiteSource:
         folder, identity = _built(base, spec, world_seed, num_questions, workers)
         return suite_of(
             self.name,
-            _read(folder, num_questions),
+            _read(folder, self.name, num_questions),
             preset=preset.name,
             world_seed=world_seed,
             identity=identity,
+            budgets=suite_budgets(spec, numbers, preset),
         )
 
     def score(self, question: Question, text: str) -> bool:
         return world.is_correct(_world_question(question), text)
+
+    def judge(self, question: Question, text: str) -> Verdict:
+        """By its letter, of four options, and by its words."""
+        known = _world_question(question)
+        letter = (world.parse_letter(text) or "") if question.options else None
+        words = world.is_correct_by_words(known, text)
+        return Verdict(world.is_correct(known, text), letter, correct_words=words)
 
 
 for _name in SUITES:
@@ -126,6 +135,7 @@ def suite_of(
     preset: str = "tiny",
     world_seed: int = 0,
     identity: str = "",
+    budgets: tuple[tuple[str, int], ...] = (),
 ) -> Suite:
     """A suite that holds exactly these videos."""
     videos = tuple(videos)
@@ -139,6 +149,7 @@ def suite_of(
         world_seed=world_seed,
         identity=identity,
         data_hash=digest(contents),
+        budgets=budgets,
         videos=tuple(_benchmark_video(video) for video in videos),
         stories={video.id: video.story for video in videos},
         world_questions={key: q for video in videos for key, q in video.questions.items()},
@@ -161,12 +172,21 @@ def suite_spec(name: str, numbers: SuiteNumbers, manifests: Path | None = None) 
         num_videos=math.ceil(numbers.num_questions / mix.mean_per_story),
         mix=mix,
         choice_share=numbers.choice_share,
-        mean_frames=suite_frames(numbers.longest_mean_frames)[name],
+        lengths=suite_lengths(name, numbers.frames_per_second, numbers.longest_mean_frames),
         jitter=numbers.jitter,
         window=numbers.window,
         size=numbers.size,
         crf=numbers.crf,
     )
+
+
+def suite_budgets(
+    spec: SuiteSpec, numbers: SuiteNumbers, preset: Preset
+) -> tuple[tuple[str, int], ...]:
+    """Memory tokens by role: shares of what the median video's segments hold under the cap."""
+    frames = min(median_low(mean for _, mean in spec.lengths), preset.video.max_frames)
+    whole = math.ceil(frames / preset.video.stride) * preset.allocation.k_max
+    return tuple((role, int(share * whole)) for role, share in numbers.budget_shares.items())
 
 
 def _built(
@@ -207,7 +227,7 @@ def _num_videos(spec: SuiteSpec, world_seed: int, num_questions: int) -> int:
     return spec.num_videos
 
 
-def _read(folder: Path, num_questions: int) -> tuple[SuiteVideo, ...]:
+def _read(folder: Path, name: str, num_questions: int) -> tuple[SuiteVideo, ...]:
     """The first ``num_questions`` questions (0: all), grouped by video."""
     records = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
     stories = json.loads((folder / "questions-stories.json").read_text(encoding="utf-8"))
@@ -222,8 +242,9 @@ def _read(folder: Path, num_questions: int) -> tuple[SuiteVideo, ...]:
             sha256=sha256_of_file(folder / media),
             story=Story(tuple(map(read_scene, scenes))),
             questions=questions[media],
+            duration=duration_of(name, index),
         )
-        for media, scenes in ((story["video"], story["scenes"]) for story in stories)
+        for index, (media, scenes) in enumerate((s["video"], s["scenes"]) for s in stories)
         if media in questions
     )
 
@@ -242,11 +263,13 @@ def _benchmark_video(video: SuiteVideo) -> BenchmarkVideo:
         path=video.path,
         sha256=video.sha256,
         num_frames=video.story.num_frames,
-        questions=tuple(benchmark_question(*pair) for pair in video.questions.items()),
+        questions=tuple(
+            benchmark_question(*pair, video.duration) for pair in video.questions.items()
+        ),
     )
 
 
-def benchmark_question(key: str, question: world.Question) -> Question:
+def benchmark_question(key: str, question: world.Question, duration: str = "") -> Question:
     """The world's question as the runner, the metrics and the tables know it."""
     return Question(
         id=key,
@@ -256,6 +279,7 @@ def benchmark_question(key: str, question: world.Question) -> Question:
         group=question.kind,
         start=question.start,
         stop=question.stop,
+        tags=(("duration", (duration,)),) if duration else (),
     )
 
 

@@ -33,16 +33,19 @@ class SuiteNumbers:
 
     A suite has as many videos as hold ``num_questions`` on average. A video gets as many as a
     video of the real benchmark has, bounded to ``fewest_questions`` .. ``most_questions``;
-    ``choice_share`` of them list four options. ``longest_mean_frames`` is the mean length of
-    mini-lvbench; the others follow the ratio of the real benchmarks' durations.
+    ``choice_share`` of them list four options. A video has ``frames_per_second`` frames for a
+    second of the real benchmark's videos, on average at most ``longest_mean_frames``.
+    ``budget_shares``: by role, of what the median video's segments hold under the cap.
     """
 
     num_questions: int
     fewest_questions: int
     most_questions: int
     choice_share: float
+    frames_per_second: PositiveFloat
     longest_mean_frames: int
     jitter: float
+    budget_shares: dict[str, float]
     window: int
     size: int
     crf: int
@@ -110,6 +113,7 @@ class SourceSpec:
     kinds: tuple[str, ...] = KINDS  # a kind named twice is drawn twice as often
     details: bool = False  # add what an evaluator needs: actors, options, interval; scenes
     choice_share: float = 0.0  # of the questions, those that list four options
+    bands: tuple[tuple[int, int], ...] = ()  # (min, max) of story 0, 1, ..., in turn
     mix: QuestionMix | None = None  # takes the place of questions_per_story (then 0) and kinds
 
     def __post_init__(self) -> None:

@@ -33,7 +33,8 @@ from tempo_lib.miniature.world.scenes import (
     Story,
     make_story,
 )
-from tempo_lib.statistics.summaries import ALL, constant_answers
+from tempo_lib.statistics.majority import constant_answers
+from tempo_lib.statistics.summaries import ALL
 
 if TYPE_CHECKING:
     import pandas as pd

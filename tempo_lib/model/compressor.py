@@ -68,11 +68,15 @@ class SegmentMemories:
 
 @dataclass(frozen=True)
 class Cut:
-    """What the decoder reads: ``counts`` (N,) memories of each segment, chosen by ``scheme``."""
+    """What the decoder reads: ``counts`` (N,) memories of each segment, chosen by ``scheme``.
+
+    ``timestamps``: whether one stands before each segment's.
+    """
 
     memories: SegmentMemories
     counts: torch.Tensor
     scheme: str = "head"
+    timestamps: bool = True
 
     def kept(self) -> list[torch.Tensor]:
         """N tensors (k_i, D)."""
@@ -191,8 +195,13 @@ class Compressor(nn.Module):
         )
         return Prefix(cache, mask_NL, next_positions(positions_3NL, mask_NL))
 
-    def suffix(self, prefix: Prefix, suffix_ids: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The query's half, on a prefix: the same pair as ``forward``. The prefix stays usable."""
+    def suffix(
+        self, prefix: Prefix, suffix_ids: list[int], memories_first: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The query's half, on a prefix: the same pair as ``forward``. The prefix stays usable.
+
+        ``memories_first``: memory tokens before the query, where they cannot see it.
+        """
         count, length = len(prefix.mask_NL), len(suffix_ids)
         ids_NL = torch.tensor(suffix_ids, device=self.device).expand(count, -1)
         query_NLD = self.vlm.language_model.embed_tokens(ids_NL)
@@ -200,7 +209,9 @@ class Compressor(nn.Module):
         added = length + self.num_memory_tokens
         steps_L = torch.arange(added, device=self.device)
         hidden_NLD = self.vlm.language_model(
-            inputs_embeds=torch.cat([query_NLD, memory_NKD], dim=1),
+            inputs_embeds=torch.cat(
+                [memory_NKD, query_NLD] if memories_first else [query_NLD, memory_NKD], dim=1
+            ),
             attention_mask=pad(prefix.mask_NL, (0, added), value=1),
             position_ids=(prefix.next_position_N[:, None] + steps_L).expand(3, -1, -1),
             past_key_values=prefix.cache,
@@ -208,6 +219,8 @@ class Compressor(nn.Module):
         ).last_hidden_state
         # the suffix's keys leave again, so that the next question finds the video alone
         prefix.cache.crop(-added)
+        if memories_first:
+            return hidden_NLD[:, : self.num_memory_tokens], hidden_NLD[:, -1]
         return hidden_NLD[:, length:], hidden_NLD[:, length - 1]
 
     def relevance_logits(self, h_rel_ND: torch.Tensor) -> torch.Tensor:

@@ -29,6 +29,8 @@ from tempo_lib.model.rope import pinned_frequencies, placement, set_release_nume
 from tempo_lib.model.session import VideoSession
 from tempo_lib.video.clip import Video
 
+WHOLE_BLOCKS = ["Qwen3VLTextDecoderLayer", "Qwen3VLVisionBlock", "Qwen3DecoderLayer"]
+
 
 class Tempo(PreTrainedModel):
     """The whole model; ``from_pretrained`` also brings its tokenizer.
@@ -50,8 +52,7 @@ class Tempo(PreTrainedModel):
         kept memories: N x (k_i, D_c)
           | projector, between timestamps and question
         decoder embeddings (1, L, D_d)
-          | decoder
-        Answer
+          | decoder: Answer
     """
 
     config_class = TempoConfig
@@ -59,11 +60,7 @@ class Tempo(PreTrainedModel):
     main_input_name = "input_ids"
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True
     supports_gradient_checkpointing = True
-    _no_split_modules: ClassVar[list[str]] = [
-        "Qwen3VLTextDecoderLayer",
-        "Qwen3VLVisionBlock",
-        "Qwen3DecoderLayer",
-    ]
+    _no_split_modules: ClassVar[list[str]] = WHOLE_BLOCKS
 
     def __init__(
         self, config: TempoConfig, tokenizer: PreTrainedTokenizerBase | None = None
@@ -166,15 +163,17 @@ class Tempo(PreTrainedModel):
 
     # -- inference -------------------------------------------------------------------------
 
-    def open(self, video: Video, keep_prefix: bool = True, is_sized: bool = False) -> VideoSession:
+    def open(
+        self, video: Video, keep_prefix: bool = True, is_sized: bool = False, window: int = 0
+    ) -> VideoSession:
         """A session on one video: encoded once, for many questions.
 
         ``is_sized``: the frames come from ``resize_frames`` under the model's own pixel rules.
+        ``window``: frames of a segment, side by side; 0 takes the model's window and stride.
         """
         numbers, rules = self.config.video_numbers, self.config.pixel_rules
-        segments = segment_pixels(
-            video, rules, self.patch_shape, numbers.window, numbers.stride, is_sized
-        )
+        cut = (window or numbers.window, window or numbers.stride)
+        segments = segment_pixels(video, rules, self.patch_shape, *cut, is_sized)
         return VideoSession(
             self.compressor, self.encoder, self.config, segments, self.decode, keep_prefix
         )
@@ -202,11 +201,11 @@ class Tempo(PreTrainedModel):
         scheme: str = "head",
         counts: torch.Tensor | None = None,
         is_image: bool = False,
+        generation: dict[str, Any] | None = None,
     ) -> Answer:
-        """Allocate, reduce and generate greedily from one compression.
+        """Allocate, reduce and generate from one compression; greedy unless ``generation`` differs.
 
-        adaptive=False: every segment keeps k_max. ``counts`` (N,) replaces the allocation.
-        ContextError when the prompt exceeds the decoder's context.
+        adaptive=False: all keep k_max; ``counts`` (N,): these. ContextError for too long a prompt.
         """
         budget = self.config.budget if budget is None else budget
         k_min = self.config.k_min if k_min is None else k_min
@@ -218,18 +217,18 @@ class Tempo(PreTrainedModel):
             counts = allocate(memories.scores, budget=budget, k_min=k_min, k_max=k_max)
         elif counts is None:
             counts = torch.full((len(memories.scores),), k_max, dtype=torch.int64)
-        embeds_1LD = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
-        token_ids = self.generate_ids(embeds_1LD, new)
-        text = self.encoder.decode(token_ids)
-        return Answer(text, token_ids, counts, memories.scores, memories.seconds, budget)
+        embeds = self.prompt_embeds(Cut(memories, counts, scheme), question, new, is_image)
+        ids = self.generate_ids(embeds, new, **(generation or {}))
+        text = self.encoder.decode(ids)
+        return Answer(text, ids, counts, memories.scores, memories.seconds, budget)
 
-    def generate_ids(self, embeds_1LD: torch.Tensor, max_new_tokens: int) -> list[int]:
-        """Greedy token ids after one prompt; NotFiniteError for logits that are not finite."""
+    def generate_ids(self, embeds_1LD: torch.Tensor, num_new: int, **options: Any) -> list[int]:
+        """Token ids after one prompt, greedy by default; NotFiniteError for logits that are not."""
         return self.decoder.generate(
             inputs_embeds=embeds_1LD,
             attention_mask=torch.ones(embeds_1LD.shape[:2], dtype=torch.long, device=self.device),
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
+            max_new_tokens=num_new,
+            **{"do_sample": False, **options},
             logits_processor=[FiniteLogits(self)],
             eos_token_id=self.encoder.special(prompts.IM_END),
             pad_token_id=self.encoder.special(prompts.END_OF_TEXT),
@@ -241,7 +240,7 @@ class Tempo(PreTrainedModel):
         """Decoder embeddings (1, L, D) of one prompt; ContextError as in ``prompt_ids``."""
         kept = cut.kept()
         seconds, counts = cut.memories.seconds.tolist(), [len(each) for each in kept]
-        turn = Turn(seconds, counts, question, is_image=is_image)
+        turn = Turn(seconds, counts, question, is_image=is_image or not cut.timestamps)
         ids = prompt_ids(self.encoder, self.config, turn, max_new_tokens)
         memories_MD = torch.cat(kept) if kept else torch.zeros(0, self.projector.in_features)
         return self.embed(
@@ -287,6 +286,7 @@ class Tempo(PreTrainedModel):
         )
         check_complete(path_or_hub_id, report)
         model.attach_tokenizer(tokenizer)
+        model.name_or_path = str(path_or_hub_id)  # transformers knows none of a released layout
         set_release_numerics(model, release_numerics)
         return model.to(device).eval()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from tempo_lib.fingerprint import library_versions
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.parity.cases import bf16_rows, case_rows
 from tempo_lib.parity.records import (
@@ -22,7 +23,6 @@ from tempo_lib.parity.records import (
     load_case,
 )
 from tempo_lib.parity.tables import table_rows
-from tempo_lib.provenance import library_versions
 
 VERSIONS = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 RECORDED_WITH = (

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-import yaml
-
 from tempo_lib.checkpoints.folders import find_checkpoint
-from tempo_lib.config import Preset, load_preset
-from tempo_lib.provenance import PAPER_PRESET, manifest_path, project_root
+from tempo_lib.config import load_preset
+from tempo_lib.evaluation.benchmark import benchmark_names
+from tempo_lib.provenance import is_rehearsal, project_root, published_folder
 from tempo_lib.reproduce.gallery import publish_times, write_gallery
 from tempo_lib.reproduce.notebook_facts import find_notebooks, pick_notebook
+from tempo_lib.reproduce.published import altered
 from tempo_lib.reproduce.workflow import Workflow
+from tempo_lib.training.plan import Machine
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
 OWN_EXECUTORS = ("local",)
@@ -57,19 +58,18 @@ def make_batch(
     executor: str | None,
     num_questions: int = 0,
     publish: bool = False,
+    parts: int = 1,
 ) -> Batch:
     """Check the options; ValueError names what is unknown or absent, with the way out."""
     numbers, root = load_preset(preset), project_root()
-    if numbers.name == PAPER_PRESET:
-        absent = missing_data(numbers, root)
-        raise ValueError(
-            f"preset {preset} cannot run here; missing: {'; '.join(absent)}; and the readers of "
-            "the real benchmarks, which are not part of this version: take --preset tiny"
-        )
     if cores is not None and cores < 1:
         raise ValueError(f"--cores must be 1 or more, got {cores}")
     if num_questions < 0:
         raise ValueError(f"--num-questions must be 0 (all) or more, got {num_questions}")
+    if from_scratch and numbers.miniature is None:
+        raise ValueError(
+            f"--from-scratch makes the miniature, not preset {preset}: see tempo train"
+        )
     if executor is not None:
         check_executor(executor)
     if importlib.util.find_spec("snakemake") is None:
@@ -82,32 +82,37 @@ def make_batch(
         from_scratch=from_scratch,
         num_questions=num_questions,
         publish=publish,
+        parts=parts,
     )
+    if flow.is_real:
+        check_real(flow)
     snakefile(root)
     if not from_scratch:
         find_checkpoint(numbers)
     return Batch(flow=flow, cores=cores or os.cpu_count() or 1, executor=executor)
 
 
-def missing_data(preset: Preset, root: Path) -> list[str]:
-    """Each weight and benchmark of the paper's scale that is absent: name, size, where it goes."""
-    from huggingface_hub import try_to_load_from_cache
+def check_real(flow: Workflow) -> None:
+    """Print what the real benchmarks cost; ValueError that lists what is missing, if anything."""
+    from tempo_lib.reproduce import real_plan
+    from tempo_lib.reproduce.jobs import rows_of_results
 
-    weights = preset.weights
-    size = f"about {weights.download_gigabytes:g} GB together with its base compressor"
-    parts = {"checkpoint": weights.checkpoint, "base compressor": weights.base_compressor}
-    absent = [
-        f"{what} {name} ({size if what == 'checkpoint' else 'part of that'}; into the hub's "
-        f"cache: hf download {name})"
-        for what, name in parts.items()
-        if name is not None and not isinstance(try_to_load_from_cache(name, "config.json"), str)
-    ]
-    for manifest in sorted(manifest_path("suites").glob("*.yaml")):
-        benchmark = yaml.safe_load(manifest.read_text(encoding="utf-8"))["benchmark"]
-        folder = root / "data" / benchmark.lower()
-        if not folder.is_dir():
-            absent.append(f"benchmark {benchmark} (into {folder.relative_to(root)})")
-    return absent
+    preset, machine = flow.preset, Machine(num_gpus=1)
+    suite = max(benchmark_names(preset), key=len)
+    rows = rows_of_results(preset.name, suite)
+    costs = real_plan.suite_costs(preset, rows, machine, flow.num_questions)
+    absent = real_plan.missing_data(preset, flow.root)
+    where = sys.stderr if absent else sys.stdout
+    print(real_plan.cost_text(costs, preset, machine), file=where, flush=True)
+    if absent:
+        way = (
+            "`tempo data rehearsal` makes it"
+            if is_rehearsal(preset.name)
+            else ("rehearse without them: `tempo data rehearsal`")
+        )
+        raise ValueError(
+            f"preset {preset.name} cannot run here; missing: {'; '.join(absent)}; {way}"
+        )
 
 
 def check_executor(name: str) -> None:
@@ -163,6 +168,8 @@ def reproduce(batch: Batch, dry_run: bool, report: Path | None = None) -> int:
     ``report``: Snakemake's page of all pictures, tables and times, written when all went well.
     """
     flow, started = batch.flow, time.time()
+    for name, files in altered(published_folder(flow.root, flow.preset.name)).items():
+        print(f"note: {', '.join(files)}: not as the provenance of {name} says", file=sys.stderr)
     steps = plan(batch)
     print(plan_text(steps, batch.cores), flush=True)
     if dry_run:
@@ -183,13 +190,14 @@ def reproduce(batch: Batch, dry_run: bool, report: Path | None = None) -> int:
         return report_failures(flow, started)
     if steps:
         publish_times(flow, {"seconds": round(time.time() - started, 1), "jobs": len(steps)})
-    if flow.publishes:
+    shown = published_folder(flow.root, flow.preset.name)
+    if flow.publishes and not is_rehearsal(flow.preset.name):
         write_gallery(flow.root / "figures")
     if report is not None:
         command = [*snakemake_command(batch), "--report", str(report.absolute())]
         subprocess.run(command, cwd=flow.root, check=True, capture_output=True)
         print(f"wrote {report}")
-    print(f"done: {flow.root / 'figures' / flow.preset.name if flow.publishes else flow.folder}")
+    print(f"done: {shown if flow.publishes else flow.folder}")
     return 0
 
 
@@ -203,10 +211,22 @@ def snakemake_command(batch: Batch) -> list[str]:
     command += ["--max-checksum-file-size", str(CHECKSUM_BYTES)]
     command += ["--config", f"preset={flow.preset.name}", f"from_scratch={flow.from_scratch}"]
     command += [f"num_questions={flow.num_questions}", *(["publish=1"] if flow.publish else [])]
+    command += [f"parts={flow.parts}"] if flow.parts > 1 else []
     command += [] if flow.only is None else [f"only={flow.only}"]
+    forced = altered_notebooks(flow)
+    command += ["--forcerun", *forced] if forced else []
     if batch.executor is None:
         return [*command, "--cores", str(batch.cores)]
     return [*command, "--executor", batch.executor, "--jobs", str(batch.cores)]
+
+
+def altered_notebooks(flow: Workflow) -> list[str]:
+    """Notebooks of this run whose published results are no longer what their provenance says.
+
+    Dates do not show that: what was edited is newer than what it comes from.
+    """
+    results = altered(published_folder(flow.root, flow.preset.name))
+    return [book.name for book in flow.notebooks if flow.shows(book) and results.keys() & book.made]
 
 
 def failed_logs(flow: Workflow, started: float) -> list[Path]:

@@ -63,6 +63,6 @@ def _entry(preset: str, facts: dict[str, Any]) -> list[str]:
         f"- files: {', '.join(links)}, [provenance]({preset}/{name}.json)",
         f"- parameters: {parameters or 'none'}",
         f"- code: commit {facts['commit']}, {STATES[facts['dirty']]}",
-        f"- made: {facts['finished']} in {facts['duration_seconds']} s on {facts['device']}",
+        f"- made: {facts['finished']} in {facts['duration_seconds'] or '?'} s on {facts['device']}",
         "",
     ]

@@ -8,14 +8,19 @@ What this module imports is what these jobs depend on: nothing about the workflo
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
 from tempo_lib.fingerprint import write_atomic
+
+if TYPE_CHECKING:
+    from tempo_lib.evaluation.variants import Variant
 
 MODEL_SEED = 0  # whose records all tables share; other training seeds are evaluated by notebooks
 NUM_PREDICTIONS = 9
@@ -23,28 +28,42 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def records(preset: str, suite: str, num_questions: int = 0) -> None:
-    """Evaluate every variant that a table, figure or claim needs: each video compressed once."""
+def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, parts: int = 1) -> None:
+    """Evaluate every variant that a table, figure or claim needs: each video compressed once.
+
+    ``part`` of ``parts``: its share of the videos; other jobs make the others.
+    """
     from tempo_lib.analysis import evaluations
-    from tempo_lib.analysis.scaling import point_names
-    from tempo_lib.analysis.stages import stage_variants
+    from tempo_lib.evaluation.ranks import Ranks
     from tempo_lib.evaluation.runner import evaluate_records
-    from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
-    from tempo_lib.statistics.claims import variants_of_claims
 
     models = evaluations.load_models(preset, [MODEL_SEED])
-    tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
-    names = (*variants_of_claims(), *tables, *map(matched_name, tables), *point_names())
-    stages = stage_variants(suite, preset).values()
-    rows = {row.name: row for row in (*map(get_variant, names), *stages)}
+    rows = {row.name: row for row in rows_of_results(preset, suite)}
     can_run, left_out = evaluations.split_by_parts(rows.values(), models)
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
-    evaluate_records(
-        models[MODEL_SEED], benchmark, [rows[name] for name in can_run], progress=False
-    )
+    if parts > 1:
+        benchmark = replace(benchmark, videos=tuple(Ranks(part, parts).share(benchmark.videos)))
+    chosen = [rows[name] for name in can_run]
+    evaluate_records(models[MODEL_SEED], benchmark, chosen, progress=False)
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
-    for name, part in left_out.items():
-        print(f"left out: {name} needs {part}")
+    for name, lacking in left_out.items():
+        print(f"left out: {name} needs {lacking}")
+
+
+def rows_of_results(preset: str, suite: str) -> "list[Variant]":
+    """Every variant behind a table, figure or claim about a suite, each once."""
+    from tempo_lib.analysis.scaling import point_names
+    from tempo_lib.analysis.stages import stage_variants
+    from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
+    from tempo_lib.statistics.claims import variants_of_claims
+
+    numbers = load_preset(preset).evaluation
+    points = point_names(() if numbers is None else numbers.frames)
+    tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
+    names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
+    names += tuple(name for pair in NEW_QUESTIONS for name in pair)
+    stages = stage_variants(suite, preset).values()
+    return list({row.name: row for row in (*map(get_variant, names), *stages)}.values())
 
 
 @app.command()
@@ -56,7 +75,7 @@ def predictions(preset: str, out: Path = Path("predictions.json")) -> None:
     model = Tempo.from_pretrained(find_checkpoint(preset))
     suite = load_benchmark(preset, benchmark_names(preset)[0], num_questions=NUM_PREDICTIONS)
     rows = []
-    for video in suite.videos:
+    for video in (video for video in suite.videos if not video.problem):
         session = model.open(load_video(video.path))
         for question in video.questions:
             answer = session.ask(question.text)

@@ -24,7 +24,8 @@ class NotebookFacts(BaseModel):
     ``results`` are figures with their tables, ``tables`` come without a picture, ``files`` are
     others; together all that the notebook publishes. ``suites``: those whose records it reads.
     ``inputs``: patterns of files under ``data_manifests`` that it reads. ``slow``: a batch run
-    keeps its small defaults and does not publish it, unless it is named.
+    keeps its small defaults and does not publish it, unless it is named. ``real``: it runs on the
+    real benchmarks too, by the same cells.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +37,7 @@ class NotebookFacts(BaseModel):
     suites: Literal["all"] | tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     slow: bool = False
+    real: bool = False
 
 
 class Notebook(BaseModel):

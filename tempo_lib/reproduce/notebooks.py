@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,11 +23,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import project_root, published_folder
 from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sha256, read_notebook
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class NotebookError(RuntimeError):
@@ -62,13 +62,24 @@ def run_notebook(
     return _execute(path, copy, parameters, publish=publish, timeout=timeout)
 
 
-def check_published(path: Path, parameters: Mapping[str, Any], started: float) -> None:
-    """NotebookError where a file that the metadata names was not written since ``started``."""
+def published(path: Path, parameters: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """What tells each file that the metadata names from one written later; no clock is read."""
     notebook = read_notebook(path)
     _, preset = notebook.parameters.get("preset", ("str", ""))
-    folder = project_root() / "figures" / parameters.get("preset", preset)
-    found = {file.name for file in folder.glob("*") if file.stat().st_mtime >= started}
-    missing = [name for name in notebook.files if name not in found]
+    folder = published_folder(project_root(), parameters.get("preset", preset))
+    files = {name: folder / name for name in notebook.files}
+    stats = {name: file.stat() for name, file in files.items() if file.is_file()}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+def check_published(
+    path: Path, parameters: Mapping[str, Any], before: Mapping[str, tuple[int, int]]
+) -> None:
+    """NotebookError where a file that the metadata names was not written since ``before``."""
+    now = published(path, parameters)
+    missing = [
+        name for name in read_notebook(path).files if now.get(name) in (None, before.get(name))
+    ]
     if missing:
         raise NotebookError(
             f"{path.name} did not publish {', '.join(missing)}, which its metadata names"
@@ -136,8 +147,12 @@ def _failure_message(path: Path, copy: Path, last_line: str) -> str:
 
 
 def _forget_the_machine(nb: NotebookNode) -> None:
-    """Drop times, paths and versions that executing wrote, so that equal runs give equal files."""
+    """Drop times, paths and versions that executing wrote, so that equal runs give equal files.
+
+    Widgets go too: they live in a kernel, under random names. The picture beside each stays.
+    """
     nb.metadata.pop("papermill", None)
+    nb.metadata.pop("widgets", None)
     nb.metadata["kernelspec"] = dict(KERNEL_SPEC)
     nb.metadata["language_info"] = {"name": "python"}
     for cell in nb.cells:
@@ -145,6 +160,8 @@ def _forget_the_machine(nb: NotebookNode) -> None:
             cell.metadata.pop(key, None)
         if cell.metadata.get("tags") == []:
             del cell.metadata["tags"]
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
 
 
 @contextmanager
@@ -177,10 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if chosen.to is None:
                 execute_in_place(path)
                 continue
-            started = time.time()
+            before = published(path, chosen.given) if chosen.publish else {}
             run_notebook(path, chosen.given, chosen.to, publish=chosen.publish)
             if chosen.publish:
-                check_published(path, chosen.given, started)
+                check_published(path, chosen.given, before)
         except NotebookError as error:
             print(error, file=sys.stderr)
             failed += 1

@@ -21,12 +21,22 @@ from tempo_lib.checkpoints.folders import (
 from tempo_lib.config import DEFAULT_PRESET, Preset, load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names
 from tempo_lib.fingerprint import PACKAGE, code_files
-from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.provenance import (
+    PAPER_PRESET,
+    REHEARSAL,
+    manifest_path,
+    project_root,
+    published_folder,
+)
 from tempo_lib.reproduce.notebook_facts import Notebook, find_notebooks
 
 JOBS, PREDICTIONS = "tempo_lib.reproduce.jobs", "predictions"
 MANIFESTS = ("paper/*", "suites/*", "training/*")  # what every notebook depends on
 TIMES_MANIFEST = "measurements/reproduce_times.json"
+MINI = "mini-"  # begins the name of a suite that stands for a real benchmark
+# Parameters whose defaults are about the miniature; empty or 0: the preset's or the suite's own.
+OF_THE_MINIATURE: dict[str, Any] = {"kinds": [], "budgets": [], "what_if_budget": 0}
+MODEL_MEGABYTES, LONG_MINUTES = 64_000, 2_880  # of a job with the paper's model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +45,7 @@ class Workflow:
 
     ``num_questions``: of each suite, 0 for all of them. Results of a part of the questions stay
     under ``runs`` unless ``publish`` is set: they might replace better ones in ``figures``.
+    ``parts``: jobs that share the records of each suite, video by video.
     """
 
     preset: Preset
@@ -43,6 +54,7 @@ class Workflow:
     from_scratch: bool = False
     num_questions: int = 0
     publish: bool = False
+    parts: int = 1
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Workflow":
@@ -55,6 +67,7 @@ class Workflow:
             from_scratch=bool(config.get("from_scratch", False)),
             num_questions=int(config.get("num_questions", 0)),
             publish=bool(config.get("publish", False)),
+            parts=int(config.get("parts", 1)),
         )
 
     @property
@@ -67,10 +80,16 @@ class Workflow:
         part = f"-{self.num_questions}" if self.num_questions else ""
         return self.root / "runs" / self.preset.name / f"reproduce{part}"
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the suites are the real benchmarks, or stand-ins for them."""
+        return self.preset.miniature is None
+
     @cached_property
     def notebooks(self) -> list[Notebook]:
-        """The notebooks that run."""
-        return [book for book in find_notebooks(self.root) if self.only in (None, book.name)]
+        """The notebooks that run: of the real benchmarks, those that say so."""
+        known = [b for b in find_notebooks(self.root) if b.facts.real or not self.is_real]
+        return [book for book in known if self.only in (None, book.name)]
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -92,12 +111,21 @@ class Workflow:
         """
         reading = [b for b in self.notebooks if self.only is None or "variants" in b.parameters]
         names = {suite for book in reading for suite in self.suites_of(book)}
-        return sorted(names, key=lambda name: -self.seconds.get(f"records-{name}", 0))
+        return sorted(
+            names, key=lambda name: -self.seconds.get(next(iter(self.records_jobs(name))), 0)
+        )
 
     def suites_of(self, notebook: Notebook) -> list[str]:
         """Suites whose records a notebook reads in the batch run; a slow one makes its own."""
         named = notebook.facts.suites
-        return benchmark_names(self.preset) if named == "all" else list(named)
+        return benchmark_names(self.preset) if named == "all" else [*map(self.counterpart, named)]
+
+    def counterpart(self, value: Any) -> Any:
+        """The benchmark that a suite of the miniature stands for; else the value as it is."""
+        if isinstance(value, list):
+            return [self.counterpart(item) for item in value]
+        plain = str(value).removeprefix(MINI)
+        return plain if plain != value and plain in benchmark_names(self.preset) else value
 
     def threads(self, job: str) -> int:
         """Cores that a job takes: each stage waits for the one before it, so it may have two."""
@@ -124,6 +152,12 @@ class Workflow:
             enough = max(own, self.num_questions) if own and self.num_questions else 0
             suites = benchmark_names(self.preset)
             given |= {"num_questions": enough, "suites": suites, "variants": ["all"]}
+        if self.is_real:
+            own_values = {name: value for name, (_, value) in notebook.parameters.items()}
+            given = {name: self.counterpart(value) for name, value in own_values.items()} | given
+            given |= OF_THE_MINIATURE
+            if self.preset.evaluation is not None:
+                given["frames"] = list(self.preset.evaluation.frames)
         return {name: value for name, value in given.items() if name in notebook.parameters}
 
     def shows(self, notebook: Notebook) -> bool:
@@ -132,7 +166,7 @@ class Workflow:
 
     def published(self, notebook: Notebook) -> list[str]:
         """Files that a notebook leaves in ``figures/``."""
-        folder = self.root / "figures" / self.preset.name
+        folder = published_folder(self.root, self.preset.name)
         return [self.shown(folder / f) for f in notebook.files] if self.shows(notebook) else []
 
     @property
@@ -172,7 +206,9 @@ class Workflow:
         With claims.py comes claims.yaml. Benchmarks are found by name, so code that reads them
         depends on the preset's plug-ins.
         """
-        files = {PACKAGE / "presets" / f"{self.preset.name}.yaml", *code_files(*sources)}
+        presets = (self.preset.name, self.preset.name.removesuffix(REHEARSAL))
+        files = {PACKAGE / "presets" / f"{name}.yaml" for name in presets}
+        files |= set(code_files(*sources))
         if PACKAGE / "evaluation" / "benchmark.py" in files:
             files |= set(code_files(*self.preset.plugins))
         files |= {data for f in files if (data := f.with_suffix(".yaml")).is_file()}
@@ -186,14 +222,27 @@ class Workflow:
     @cached_property
     def records_inputs(self) -> list[str]:
         """Checkpoints, and the code and manifests that predictions depend on."""
-        return [*self.checkpoint, *self.manifests("suites/*"), *self.code(JOBS)]
+        inputs = [*self.checkpoint, *self.manifests("suites/*"), *self.code(JOBS)]
+        return inputs + (self.manifests("benchmarks/*") if self.is_real else [])
+
+    def records_jobs(self, suite: str) -> dict[str, int]:
+        """Jobs that make the records of a suite, and which of ``parts`` each takes."""
+        if self.parts == 1:
+            return {f"records-{suite}": 0}
+        return {f"records-{suite}-{i + 1}of{self.parts}": i for i in range(self.parts)}
+
+    def resources(self, mem_mb: int, runtime: int) -> dict[str, int]:
+        """What a job takes that runs a model; of the paper's scale, a GPU too."""
+        if self.preset.name != PAPER_PRESET:
+            return {"mem_mb": mem_mb, "runtime": runtime}
+        return {"mem_mb": MODEL_MEGABYTES, "runtime": LONG_MINUTES, "gpu": 1}
 
     def notebook_inputs(self, notebook: Notebook) -> list[str]:
         """All that a notebook's results come from; records of whole suites by jobs of their own."""
         inputs = [self.shown(notebook.path), *self.code(notebook.source), *self.checkpoint]
         inputs += self.manifests(*MANIFESTS, *notebook.facts.inputs)
         records = [name for name in self.suites_of(notebook) if name in self.suites]
-        return inputs + [self.marker(f"records-{name}") for name in records]
+        return inputs + [self.marker(job) for name in records for job in self.records_jobs(name)]
 
     def shown(self, path: Path) -> str:
         """A path as rules name it: relative to the project where it lies inside."""

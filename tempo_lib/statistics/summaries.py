@@ -5,21 +5,23 @@ right and wrong answers (slices of memories, ablations, timestamps alone) have c
 own in place of ``variant``.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.evaluation.benchmark import BENCHMARKS, Question
+import numpy as np
+
+from tempo_lib.evaluation.benchmark import BENCHMARKS, mean_over
 from tempo_lib.statistics.intervals import (
     Accuracy,
     Difference,
     accuracy,
+    mean_interval,
     mean_of_groups,
     paired_difference,
 )
+from tempo_lib.statistics.majority import Score, majority_baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +31,6 @@ ALL = "all"  # the value of a column over which a row pools
 # What makes a video of pooled records one of its own, and what makes a question one.
 VIDEO = ("suite", "world_seed", "video")
 QUESTION = ("model_seed", "suite", "world_seed", "question_id")
-LETTERS = tuple("ABCDE")  # no benchmark here offers more options
-Score = Callable[[Question, str], bool]
 
 
 def summarise(
@@ -75,9 +75,11 @@ def compare(
 ) -> "pd.DataFrame":
     """One row per value of ``by`` and pair: first minus second, paired by question.
 
-    Columns: ``by``, first, second, n, difference, low, high, p_value; ``column`` holds the names
-    of a pair, ``value`` what is compared. ``seed`` draws bootstraps and sign flips. ValueError
-    where a pair has no records, or not the same questions.
+    Columns: ``by``, first, second, n, difference, low, high, p_value and agree, whether no two
+    suites differ in sign (a mean over suites that do is no finding); ``column`` holds the names
+    of a pair, ``value`` what is compared, "correct" as each benchmark averages it
+    (``judged_values``). Suites are strata of the interval and of the test. ``seed`` draws
+    bootstraps and sign flips. ValueError where a pair has no records, or not the same questions.
     """
     import pandas as pd
 
@@ -86,8 +88,11 @@ def compare(
         for first, second in pairs:
             found = difference_of(part, first, second, seed, column, value)
             names = {"first": first, "second": second}
-            rows.append({**dict(zip(by, place, strict=True)), **names, **asdict(found)})
-    columns = [*by, "first", "second", "n", "difference", "low", "high", "p_value"]
+            row = {**dict(zip(by, place, strict=True)), **names, **asdict(found)}
+            one, two = (part[part[column] == name] for name in (first, second))
+            signs = {np.sign(effect) for effect in effects_by(one, two, value).values()}
+            rows.append({**row, "agree": len(signs - {0}) < 2})
+    columns = [*by, "first", "second", "n", "difference", "low", "high", "p_value", "agree"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -98,49 +103,80 @@ def difference_of(
     seed: int = 0,
     column: str = "variant",
     value: str = "correct",
+    against: float = 0.0,
 ) -> Difference:
-    """One comparison of ``compare``."""
+    """One comparison of ``compare``; its p is that the difference is ``against``."""
     keys = [key for key in QUESTION if key in frame]
     parts = []
     for name in (first, second):
-        part = frame[frame[column] == name].set_index(keys).sort_index()
+        part = frame[frame[column] == name].sort_values(keys, kind="stable")
         if part.empty:
             known = ", ".join(map(str, frame[column].unique()))
             raise ValueError(f"no records of {column} {name!r}; the frame holds {known}")
         parts.append(part)
     one, two = parts
-    if list(one.index) != list(two.index):
+    if one[keys].to_numpy().tolist() != two[keys].to_numpy().tolist():
         raise ValueError(f"{first} and {second} do not have the same questions")
-    videos = clusters(one.reset_index())
-    return paired_difference(one[value].tolist(), two[value].tolist(), videos, seed)
+    first_Q, second_Q = (judged_values(part, value) for part in parts)
+    return paired_difference(first_Q, second_Q, clusters(one), seed, strata(one), against)
+
+
+def effects_by(
+    first: "pd.DataFrame", second: "pd.DataFrame | None", value: str = "correct", by: str = "suite"
+) -> dict[Any, float]:
+    """Place -> mean of ``first`` minus that of ``second``, of each suite or model seed alone.
+
+    Rows of one variant each; without a second the mean itself; {} where they do not name ``by``.
+    """
+    if by not in first:
+        return {}
+    parts = [part for part in (first, second) if part is not None]
+    means = [part.assign(judged=judged_values(part, value)) for part in parts]
+    one, *other = (part.groupby(by)["judged"].mean() for part in means)
+    effects = one - other[0] if other else one
+    return {place: float(effect) for place, effect in effects.items()}
+
+
+def mean_of(frame: "pd.DataFrame", value: str, seed: int = 0, against: float = 0.0) -> Difference:
+    """Mean of a column over questions with its interval; p that it is ``against``."""
+    return mean_interval(frame[value].tolist(), clusters(frame), seed, strata(frame), against)
 
 
 def accuracy_of(frame: "pd.DataFrame", over: str = "", column: str = "correct") -> Accuracy:
-    """Accuracy of all rows together, or its mean over the values of ``over``; by video.
+    """Accuracy of all rows together, or its mean over the values of ``over``; by video and suite.
 
     ``column``: which verdict counts, "correct_before" for that of an older scorer.
     """
     right = frame[column].astype(bool).tolist()
     if over:
         return mean_of_groups(right, clusters(frame), frame[over].tolist())
-    return accuracy(right, clusters(frame))
+    return accuracy(right, clusters(frame), strata(frame))
 
 
-def with_group_weights(frame: "pd.DataFrame", over: str) -> "pd.DataFrame":
-    """The frame of one variant with ``weighted``: ``correct`` so that its mean is that over groups.
+def judged_values(frame: "pd.DataFrame", value: str = "correct") -> list[float]:
+    """What each row of one variant adds to the mean that its benchmark takes.
 
-    To be compared by ``difference_of(..., value="weighted")``.
+    ``correct`` of a benchmark that averages over groups (MLVU) is weighted so that its mean over
+    the suite's questions is the mean over groups; any other column stays as it is.
     """
-    size = frame.groupby(over)["correct"].transform("size")
-    weight = len(frame) / (frame[over].nunique() * size)
-    return frame.assign(weighted=frame["correct"].astype(float) * weight)
+    values_Q = frame[value].to_numpy(dtype=float, copy=True)
+    suites = frame["suite"].unique() if value == "correct" and "suite" in frame else ()
+    for suite in suites:
+        over = mean_over(suite) if suite in BENCHMARKS else ""
+        if over:
+            is_here_Q = (frame["suite"] == suite).to_numpy()
+            group = frame.loc[is_here_Q, over]
+            size = group.groupby(group).transform("size").to_numpy()
+            values_Q[is_here_Q] *= len(group) / (group.nunique() * size)
+    return values_Q.tolist()
 
 
 def summary(frame: "pd.DataFrame", score: Score | None = None, over: str = "") -> dict[str, Any]:
     """What ``tempo evaluate --out`` writes for the records of one variant.
 
-    n, accuracy, interval, per_type and per_form (n, accuracy, interval, majority_baseline,
-    relevance_auc each), tokens_per_frame (mean over questions), majority_baseline, relevance_auc,
+    n, accuracy, interval, accuracy_by_words (whatever the letter; None where the benchmark does not
+    judge words), per_type and per_form (the same, majority_baseline and relevance_auc each),
+    tokens_per_frame (mean over questions), majority_baseline, relevance_auc,
     token_mismatch (mean of tokens the matched variant used and this one did not; None without
     one). ``over``: as in ``summarise``; ``metric`` says which. Where the benchmark has two scorers
     also ``scorer_before`` (n, accuracy, interval under the older one) and ``unparsed`` (replies
@@ -193,53 +229,18 @@ def clusters(frame: "pd.DataFrame") -> list[str]:
     return ["/".join(map(str, row)) for row in zip(*(frame[name] for name in columns), strict=True)]
 
 
-def majority_baseline(frame: "pd.DataFrame", score: Score | None = None) -> float:
-    """Accuracy of ``constant_answers`` on the questions of a frame.
-
-    ``score``: None takes the rule of each row's suite, which must be a registered benchmark.
-    """
-    if score is not None:
-        return constant_answers(list(_questions(frame)), [score] * len(frame))
-    rule_of = {name: BENCHMARKS.get(name).score for name in frame["suite"].unique()}
-    return constant_answers(list(_questions(frame)), [rule_of[name] for name in frame["suite"]])
-
-
-def constant_answers(questions: Sequence[Question], scores: Sequence[Score]) -> float:
-    """Best accuracy of always giving the same answer to all questions of a group and form.
-
-    Every answer that occurs, and every letter where there are options, is tried on every question
-    alike; what a model must beat. ``scores``: the rule that judges each question.
-    """
-    groups: dict[tuple[str, str], list[tuple[Question, Score]]] = {}
-    for question, score in zip(questions, scores, strict=True):
-        groups.setdefault((question.group, question.form), []).append((question, score))
-    return sum(_right_with_one_answer(tuple(same)) for same in groups.values()) / len(questions)
-
-
-@lru_cache(maxsize=1024)  # a table has the same questions for every variant
-def _right_with_one_answer(judged: tuple[tuple[Question, Score], ...]) -> int:
-    """Most of the questions, all of one group and form, that one answer gets right."""
-    tried = {question.answer for question, _ in judged}
-    tried |= set(LETTERS) if judged[0][0].options else set()
-    return max(sum(score(question, text) for question, score in judged) for text in tried)
-
-
-def _questions(frame: "pd.DataFrame") -> Iterator[Question]:
-    """The questions as far as scoring needs them: of the options, the letters."""
-    columns = ("kind", "form", "question", "answer", "start", "stop")
-    for kind, form, text, answer, start, stop in zip(*(frame[c] for c in columns), strict=True):
-        options = LETTERS if form == "choice" else ()
-        # one NaN object for all: NaN hashes by identity, and questions are keys of a cache
-        times = {n: math.nan if math.isnan(v) else v for n, v in (("start", start), ("stop", stop))}
-        facts = {"group": kind, "text": text, "answer": answer, **times}
-        yield Question(id="", options=options, **facts)
+def strata(frame: "pd.DataFrame") -> list[str] | None:
+    """The suite of every row; None where the frame knows none."""
+    return frame["suite"].astype(str).tolist() if "suite" in frame else None
 
 
 def _facts(frame: "pd.DataFrame", score: Score | None, over: str = "") -> dict[str, Any]:
     """n, accuracy, interval, majority-class baseline and AUC of the rows of one variant."""
     known = frame["auc"].dropna()
+    words = frame["correct_words"].mean() if "correct_words" in frame else float("nan")
     return {
         **_as_facts(accuracy_of(frame, over)),
+        "accuracy_by_words": None if np.isnan(words) else float(words),
         "majority_baseline": majority_baseline(frame, score),
         "relevance_auc": float(known.mean()) if len(known) else None,
     }

@@ -116,18 +116,18 @@ def run_steps(
     trainer = make_trainer(model, feed, run, steps)
     done, records = load_state(trainer, run.out_dir)
     hidden = not trainer.ranks.is_main
-    bar = tqdm(total=steps, initial=done, desc=f"stage {run.stage}", unit="step", disable=hidden)
-    for step in feed.steps(done):
-        if done >= steps:
-            break
-        record = train_step(trainer, step, done)
-        records.append({"step": done, **record})
-        done += 1
-        bar.update()
-        bar.set_postfix(loss=f"{record['loss']:.3f}")
-        if done % run.save_every == 0 and done < steps:
-            save_state(trainer, run.out_dir, done, records, facts, run.keep_states)
-    bar.close()
+    title = f"stage {run.stage}"
+    with tqdm(total=steps, initial=done, desc=title, unit="step", disable=hidden) as bar:
+        for step in feed.steps(done):
+            if done >= steps:
+                break
+            record = train_step(trainer, step, done)
+            records.append({"step": done, **record})
+            done += 1
+            bar.update()
+            bar.set_postfix(loss=f"{record['loss']:.3f}")
+            if done % run.save_every == 0 and done < steps:
+                save_state(trainer, run.out_dir, done, records, facts, run.keep_states)
     finish(trainer, records)
     return records
 

@@ -160,8 +160,9 @@ def load_state(holder: Holder, out_dir: Path) -> tuple[int, list[dict[str, float
 def drop_state(out_dir: Path) -> None:
     """Remove the states of a training that has ended, and what kills left half-written."""
     shutil.rmtree(out_dir / STATE, ignore_errors=True)
-    for path in out_dir.glob(".*.partial"):
-        path.unlink(missing_ok=True)
+    for pattern in (".*.partial", ".tmp??????"):  # ours, and safetensors' own
+        for path in out_dir.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def write_losses(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:

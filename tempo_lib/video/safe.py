@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -49,11 +49,17 @@ class Bounds:
 class ChildStream:
     """What a child says of a file, as ``VideoStream`` has it; each pass over it is a new child."""
 
-    iter_frames: Callable[[], Iterator[np.ndarray]]  # yields T times uint8 (H, W, 3)
+    iter_frames: Callable[[], Generator[np.ndarray]]  # yields T times uint8 (H, W, 3)
     fps: float
     seconds: np.ndarray  # float64 (T,)
     is_image: bool
     salvaged: Salvaged | None
+
+    def end(self) -> None:
+        """Want no frames: the child that opened the file is ended."""
+        frames = self.iter_frames()
+        next(frames, None)
+        frames.close()
 
 
 def open_in_child(
@@ -71,7 +77,7 @@ def open_in_child(
     running: list[_Child] = [_Child(target, path, options, bounds)]
     facts = running[0].message()
 
-    def frames() -> Iterator[np.ndarray]:
+    def frames() -> Generator[np.ndarray]:
         # the first pass goes on with the child that opened the file
         one = running.pop() if running else _Child(target, path, options, bounds)
         try:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tempo_lib.evaluation.letters import LETTERS
+from tempo_lib.fingerprint import write_atomic
 
 Row = Mapping[str, Any]
+NESTED = "qa"  # where LVBench's own file keeps the questions of a video
 
 
 class AnnotationError(ValueError):
@@ -106,19 +108,34 @@ def questions_of(
             yield AnnotationError(f"{path.name}, row {index}: {error}")
 
 
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Rows that ``read_rows`` gave, in the format of the suffix; questions are no longer nested."""
+    flat = [{name: value for name, value in row.items() if name != NESTED} for row in rows]
+    if path.suffix.lower() == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pyarrow.Table.from_pylist(flat), path)
+        return
+    lines = [json.dumps(row, ensure_ascii=False) for row in flat]
+    is_list = path.suffix.lower() == ".json"
+    write_atomic(path, "[" + ",\n".join(lines) + "]\n" if is_list else "\n".join(lines) + "\n")
+
+
 def _read_json(path: Path) -> list[Row]:
     content = json.loads(path.read_text(encoding="utf-8"))
     return content if isinstance(content, list) else []
 
 
 def _read_lines(path: Path) -> list[Row]:
-    """One object per line; LVBench's own file nests the questions of a video under ``qa``."""
+    """One object per line; LVBench's own file nests the questions of a video."""
     rows: list[Row] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.strip():
             continue
         row = json.loads(line)
-        nested = row.get("qa") if isinstance(row, Mapping) else None
+        nested = row.get(NESTED) if isinstance(row, Mapping) else None
         rows += [{**row, **question} for question in nested] if nested else [row]
     return rows
 

@@ -17,15 +17,17 @@ from tempo_lib.evaluation.benchmark import (
     Benchmark,
     BenchmarkVideo,
     Question,
+    Reading,
     Verdict,
 )
 from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError, Row, questions_of
 from tempo_lib.evaluation.real.manifest import Manifest, load_manifest
 from tempo_lib.fingerprint import sha256_of_file, write_atomic
-from tempo_lib.provenance import manifest_path, project_root
+from tempo_lib.provenance import PAPER_PRESET, is_rehearsal, manifest_path, project_root
 from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import open_video
+from tempo_lib.video.safe import open_in_child
 
 UNCAPPED = 10**7  # frames; a video is longer only in 58 days
 STAND_IN = "STAND-IN.json"  # in a folder whose videos were generated for a rehearsal
@@ -65,9 +67,10 @@ class RealSource:
         """The column of records that MLVU's score is the mean over, "" for the others."""
         return "kind" if self.manifest.metric == "mean over groups" else ""
 
-    def folder(self) -> Path:
-        """Where the benchmark lies unless one says otherwise."""
-        return project_root() / "data" / self.name
+    def folder(self, preset: str = PAPER_PRESET) -> Path:
+        """Where the benchmark lies unless one says otherwise; of a rehearsal, its stand-in."""
+        home = project_root() / "runs" / preset if is_rehearsal(preset) else project_root()
+        return home / "data" / self.name
 
     def questions(self, root: Path) -> tuple[list[Annotated], list[AnnotationError], list[Path]]:
         """Questions, refused rows and the annotation files that they come from."""
@@ -85,18 +88,19 @@ class RealSource:
         num_questions: int = 0,
         world_seed: int = 0,
         root: Path | None = None,
+        reading: Reading = Reading(),  # noqa: B008
     ) -> Benchmark:
         """Read annotations and measure the videos under ``root`` (default ``data/<name>``).
 
         Measured lengths are kept in ``runs/<preset>/benchmarks``, so a second load is quick. A
         missing or unreadable video carries its ``problem``, so that its questions fail and the
-        others are answered. Rows that the manifest knows to be broken are left out with a warning;
-        ValueError for more refused rows, an id that occurs twice, a world seed, or where no video
-        is there.
+        others are answered; ``reading`` may salvage it. Rows that the manifest knows to be broken
+        are left out with a warning; ValueError for more refused rows, an id that occurs twice, a
+        world seed, or where no video is there.
         """
         if world_seed:
             raise ValueError(f"{self.name} is no generated benchmark: it has no --world-seed")
-        folder = self.folder() if root is None else root
+        folder = self.folder(preset.name) if root is None else root
         questions, refused, files = self.questions(folder)
         if len(refused) > self.manifest.known_defects:
             raise ValueError(f"{refused[0]} ({len(refused)} such rows; see `tempo data check`)")
@@ -108,7 +112,7 @@ class RealSource:
         profile = self.profile(preset)
         chosen = questions[:num_questions] if num_questions else questions
         numbers = preset.video.model_copy(update={k: v for k, v in profile if k == "min_frames"})
-        videos = self._videos(chosen, folder, numbers, preset.name)
+        videos = self._videos(chosen, folder, numbers, preset.name, reading)
         reader = Path(inspect.getfile(self.read_question))
         hashes = [sha256_of_file(file) for file in (*files, reader)]
         return RealBenchmark(
@@ -120,10 +124,17 @@ class RealSource:
             profile=profile,
             is_stand_in=(folder / STAND_IN).is_file(),
             mean_over=self.mean_over,
+            budgets=() if preset.evaluation is None else tuple(preset.evaluation.budgets.items()),
+            reading=reading,
         )
 
     def _videos(
-        self, questions: Sequence[Annotated], folder: Path, numbers: VideoNumbers, preset: str
+        self,
+        questions: Sequence[Annotated],
+        folder: Path,
+        numbers: VideoNumbers,
+        preset: str,
+        reading: Reading,
     ) -> tuple[BenchmarkVideo, ...]:
         """The videos of the questions, measured; ValueError where none of them is there."""
         by_video: dict[str, list[Annotated]] = {}
@@ -136,7 +147,7 @@ class RealSource:
                 f"{len(paths)} of {len(paths)} videos of {self.name} are not in {folder}: "
                 f"{', '.join(list(paths)[:SHOWN])} ..; `tempo data check {self.name}` lists them"
             )
-        media = measured(known, numbers, self.name, preset)
+        media = measured(known, numbers, self.name, preset, reading)
         return tuple(
             BenchmarkVideo(
                 id=video,
@@ -214,7 +225,11 @@ def video_file(manifest: Manifest, root: Path, video: str) -> Path | None:
 
 
 def measured(
-    paths: Mapping[str, Path], numbers: VideoNumbers, name: str, preset: str
+    paths: Mapping[str, Path],
+    numbers: VideoNumbers,
+    name: str,
+    preset: str,
+    reading: Reading = Reading(),  # noqa: B008
 ) -> dict[str, dict]:
     """num_frames at the sampling rate and a digest (sha256) of each video, measured once per file.
 
@@ -225,11 +240,14 @@ def measured(
     found = dict[str, dict]()
     for video, path in tqdm(paths.items(), desc=f"{name}: lengths", unit="video", disable=None):
         stat = path.stat()
-        rule = f"{numbers.fps} {numbers.min_frames}"
+        rule = f"{numbers.fps} {numbers.min_frames}{' salvage' * reading.salvage}"
         key = f"{path.name} {stat.st_size} {stat.st_mtime_ns} {rule}"
         if key not in kept:
             try:
-                kept[key] = {"num_frames": frames_of(path, numbers), "sha256": _digest(path)}
+                kept[key] = {
+                    "num_frames": frames_of(path, numbers, reading),
+                    "sha256": _digest(path),
+                }
             except VideoError as error:
                 found[video] = {"num_frames": 0, "sha256": _digest(path), "problem": str(error)}
                 continue
@@ -238,9 +256,14 @@ def measured(
     return found
 
 
-def frames_of(path: Path, numbers: VideoNumbers) -> int:
+def frames_of(path: Path, numbers: VideoNumbers, reading: Reading = Reading()) -> int:  # noqa: B008
     """Frames of a file at the preset's rate, without a cap; VideoError when it has none."""
-    return open_video(path, numbers.fps, UNCAPPED, numbers.min_frames).num_frames
+    options = (numbers.fps, UNCAPPED, numbers.min_frames, "auto", "auto", None, reading.salvage)
+    if not reading.safe:
+        return open_video(path, *options).num_frames
+    stream = open_in_child(path, options)
+    stream.end()
+    return len(stream.seconds)
 
 
 def count(values: Iterable[str]) -> dict[str, int]:

@@ -6,12 +6,15 @@
 A finished part is kept. The stages themselves are trained by ``tempo train``.
 """
 
+import sys
+
 import typer
 
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, stage_names
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.pretrain.build import Miniature, make_base, make_corpus
 from tempo_lib.provenance import project_root
+from tempo_lib.training.progress import ResumeError
 
 
 def main(preset_name: str, part: str, seed: int = 0) -> None:
@@ -19,7 +22,11 @@ def main(preset_name: str, part: str, seed: int = 0) -> None:
     preset = load_preset(preset_name)
     miniature = Miniature(preset, project_root() / "runs" / preset.name / "train", seed)
     if part in (*BASE_MODELS, RERANKER):
-        make_base(miniature, part)
+        try:
+            make_base(miniature, part)
+        except ResumeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from error
     elif part in stage_names(preset):
         make_corpus(miniature, int(part.removeprefix("stage")), workers=1)
     else:

@@ -41,6 +41,7 @@ from tempo_lib.model.processing import TextEncoder
 from tempo_lib.prompts import all_texts
 from tempo_lib.training.fast_norm import speed_up_norms
 from tempo_lib.training.precision import autocast
+from tempo_lib.training.progress import ResumeError, check_same_run
 
 HISTORY_STEPS = 50  # between two points of the learning curve
 
@@ -61,7 +62,8 @@ class _Progress:
 def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int) -> dict[str, Any]:
     """Train and save a base decoder with its tokenizer; returns its training summary.
 
-    ``out_dir`` receives a Hugging Face folder. A ``state.pt`` found there is resumed.
+    ``out_dir`` receives a Hugging Face folder. A ``state.pt`` found there is resumed; ResumeError
+    where it is of another config or seed.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,8 @@ def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int
     model = build_model(config, tokenizer, seed, CPU_TRAINING)
     speed_up_norms(model)
     optimiser = build_optimiser(model, config)
-    done = _resume(out_dir, model, optimiser, config)
+    facts = {"seed": seed, "config": asdict(config)}
+    done = _resume(out_dir, model, optimiser, facts)
     curriculum = done.curriculum
     with tqdm(total=config.steps, initial=done.step, desc="base decoder", mininterval=5) as bar:
         while done.step < config.steps:
@@ -88,7 +91,7 @@ def train_base_decoder(config: BaseDecoderConfig, out_dir: str | Path, seed: int
                 rounded = {key: round(value, 3) for key, value in now.items()}
                 curriculum.history.append({"step": done.step, **rounded})
             if done.step % config.save_every == 0 and done.step < config.steps:
-                _save_state(out_dir, model, optimiser, done)
+                _save_state(out_dir, model, optimiser, done, facts)
     model.save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
     summary = _summary(out_dir, config, seed, done)
@@ -222,9 +225,14 @@ def kind_accuracy(batch: BlockBatch, out: LabelledLogits) -> dict[str, float]:
 
 
 def _save_state(
-    out_dir: Path, model: Qwen3ForCausalLM, optimiser: PretrainingOptimiser, done: _Progress
+    out_dir: Path,
+    model: Qwen3ForCausalLM,
+    optimiser: PretrainingOptimiser,
+    done: _Progress,
+    facts: dict[str, Any],
 ) -> None:
     state = {
+        "facts": facts,
         "curriculum": asdict(done.curriculum),
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -239,13 +247,17 @@ def _resume(
     out_dir: Path,
     model: Qwen3ForCausalLM,
     optimiser: PretrainingOptimiser,
-    config: BaseDecoderConfig,
+    facts: dict[str, Any],
 ) -> _Progress:
-    """Load ``state.pt`` where there is one; returns how far that run was."""
+    """Load ``state.pt`` where there is one of these facts; returns how far that run was."""
     path = out_dir / "state.pt"
     if not path.exists():
-        return _Progress(Curriculum(float(config.first_segments)), 0, time.monotonic())
+        first = float(facts["config"]["first_segments"])
+        return _Progress(Curriculum(first), 0, time.monotonic())
     state = torch.load(path, weights_only=True)
+    if "facts" not in state:
+        raise ResumeError(f"{path} was written by an older version: add --fresh")
+    check_same_run(path, state["facts"], facts)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     started = time.monotonic() - state["seconds"]

@@ -15,9 +15,9 @@ from transformers import AutoTokenizer, Qwen3ForCausalLM, Qwen3VLForConditionalG
 
 from tempo_lib.checkpoints.folders import SUMMARY, checkpoint_digest, is_finished, part_names
 from tempo_lib.config import load_preset
-from tempo_lib.fingerprint import write_atomic
+from tempo_lib.fingerprint import git_state, library_versions, write_atomic
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import git_state, library_versions, project_root
+from tempo_lib.provenance import project_root
 
 MODEL_CLASSES = {
     "base_compressor": Qwen3VLForConditionalGeneration,

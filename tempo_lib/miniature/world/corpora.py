@@ -185,7 +185,11 @@ def _record(
 
 def spec_digest(spec: CorpusSpec, seed: int) -> str:
     """Hex SHA-256 of what a corpus is made from; the corpus's ``spec.sha256`` holds it."""
-    facts = json.dumps({"format": FORMAT, "seed": seed, "spec": asdict(spec)}, sort_keys=True)
+    stated = asdict(spec)
+    for source in stated["sources"]:  # corpora without bands keep the hash they had before
+        if not source["bands"]:
+            del source["bands"]
+    facts = json.dumps({"format": FORMAT, "seed": seed, "spec": stated}, sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()
 
 

@@ -15,52 +15,68 @@ from tempo_lib.miniature.world.question_sets import sample_mix, with_choices
 from tempo_lib.miniature.world.questions import Question, sample_questions
 from tempo_lib.miniature.world.scenes import ALL_BYSTANDERS, ALL_NAMES, Story, make_story
 
-# Mean durations of the four benchmarks in seconds (the paper's Table 1); suites keep the ratio.
+# Mean durations of the four benchmarks in seconds (the paper's Table 1); suites follow them.
 SUITE_SECONDS = {
     "mini-longvideobench": 473,
     "mini-mlvu": 651,
     "mini-videomme": 1010,
     "mini-lvbench": 4101,
 }
+# Of Video-MME's three equal parts: long is Table 1's, short its own paper's, medium what is left of
+# the mean.
+SUITE_DURATIONS = {"mini-videomme": {"short": 81, "medium": 563, "long": 2386}}
 IMAGE_STORY_FRAMES = 24  # an image is one frame of such a story, so that empty places occur
 _STREAMS = {"story": 0, "questions": 1, "pictures": 2, "choices": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteSpec:
-    """A mini benchmark: video lengths lie within mean_frames * (1 +- jitter)."""
+    """A mini benchmark. ``lengths``: mean frames by duration, in turn from video to video.
+
+    A video's length lies within its mean * (1 +- jitter). A suite of one duration calls it "".
+    """
 
     name: str
     num_videos: int
     mix: QuestionMix
     choice_share: float
-    mean_frames: int
+    lengths: tuple[tuple[str, int], ...]
     jitter: float
     window: int
     size: int
     crf: int
 
 
-def suite_frames(longest_mean_frames: int) -> dict[str, int]:
-    """Even mean lengths of the four suites in the ratio of the real benchmarks' durations."""
-    longest = max(SUITE_SECONDS.values())
-    return {
-        name: 2 * round(longest_mean_frames * seconds / longest / 2)
-        for name, seconds in SUITE_SECONDS.items()
-    }
+def suite_lengths(name: str, frames_per_second: float, longest: int) -> tuple[tuple[str, int], ...]:
+    """Even mean frames of a suite's videos by duration, from seconds of the real benchmark."""
+    durations = SUITE_DURATIONS.get(name, {"": SUITE_SECONDS[name]})
+    return tuple(
+        (label, 2 * round(min(seconds * frames_per_second, longest) / 2))
+        for label, seconds in durations.items()
+    )
+
+
+def duration_of(name: str, index: int) -> str:
+    """Of story ``index`` of a suite; "" where the suite has one duration."""
+    labels = list(SUITE_DURATIONS.get(name, {"": 0}))
+    return labels[index % len(labels)]
 
 
 def suite_corpus(spec: SuiteSpec) -> CorpusSpec:
     """Return the corpus that holds a suite: one source "questions" of long videos."""
     if spec.name not in SUITE_SECONDS:
         raise ValueError(f"unknown suite {spec.name!r}; known: {', '.join(SUITE_SECONDS)}")
-    low, high = (spec.mean_frames * (1 + sign * spec.jitter) for sign in (-1, 1))
+    bands = tuple(
+        (2 * round(mean * (1 - spec.jitter) / 2), 2 * round(mean * (1 + spec.jitter) / 2))
+        for _, mean in spec.lengths
+    )
     source = SourceSpec(
         name="questions",
         modality="video",
         num_stories=spec.num_videos,
-        min_frames=2 * round(low / 2),
-        max_frames=2 * round(high / 2),
+        min_frames=min(low for low, _ in bands),
+        max_frames=max(high for _, high in bands),
+        bands=bands if len(bands) > 1 else (),
         frame_step=2,
         window=spec.window,
         questions_per_story=0,
@@ -77,8 +93,11 @@ def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
     rng = generator(corpus, source.name, seed, index, "story")
     if source.modality == "image":
         return make_story(rng, IMAGE_STORY_FRAMES)
-    choices = (source.max_frames - source.min_frames) // source.frame_step + 1
-    num_frames = source.min_frames + source.frame_step * int(rng.integers(choices))
+    low, high = source.min_frames, source.max_frames
+    if source.bands:
+        low, high = source.bands[index % len(source.bands)]
+    choices = (high - low) // source.frame_step + 1
+    num_frames = low + source.frame_step * int(rng.integers(choices))
     if source.modality == "text":  # the text-only world has more names than can be drawn
         return make_story(rng, num_frames, ALL_NAMES, ALL_BYSTANDERS)
     return make_story(rng, num_frames)

@@ -153,18 +153,29 @@ def is_correct(
     answer_text: str,
     tolerance_seconds: float = HALF_INFERENCE_WINDOW_SECONDS,
 ) -> bool:
+    """Whether an answer is right: of four options by its letter, else by its slot.
+
+    The words before a letter, "47" of "The red star 47 B.", play no part: ``is_correct_by_words``.
+    """
+    if question.options:
+        letter = parse_letter(answer_text)
+        return letter is not None and letter == parse_letter(question.answer)
+    return is_correct_by_words(question, answer_text, tolerance_seconds)
+
+
+def is_correct_by_words(
+    question: Question,
+    answer_text: str,
+    tolerance_seconds: float = HALF_INFERENCE_WINDOW_SECONDS,
+) -> bool:
     """Compare the answer's slot; case, spacing and a final period do not matter.
 
-    A time is right inside the actor's interval, widened by ``tolerance_seconds``. A
-    four-option answer is scored by the option that it names, "4" of "The red star 4 B.", and by
-    its letter only where it names none: see ``names_its_letter`` for whether the two agree.
+    A time is right inside the actor's interval, widened by ``tolerance_seconds``. Of four options
+    the one that is named counts, whatever the letter behind it.
     """
     right = question.answer
     if question.options:
-        answer_text, letter = split_letter(answer_text)
-        right, right_letter = split_letter(right)
-        if parse_answer(question.kind, answer_text) is None:
-            return letter is not None and letter == right_letter
+        answer_text, right = split_letter(answer_text)[0], split_letter(right)[0]
     slot = parse_answer(question.kind, answer_text)
     if slot is None:
         return False
@@ -172,14 +183,6 @@ def is_correct(
         low, high = question.start - tolerance_seconds, question.stop + tolerance_seconds
         return low <= float(slot) <= high
     return slot == parse_answer(question.kind, right)
-
-
-def names_its_letter(question: Question, answer_text: str) -> bool:
-    """Whether a four-option answer ends on the letter of the very option that it names."""
-    named, letter = split_letter(answer_text)
-    slot = parse_answer(question.kind, named)
-    slots = [option.removeprefix("<").removesuffix(" seconds>") for option in question.options]
-    return slot in slots and LETTERS[slots.index(slot)] == letter
 
 
 def parse_answer(kind: str, text: str) -> str | None:
