@@ -86,7 +86,16 @@ def timestamp(seconds: float) -> str:
 
 def all_texts() -> Iterator[str]:
     """Every fixed sentence, for building a vocabulary that holds their words."""
-    yield from (STANDARD, ROUTING, DECODER_SYSTEM, RERANKER, BLANK_QUERY, "system\n", "user\n", "assistant\n")
+    yield from (
+        STANDARD,
+        ROUTING,
+        DECODER_SYSTEM,
+        RERANKER,
+        BLANK_QUERY,
+        "system\n",
+        "user\n",
+        "assistant\n",
+    )
     yield from ("\nQuery:\n", YES, NO, " Yes", " No")
 
 

@@ -10,7 +10,6 @@ from tempo_lib.miniature.pretrain.base_compressor import train_base_compressor
 from tempo_lib.miniature.pretrain.base_compressor_data import (
     CONTENT,
     RELEVANCE,
-    YES_NO,
     Segment,
     SegmentPool,
     caption_pairs,

@@ -107,9 +107,7 @@ def test_every_letter_is_right_equally_often():
 
 def test_the_place_of_an_option_in_the_list_tells_nothing_of_where_it_stands_in_the_story():
     rng = np.random.default_rng(0)
-    seen = Counter(
-        as_choice(rng, plain("needle"), STORY, 8).options.index("4") for _ in range(400)
-    )
+    seen = Counter(as_choice(rng, plain("needle"), STORY, 8).options.index("4") for _ in range(400))
     assert set(seen) == {0, 1, 2, 3}
     assert min(seen.values()) > 60
 

@@ -19,7 +19,15 @@ from tempo_lib.miniature.world.rendering import (
     _plate,
     render,
 )
-from tempo_lib.miniature.world.scenes import ACTORS, BYSTANDERS, PLACES, Bystander, Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import (
+    ACTORS,
+    BYSTANDERS,
+    PLACES,
+    Bystander,
+    Scene,
+    Story,
+    make_story,
+)
 
 
 def shrink(frame_HWC):

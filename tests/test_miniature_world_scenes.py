@@ -39,7 +39,7 @@ def test_a_story_fills_exactly_its_frames_with_scenes_of_4_to_18(num_frames):
     story = make_story(np.random.default_rng(num_frames), num_frames)
     assert story.num_frames == num_frames
     lengths = [scene.num_frames for scene in story.scenes]
-    assert MIN_SCENE_FRAMES <= min(lengths) and max(lengths) <= MAX_SCENE_FRAMES
+    assert min(lengths) >= MIN_SCENE_FRAMES and max(lengths) <= MAX_SCENE_FRAMES
     assert all(length % 2 == 0 for length in lengths)
 
 
@@ -95,7 +95,7 @@ def test_bystanders_differ_from_actors_and_stay_in_their_scene():
             names = [one.name for one in scene.bystanders]
             assert len(set(names)) == len(names) <= 2 and set(names) <= set(BYSTANDERS)
             for one in scene.bystanders:
-                assert 0 <= one.start and one.stop <= scene.num_frames
+                assert one.start >= 0 and one.stop <= scene.num_frames
                 assert one.stop - one.start >= MIN_SCENE_FRAMES and one.start % 2 == 0
 
 
@@ -118,7 +118,9 @@ def test_about_a_fifth_of_the_scenes_is_empty():
 
 def test_visible_needs_two_frames_of_the_window():
     def shown(start, stop):
-        return [(scene.place, scene.num_frames, scene.names()) for scene in STORY.visible(start, stop)]
+        return [
+            (scene.place, scene.num_frames, scene.names()) for scene in STORY.visible(start, stop)
+        ]
 
     red, blue = ["red star", "blue heart"], ["blue circle"]
     assert shown(0, 4) == [("beach", 4, red)]

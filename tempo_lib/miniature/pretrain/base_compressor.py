@@ -153,7 +153,8 @@ def naming_loss(
     for names, seen in groups:
         rows_GD = table[_token_ids(text, names)]
         logits_NG = (scale * (unit_NVD @ normalize(rows_GD, dim=-1).T)).logsumexp(1)
-        target_NG = torch.tensor([[float(n in one) / max(1, len(one)) for n in names] for one in seen])
+        shares = [[float(name in one) / max(1, len(one)) for name in names] for one in seen]
+        target_NG = torch.tensor(shares)
         total = total - (target_NG * logits_NG.log_softmax(1)).sum() / target_NG.sum()
     return total
 

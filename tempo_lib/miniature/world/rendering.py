@@ -110,7 +110,9 @@ def _paint_bystanders(
         room = UNITS / count - side - 2
         walked = min(float(rng.uniform(0, BYSTANDER_STEP)) * num_frames, room)
         left = place * UNITS / count + rng.uniform(1, 1 + room - walked)
-        y = rng.uniform(1, 1 + BYSTANDER_PLAY) + (0 if is_high else UNITS - side - 2 - BYSTANDER_PLAY)
+        y = rng.uniform(1, 1 + BYSTANDER_PLAY) + (
+            0 if is_high else UNITS - side - 2 - BYSTANDER_PLAY
+        )
         xs = left + np.linspace(0, walked, num_frames)
         xs = xs if rng.random() < 0.5 else xs[::-1]
         for frame_HWC, x in zip(frames_THWC[one.start : one.stop], xs, strict=True):
@@ -283,7 +285,14 @@ def _outline(shape: str, inset: float) -> list[tuple[float, float]]:
         return [(radii[i % 2], up + math.pi / 5 * i) for i in range(10)]
     if shape == "cross":
         arm, half = 22.0 - inset, 8.5 - inset
-        corners = [(half, -arm), (half, -half), (arm, -half), (arm, half), (half, half), (half, arm)]
+        corners = [
+            (half, -arm),
+            (half, -half),
+            (arm, -half),
+            (arm, half),
+            (half, half),
+            (half, arm),
+        ]
         points = [*corners, *((-x, -y) for x, y in corners)]
     elif shape == "moon":  # a crescent open to the right
         outer, inner, shift = 22.0 - inset, 15.0 + 0.8 * inset, 13.0
@@ -300,7 +309,8 @@ def _outline(shape: str, inset: float) -> list[tuple[float, float]]:
         points = [
             (
                 scale * 16 * math.sin(t) ** 3,
-                scale * -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)),
+                scale
+                * -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)),
             )
             for t in ts
         ]

@@ -71,7 +71,9 @@ class Scene:
         """
         stop = self.num_frames if stop is None else stop
         needed = min(MIN_VISIBLE_FRAMES, stop - start)
-        seen = [b.name for b in self.bystanders if min(stop, b.stop) - max(start, b.start) >= needed]
+        seen = [
+            b.name for b in self.bystanders if min(stop, b.stop) - max(start, b.start) >= needed
+        ]
         return ([] if self.actor is None else [self.actor]) + seen
 
 

@@ -94,7 +94,18 @@ def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
     yield from (timestamp(tenth / 10) for tenth in range(10))
     yield from (text for name in (*ALL_NAMES, *ALL_BYSTANDERS) for text in (name, f" {name}"))
     yield from ("<", " <", ">", ">,", "\n\n", "\n", ", ", ": ", ".")
-    words = (*PLACES, *COLOURS, *SHAPES, *BYSTANDER_SHAPES, "empty", "time", "times", "seconds", "Yes", "No")
+    words = (
+        *PLACES,
+        *COLOURS,
+        *SHAPES,
+        *BYSTANDER_SHAPES,
+        "empty",
+        "time",
+        "times",
+        "seconds",
+        "Yes",
+        "No",
+    )
     for word in _words((*words, *sentences, *extra_texts)):
         yield from (f"{word} {word}", f"{word.capitalize()} {word.capitalize()}")
 
