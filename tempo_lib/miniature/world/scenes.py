@@ -79,8 +79,9 @@ class Scene:
 
 def read_scene(values: Sequence[Any]) -> Scene:
     """A scene from the list that its corpus holds (``dataclasses.astuple``)."""
-    *facts, bystanders = values
-    return Scene(*facts, tuple(Bystander(*one) for one in bystanders))
+    actor, number, place, num_frames, bystanders = values
+    others = tuple(Bystander(*one) for one in bystanders)
+    return Scene(actor, number, place, num_frames, others)
 
 
 @dataclass(frozen=True)
