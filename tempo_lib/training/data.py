@@ -35,7 +35,8 @@ class Source(BaseModel):
     """One question file of a stage's mixture; of its records the first ``share`` are read.
 
     ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
-    records that the file is said to have, None where nobody says.
+    records that the file is said to have, None where nobody says. ``url``: of a file that no hub
+    has; ``revision``: of the hub's set; ``sha256``: of the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,9 @@ class Source(BaseModel):
     note: str
     hub: str | None = None
     media: str | None = None
+    url: str | None = None
+    revision: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     count: int | None = None
     share: float = Field(default=1.0, gt=0.0, le=1.0)
 
@@ -131,6 +135,9 @@ class Collator:
 
     def num_segments(self, sample: Sample) -> int:
         return len(self._seconds(sample))
+
+    def num_frames(self, sample: Sample) -> int:
+        return sum(len(self.store.get(path).seconds) for path in sample.all_media)
 
     def check_lengths(self, samples: Sequence[Sample]) -> None:
         """TrainingError that names a sample which does not fit the context, before any step.
