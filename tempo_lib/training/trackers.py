@@ -71,7 +71,7 @@ def _open(name: str, out_dir: Path, facts: Mapping[str, Any], done: int) -> Gene
             "resume": "allow",
         },
     }
-    (out_dir / LOGS).mkdir(exist_ok=True)
+    (out_dir / LOGS).mkdir(parents=True, exist_ok=True)
     places = (out_dir / LOGS,) if kind.requires_logging_directory else ()
     tracker = kind(PROJECT, *places, **more.get(name, {}))
     tracker.start()
