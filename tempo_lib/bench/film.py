@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
 FPS = 12.0
@@ -14,6 +13,8 @@ def write_film(
     path: Path, seconds: float, height: int, width: int, fps: float = FPS, gop: int = 250
 ) -> Path:
     """Encode a film with a key frame at least every ``gop`` frames, unless ``path`` is there."""
+    import av
+
     if path.exists():
         return path
     options = {"g": str(gop), "preset": "veryfast", "crf": "28"}

@@ -6,6 +6,7 @@ import torch
 
 from tempo_lib.bench.film import write_film
 from tempo_lib.bench.harness import Setting
+from tempo_lib.checkpoints.config import TempoConfig
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
@@ -21,9 +22,9 @@ def film_of(setting: Setting) -> Path:
     return write_film(setting.folder / name, setting.seconds, setting.height, setting.width)
 
 
-def load(model: Tempo, path: Path) -> Video:
+def load(config: TempoConfig, path: Path) -> Video:
     """A file as ``tempo ask`` reads it."""
-    numbers, rules = model.config.video_numbers, model.config.pixel_rules
+    numbers, rules = config.video_numbers, config.pixel_rules
     return load_video(
         path, numbers.fps, numbers.max_frames, numbers.min_frames, max_edge=rules.max_edge
     )
@@ -31,7 +32,7 @@ def load(model: Tempo, path: Path) -> Video:
 
 def opened(model: Tempo, path: Path, keep_prefix: bool = True) -> VideoSession:
     """A session on a file."""
-    return model.open(load(model, path), keep_prefix=keep_prefix)
+    return model.open(load(model.config, path), keep_prefix=keep_prefix)
 
 
 def difference(ours: SegmentMemories, theirs: SegmentMemories) -> float:

@@ -137,5 +137,26 @@ def write_page(page: Path) -> None:
 
 
 def run_gpu(preset: str, out: Path | None) -> int:
-    """The GPU suite; exit code 1 where a part failed."""
-    raise NotImplementedError
+    """The GPU suite; exit code 1 where a part failed, which the others survive."""
+    from tempo_lib.bench.gpu.scale import SCALES
+    from tempo_lib.bench.gpu.suite import run_suite
+
+    if preset not in SCALES:
+        raise InputError(f"no GPU suite of preset {preset!r}; known: {', '.join(SCALES)}")
+    import torch
+
+    if SCALES[preset].device == "cuda" and not torch.cuda.is_available():
+        raise InputError("no GPU here; `tempo bench gpu --preset tiny` rehearses it on a processor")
+
+    def write(document: dict[str, Any]) -> None:
+        if out is not None:
+            out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    with redirect_stdout(sys.stderr), needs_extra("all"):
+        parts = run_suite(preset, write)["parts"]
+    for name, found in parts.items():
+        print(f"{name}: {found.get('error', 'done')}, {found.get('part_seconds', 0)} s")
+        for key, value in found.items():
+            if isinstance(value, float) and not key.startswith("part_"):
+                print(f"  {key} {value:.4g}")
+    return 1 if any("error" in found for found in parts.values()) else 0
