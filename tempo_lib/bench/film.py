@@ -17,7 +17,7 @@ def write_film(
 
     if path.exists():
         return path
-    options = {"g": str(gop), "preset": "veryfast", "crf": "28"}
+    options: dict[str, object] = {"g": str(gop), "preset": "veryfast", "crf": "28"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"

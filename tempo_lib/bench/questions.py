@@ -10,7 +10,7 @@ from tempo_lib.checkpoints.config import TempoConfig
 from tempo_lib.model.compressor import SegmentMemories
 from tempo_lib.model.session import VideoSession
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.video.clip import Video, load_video
+from tempo_lib.video.clip import VideoStream, open_video
 
 FIRST = "Who comes right after the red star?"
 SECOND = "Which number is shown with the blue circle?"
@@ -22,17 +22,17 @@ def film_of(setting: Setting) -> Path:
     return write_film(setting.folder / name, setting.seconds, setting.height, setting.width)
 
 
-def load(config: TempoConfig, path: Path) -> Video:
+def stream(config: TempoConfig, path: Path) -> VideoStream:
     """A file as ``tempo ask`` reads it."""
     numbers, rules = config.video_numbers, config.pixel_rules
-    return load_video(
+    return open_video(
         path, numbers.fps, numbers.max_frames, numbers.min_frames, max_edge=rules.max_edge
     )
 
 
 def opened(model: Tempo, path: Path, keep_prefix: bool = True) -> VideoSession:
     """A session on a file."""
-    return model.open(load(model.config, path), keep_prefix=keep_prefix)
+    return model.open(stream(model.config, path), keep_prefix=keep_prefix)
 
 
 def difference(ours: SegmentMemories, theirs: SegmentMemories) -> float:

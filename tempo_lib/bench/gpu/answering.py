@@ -9,11 +9,11 @@ from tempo_lib import prompts
 from tempo_lib.bench.film import frames
 from tempo_lib.bench.gpu.scale import Workbench, built
 from tempo_lib.bench.gpu.stopwatch import Lap, forget_peak, laps, now, peak_gigabytes, seconds
-from tempo_lib.bench.questions import FIRST, SECOND, load
+from tempo_lib.bench.questions import FIRST, SECOND, stream
 from tempo_lib.model.processing import PatchShape, TextEncoder, prefix_ids, segment_pixels
 from tempo_lib.model.session import VideoSession
 from tempo_lib.training.costs import Segments, forward_work
-from tempo_lib.video.clip import Video, load_video
+from tempo_lib.video.clip import Video, collect, load_video
 
 BUDGETS = {"4K": 0.25, "8K": 0.5, "12K": 0.75}  # of what the segments hold, as in the paper
 WARM_UP = 16  # frames of a question that nobody measures: kernels are loaded
@@ -23,7 +23,7 @@ def read(bench: Workbench) -> dict[str, Any]:
     """The film from its file, sampled and shrunk, on the host."""
     path = bench.film
     started = now(bench.scale.device)
-    bench.video = load(bench.config(), path)
+    bench.video = collect(stream(bench.config(), path))
     taken, shape = now(bench.scale.device) - started, bench.video.frames.shape
     return {"seconds": taken, "frames": shape[0], "height_width": list(shape[1:3])}
 

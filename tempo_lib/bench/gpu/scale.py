@@ -82,7 +82,7 @@ class Workbench:
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The miniature's, which is always there; the embeddings keep the size of the preset."""
-        return load_tokenizer(find_checkpoint("tiny"))
+        return load_tokenizer(Path(find_checkpoint("tiny")))
 
     @cached_property
     def preset(self) -> Preset:
