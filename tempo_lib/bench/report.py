@@ -83,8 +83,10 @@ def as_markdown(documents: Sequence[Mapping[str, Any]]) -> str:
 Written by `tempo bench --page BENCHMARKS.md` from `data_manifests/measurements/bench_*.json`, which
 hold every side, its range, the commit and the versions. The reference is a mode of the same program
 that works as the release does: per question `get_batch` at the file's size, Pillow frame by frame,
-one padded pass, nothing reused. Processor seconds are medians of rounds in turns; the machine was
-shared, so ratios count, not seconds. Memory is the peak above what was held before.
+one padded pass, nothing reused; of training transformers' own attention and norms; of variants each
+variant of each question from the file. Processor seconds are medians of rounds in turns; the
+machine was shared, so ratios count, not seconds. Memory is the peak of the measuring process above
+what it held before.
 
 {text}
 """

@@ -12,8 +12,9 @@ from tempo_lib.bench.questions import FIRST, film_of
 EAGER = "import torch, transformers, av\n"
 HELP = "from tempo_lib.cli.app import run\nrun(['--help'])"
 ASK = "import sys\nfrom tempo_lib.cli.app import run\nrun(['ask', *sys.argv[1:]])"
-ALONE = (  # as the release's script: everything is imported, then its own way to an answer
-    "import sys\nfrom pathlib import Path\nfrom transformers import *\n"
+ALONE = (  # as a script does: its libraries are imported, then the way of the reference mode
+    "import sys\nfrom pathlib import Path\nimport av, torch\n"
+    "from transformers import AutoModel, AutoProcessor, AutoTokenizer\n"
     "from tempo_lib import Tempo\nfrom tempo_lib.bench import release\n"
     "from tempo_lib.checkpoints.folders import find_checkpoint\n"
     "model = Tempo.from_pretrained(find_checkpoint('tiny'))\n"
