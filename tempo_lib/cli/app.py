@@ -13,6 +13,7 @@ import typer
 from tempo_lib.cli.allocation import allocation
 from tempo_lib.cli.ask import ask
 from tempo_lib.cli.audit import audit
+from tempo_lib.cli.bench import bench
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
 from tempo_lib.cli.data import data
@@ -51,6 +52,7 @@ for command in (
     convert,
     export,
     doctor,
+    bench,
 ):
     app.command()(command)
 app.command("app")(page)

@@ -20,7 +20,6 @@ from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, tra
 from tempo_lib.model.processing import (
     SegmentPixels,
     cut_windows,
-    joined_segments,
     prefix_ids,
     segment_pixels,
 )
@@ -109,6 +108,19 @@ class Encoded:
     compressor_rows: list[list[int]]
     ids: list[int]
     labels: list[int]
+
+
+def joined_segments(parts: list[SegmentPixels]) -> SegmentPixels:
+    """Several images, each a segment of its own and of its own size, as one sequence."""
+    if len(parts) == 1:
+        return parts[0]
+    return SegmentPixels(
+        pixel_rows_PC=torch.cat([part.pixel_rows_PC for part in parts]),
+        grid_thw_N3=torch.cat([part.grid_thw_N3 for part in parts]),
+        pair_seconds=[times for part in parts for times in part.pair_seconds],
+        seconds_N=torch.cat([part.seconds_N for part in parts]),
+        is_image=all(part.is_image for part in parts),
+    )
 
 
 class Collator:
