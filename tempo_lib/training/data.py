@@ -266,7 +266,7 @@ class Collator:
         )
         if rng.random() >= self.varied_prompt_share:
             return self.system
-        return prompts.relevance_prompt(rng)
+        return prompts.plain_prompt(rng)
 
     def _check_length(self, sample: Sample, length: int) -> None:
         if length > self.max_context:

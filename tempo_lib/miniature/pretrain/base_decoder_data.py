@@ -13,10 +13,19 @@ from tempo_lib.miniature.config import BaseDecoderConfig
 from tempo_lib.miniature.pretrain.blocks import BlockBatch, BlockRow, collate_blocks
 from tempo_lib.miniature.pretrain.transcripts import (
     caption_sample,
+    letter_sample,
+    lookup_sample,
     question_sample,
     recall_sample,
 )
-from tempo_lib.miniature.world.scenes import ACTORS, ALL_NAMES, Story, make_story
+from tempo_lib.miniature.world.scenes import (
+    ACTORS,
+    ALL_BYSTANDERS,
+    ALL_NAMES,
+    BYSTANDERS,
+    Story,
+    make_story,
+)
 from tempo_lib.model.processing import TextEncoder
 
 
@@ -83,7 +92,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class _Kind:
-    name: str  # caption, recall, open or choice
+    name: str  # caption, letters, lookup, recall, open or choice
     num_segments: int
     stretch: int
     visual: bool
@@ -137,8 +146,10 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
     draw = rng.random()
     if draw < config.caption_share:
         return "caption"
-    if draw < config.caption_share + curriculum.recall_share(config):
-        return "recall"
+    if draw < config.caption_share + config.letter_share:
+        return "letters"
+    if draw < config.caption_share + config.letter_share + curriculum.recall_share(config):
+        return "lookup" if rng.random() < config.lookup_share else "recall"
     has_begun = curriculum.has_begun(config)
     return "choice" if has_begun and rng.random() < config.choice_share else "open"
 
@@ -146,6 +157,10 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
 def _sample(
     rng: np.random.Generator, text: TextEncoder, config: BaseDecoderConfig, kind: _Kind
 ) -> BlockRow:
+    if kind.name == "letters":
+        return letter_sample(rng, text)
+    if kind.name == "lookup":
+        return lookup_sample(rng, text, config.lookup_pairs)
     story, window = _story(rng, config, kind)
     if kind.name == "caption":
         return caption_sample(text, story, window)
@@ -177,5 +192,5 @@ def _story(rng: np.random.Generator, config: BaseDecoderConfig, kind: _Kind) -> 
     window = int(rng.choice([4, 8]))
     frames = kind.num_segments * window - int(rng.choice([0, 0, 0, 2] if window == 8 else [0]))
     unique = 4 if kind.visual else int(rng.integers(4, config.most_unique + 1))
-    actors = ACTORS if kind.visual else ALL_NAMES
-    return make_story(rng, max(frames, 4), actors=actors, max_unique=unique), window
+    actors, others = (ACTORS, BYSTANDERS) if kind.visual else (ALL_NAMES, ALL_BYSTANDERS)
+    return make_story(rng, max(frames, 4), actors, others, max_unique=unique), window

@@ -13,7 +13,7 @@ import numpy as np
 from tempo_lib.miniature.config import CorpusSpec, QuestionMix, SourceSpec
 from tempo_lib.miniature.world.question_sets import sample_mix, with_choices
 from tempo_lib.miniature.world.questions import Question, sample_questions
-from tempo_lib.miniature.world.scenes import ALL_NAMES, Story, make_story
+from tempo_lib.miniature.world.scenes import ALL_BYSTANDERS, ALL_NAMES, Story, make_story
 
 # Mean durations of the four benchmarks in seconds (the paper's Table 1); suites follow them.
 SUITE_SECONDS = {
@@ -99,7 +99,7 @@ def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
     choices = (high - low) // source.frame_step + 1
     num_frames = low + source.frame_step * int(rng.integers(choices))
     if source.modality == "text":  # the text-only world has more names than can be drawn
-        return make_story(rng, num_frames, actors=ALL_NAMES)
+        return make_story(rng, num_frames, ALL_NAMES, ALL_BYSTANDERS)
     return make_story(rng, num_frames)
 
 
