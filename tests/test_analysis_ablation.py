@@ -65,13 +65,13 @@ def test_an_ablation_replaces_or_drops_its_positions_alone():
         ablate(given, range(4), None)
 
 
-@pytest.mark.parametrize(("method", "place"), [("mean", 0), ("token", 6), ("mean", 15)])
+@pytest.mark.parametrize(("method", "place"), [("mean", 0), ("token", 6), ("mean", 31)])
 def test_the_planted_position_hurts_and_no_other(tiny_tempo, monkeypatch, method, place):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: place in positions)
     answers = ablated_answers(tiny_tempo, SUITE, method=method, progress=False)
     table = ablation_table(answers, seed=0).set_index("first")
     assert (table["whole"] == 1.0).all() and (table["n"] == SUITE.num_questions).all()
-    assert table["difference"].to_dict() == {k: -1.0 if k == place else 0.0 for k in range(16)}
+    assert table["difference"].to_dict() == {k: -1.0 if k == place else 0.0 for k in range(32)}
     assert table.loc[place, ["low", "high"]].tolist() == [-1.0, -1.0]
 
 
@@ -91,10 +91,10 @@ def test_blocks_hurt_by_the_share_of_answers_that_lie_in_them(tiny_tempo, monkey
 
 def test_the_mean_memory_is_that_of_each_position(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
-    assert torch.equal(mean_memory(tiny_tempo, SUITE), torch.zeros(16, 16))  # signs in turns
+    assert torch.equal(mean_memory(tiny_tempo, SUITE), torch.zeros(32, 32))  # signs in turns
     odd = first_video(paper_suite(1, per_video=3))  # signs - + -
     plant(monkeypatch, tiny_tempo, odd, lambda positions, number: True)
-    torch.testing.assert_close(mean_memory(tiny_tempo, odd), -torch.eye(16) / 3)
+    torch.testing.assert_close(mean_memory(tiny_tempo, odd), -torch.eye(32) / 3)
 
 
 def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):

@@ -20,12 +20,12 @@ from tempo_lib.miniature.world.scenes import Scene, Story
 POSITIONS, WIDTH, CLASSES = 5, 12, 3
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 8),
+        Scene("red star", 7, "beach", 8),
         Scene(None, None, "snow", 8),
-        Scene("blue circle", 12, "city", 16),
+        Scene("blue circle", 2, "city", 16),
     )
 )
-LONELY = Story((Scene("green square", 90, "night", 8),))
+LONELY = Story((Scene("green square", 0, "night", 8),))
 
 
 def planted(strength_K, num_videos=40, per_video=15, seed=0):

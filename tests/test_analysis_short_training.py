@@ -1,8 +1,5 @@
 """A short training under an intervention: what it reads, how it is scored and compared."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,16 +28,10 @@ from tempo_lib.analysis.short_training import (
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.miniature.lessons import (
-    CORPUS_SEED,
-    STAGES,
     is_caption,
     lesson_corpus,
-    scaled_miniature,
 )
-from tempo_lib.miniature.pretrain.build import Miniature, corpus_spec
-from tempo_lib.miniature.world.corpora import spec_digest
 from tempo_lib.model.processing import segment_pixels
-from tempo_lib.provenance import manifest_path
 
 
 @pytest.fixture(autouse=True)
@@ -167,13 +158,6 @@ def test_a_frozen_decoder_stays_as_it_was(data, monkeypatch):
     assert losses == [1.0]
     assert trained_parts[1] == ("compressor", "memory_tokens", "projector")
     assert set(answers["intervention"]) == {"frozen-decoder"}
-
-
-def test_the_kept_table_rests_on_the_corpora_that_are_made_today():
-    kept = json.loads(manifest_path("measurements/conditions.json").read_text())
-    mini = scaled_miniature(Miniature(load_preset("tiny"), Path(), CORPUS_SEED), 1.0)
-    today = [spec_digest(corpus_spec(mini, stage), CORPUS_SEED) for stage in STAGES]
-    assert kept["corpora"] == today
 
 
 def test_a_preset_without_a_miniature_has_no_data(tmp_path):

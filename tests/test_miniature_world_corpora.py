@@ -21,8 +21,8 @@ from tempo_lib.miniature.world.corpus_specs import (
 )
 from tempo_lib.miniature.world.question_sets import QuestionMix, right_option
 from tempo_lib.miniature.world.questions import all_questions, is_correct
-from tempo_lib.miniature.world.rendering import INKS
 from tempo_lib.miniature.world.scenes import Story, read_scene
+from tempo_lib.miniature.world.sprites import INKS
 
 IMAGES = SourceSpec(
     name="images",

@@ -6,17 +6,11 @@ from PIL import Image
 
 from tempo_lib.miniature.world.places import NUM_VARIANTS, UNITS, background
 from tempo_lib.miniature.world.rendering import (
-    ACTOR_SIDE,
-    INKS,
-    NOISE_LIMIT,
-    PLATE_HEIGHT,
-    PLATE_WIDTH,
     SWAY_X,
     SWAY_Y,
     _add_noise,
     _layout,
     _paste,
-    _plate,
     render,
 )
 from tempo_lib.miniature.world.scenes import (
@@ -27,6 +21,14 @@ from tempo_lib.miniature.world.scenes import (
     Scene,
     Story,
     make_story,
+)
+from tempo_lib.miniature.world.sprites import (
+    ACTOR_SIDE,
+    INKS,
+    NOISE_LIMIT,
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    plate,
 )
 
 
@@ -75,7 +77,7 @@ def test_actor_and_plate_never_overlap_and_stay_inside_the_frame():
 def test_every_number_is_read_at_48_pixels_through_strong_noise():
     def view(number, x, y):
         frame_HWC = np.full((128, 128, 3), 120, dtype=np.uint8)
-        _paste(frame_HWC, _plate(number, 128), x, y)
+        _paste(frame_HWC, plate(number, 128), x, y)
         return shrink(frame_HWC)
 
     rng = np.random.default_rng(0)

@@ -217,8 +217,8 @@ def _any_value(rng: np.random.Generator) -> str:
 def letter_sample(rng: np.random.Generator, text: TextEncoder) -> BlockRow:
     """Four lettered options and then each option with its letter, in random order.
 
-    A letter stands before its option and is asked for after it: reading backwards is learned late
-    from questions alone, and an answer then names the right thing and the wrong letter.
+    A letter stands before its option and has to be named after it: reading backwards is learned
+    late from questions alone, and an answer then names the right thing and the wrong letter.
     """
     kind = LETTER_KINDS[rng.integers(len(LETTER_KINDS))]
     options = any_options(rng, kind)
