@@ -144,9 +144,9 @@ def test_cases_of_one_video_decode_it_once_and_keep_their_order(
     from tempo_lib.video import clip as clips
 
     opened = []
-    load = clips.load_video
+    real = clips.open_video
     monkeypatch.setattr(
-        clips, "load_video", lambda path, **k: opened.append(str(path)) or load(path, **k)
+        clips, "open_video", lambda path, **k: opened.append(str(path)) or real(path, **k)
     )
     queries = [(clip, "A?"), ("missing.mp4", "B?"), (clip, "C?"), ("missing.mp4", "D?")]
     records = [{"video_path": video, "query": query} for video, query in queries]

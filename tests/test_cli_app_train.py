@@ -121,6 +121,41 @@ def test_a_stage_trains_on_data_of_ones_own_and_is_kept(capsys, own_data, checkp
     assert files_of(own_data / "out") == before
 
 
+def test_held_out_samples_are_evaluated_on_the_way(capsys, own_data, checkpoint):
+    records = json.loads((own_data / "data" / "own.json").read_text())
+    (own_data / "data" / "own.json").write_text(json.dumps(records[:1]))
+    manifest = (own_data / "own.yaml").read_text()
+    (own_data / "data" / "held.json").write_text(json.dumps(records[1:]))
+    (own_data / "held.yaml").write_text(manifest.replace("own.json", "held.json"))
+    words = ["--set", "training.stages.0.epochs=2", "--eval-every", "1", "--tracker", "none"]
+    arguments = own(own_data, checkpoint, *words, "--eval-manifest")
+    assert run([*arguments, str(own_data / "own.yaml")]) == 2
+    assert_one_error_line(capsys, "own.yaml holds samples that are trained on: 0:0")
+    assert run([*arguments, str(own_data / "held.yaml")]) == 0
+    lines = (own_data / "out" / "evaluations.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["done"] for one in found] == [0, 1, 2] and found[0]["samples"] == 1
+    assert found[0]["loss"] != found[2]["loss"]
+    step = json.loads((own_data / "out" / "losses.jsonl").read_text().splitlines()[0])
+    assert step["frames"] == 1 and step["tokens_per_second"] > 0 and "mfu" not in step
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tracker", "excel"], "unknown tracker 'excel'"),
+        (["--eval-every", "3"], "--eval-every needs --eval-manifest"),
+        (["--eval-manifest", "nowhere.yaml"], "no manifest at nowhere.yaml"),
+    ],
+)
+def test_options_of_the_log_are_checked_before_anything_trains(
+    capsys, own_data, checkpoint, words, message
+):
+    assert run(own(own_data, checkpoint, *words)) == 2
+    assert_one_error_line(capsys, message)
+    assert not (own_data / "out").exists()
+
+
 def test_fresh_deletes_what_a_training_wrote_and_keeps_the_rest(capsys, own_data, checkpoint):
     out = own_data / "out"
     out.mkdir()
@@ -180,8 +215,9 @@ def test_every_argument_is_checked_before_fresh_deletes(capsys, own_data, checkp
 
 
 def test_a_process_per_file_goes_with_own_data(capsys):
-    assert run(["train", "--stage", "0", "--safe"]) == 2
-    assert_one_error_line(capsys, "--safe goes with data of your own")
+    for words in (["--safe"], ["--tracker", "none"], ["--peak-tflops", "9"]):
+        assert run(["train", "--stage", "0", *words]) == 2
+        assert_one_error_line(capsys, f"{words[0]} goes with data of your own")
 
 
 def test_fresh_leaves_a_work_folder_that_is_not_its_own(capsys, tmp_path):

@@ -17,6 +17,20 @@ def test_importing_the_package_loads_nothing_heavy():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("given", [["--help"], ["ask", "--help"], ["bench", "--list"]])
+def test_a_help_page_imports_no_model_library(given):
+    """Seconds differ from machine to machine; modules do not."""
+    program = (
+        "import sys\nfrom tempo_lib.cli.app import run\nassert run(sys.argv[1:]) == 0\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], len(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, *given]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    loaded, _, number = out.splitlines()[-1].rpartition(" ")
+    assert loaded == "[]"
+    assert int(number) < 600  # 353 to 451 of them; torch alone brings 900
+
+
 def test_loading_a_model_needs_neither_decord_nor_notebooks():
     program = (
         "import sys\nfor name in ('decord', 'papermill', 'pandas', 'torchvision', 'flash_attn'):\n"

@@ -11,7 +11,7 @@ PACKAGE = Path(tempo_lib.__file__).parent
 FLOORS = (
     {"config", "fingerprint", "gates", "prompts", "provenance", "registry", "allocation", "video"},
     {"checkpoints", "model", "training", "evaluation", "statistics", "miniature"},
-    {"analysis", "figures", "app", "parity", "reproduce", "cli"},
+    {"analysis", "figures", "app", "bench", "parity", "reproduce", "cli"},
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MAY_USE_MINIATURE = {"miniature", "cli"}

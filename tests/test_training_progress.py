@@ -58,8 +58,8 @@ def after(function, place):
 # The function that a kill follows, and the number of its call; the whole training makes STEPS - 1
 # states of one step each, a checkpoint and a summary.
 MOMENTS = {
-    "in the middle of the first save": ("tempo_lib.training.loop:save_tensors", 1),
-    "in the middle of a later save": ("tempo_lib.training.loop:save_tensors", 3),
+    "in the middle of the first save": ("tempo_lib.training.trainer:save_tensors", 1),
+    "in the middle of a later save": ("tempo_lib.training.trainer:save_tensors", 3),
     "between the losses and the rename": ("tempo_lib.training.progress:write_losses", 3),
     "after a rename": ("os:replace", 9),
     "while the old state goes": ("shutil:rmtree", 3),

@@ -6,6 +6,7 @@ than they do.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,13 @@ import torch
 from rank_jobs import Job, launch, losses, run_job, write_world
 
 from tempo_lib import Tempo
+from tempo_lib.cli.app import run
+from tempo_lib.config import load_preset
+from tempo_lib.training.ranks import Ranks
 from tempo_lib.training.records import MEDIA_TAGS
+from tempo_lib.training.stages import set_trainable
+from tempo_lib.training.state import load_tensors
+from tempo_lib.training.trainer import make_optimiser
 from tests.training_samples import turn, write_corpus
 
 IMAGE_TAG = MEDIA_TAGS[0]
@@ -77,6 +84,7 @@ def folder(make_tiny_tempo, tmp_path_factory):
     make_tiny_tempo(seed=3).save_pretrained(place / "start")
     write_world(place / "data")
     launch(place, [RANKS, LIGHT, TEXTS, CUT, BROKEN], num_ranks=2)
+    shutil.copytree(place / CUT.out / "state", place / "unfinished" / "state")
     for job in (WHOLE, ACCUMULATED):
         run_job(place, job)
     return place
@@ -113,6 +121,24 @@ def test_a_state_of_two_ranks_goes_on_with_one(folder):
     assert [record["step"] for record in records] == list(range(6))
     assert losses(folder, CUT) == pytest.approx(losses(folder, WHOLE), rel=SAME)
     assert not state.exists()
+
+
+@pytest.mark.parametrize("layout", ["tempo", "release"])
+def test_a_state_of_two_ranks_is_exported_whole(folder, tmp_path, layout):
+    """Equal bit for bit to what one rank loads from it, and read by the reader of each layout."""
+    words = ["export", str(folder / "unfinished"), "--layout", layout, "--out"]
+    assert run([*words, str(tmp_path / "out")]) == 0
+    model = Tempo.from_pretrained(folder / "start", dtype=torch.float32, device="cpu")
+    numbers = load_preset("tiny").training.stages[1]
+    set_trainable(model, numbers)
+    alone = Ranks(0, 1, torch.device("cpu"), "no")
+    state = folder / "unfinished/state/step-00000004"
+    load_tensors(state, model, *make_optimiser(model, numbers, steps=6), alone)
+    found = Tempo.from_pretrained(tmp_path / "out", dtype=torch.float32, device="cpu").state_dict()
+    assert found.keys() == model.state_dict().keys()
+    assert all(torch.equal(found[name], one) for name, one in model.state_dict().items())
+    start = Tempo.from_pretrained(folder / "start").state_dict()
+    assert not torch.equal(found["projector.weight"], start["projector.weight"])
 
 
 def test_what_is_not_finite_stops_all_ranks_before_the_step(folder):

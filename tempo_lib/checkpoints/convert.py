@@ -7,6 +7,8 @@ What the other layout has no place for goes beside it, in files that its own loa
 * released -> ours: ``tempo_extras.safetensors`` holds the Yes-No difference that a used checkpoint
   may carry, and our config the whole released ``config.json`` (field ``released``).
 
+An export may also keep the layout, and read the state of an unfinished training (sharded.py).
+
 Memory: one shard at a time, whatever the size of the model.
 """
 
@@ -36,6 +38,7 @@ from tempo_lib.checkpoints.loading import (
     config_errors,
     extra_tensors,
     local_folder,
+    model_type,
     read_json,
     relevance_rows,
     stored_tensors,
@@ -50,6 +53,7 @@ from tempo_lib.checkpoints.released import (
     released_fields,
     released_name,
 )
+from tempo_lib.checkpoints.sharded import SHARD, STATE_FILES, is_sharded, sharded_tensors
 
 MAX_SHARD_SIZE = "4GB"
 HEAD = "decoder.lm_head.weight"
@@ -84,9 +88,11 @@ def convert(
     model_class: type[PreTrainedModel],
     max_shard_size: str = MAX_SHARD_SIZE,
     base_compressor: str | None = None,
+    layout: str | None = None,
 ) -> Conversion:
     """Write the checkpoint ``source`` (folder or hub id) to ``target`` in the other layout.
 
+    ``layout``: the model type of the one that is wanted, where it may be the source's own.
     ``model_class``: ``Tempo``, which gives the names and shapes that a config stands for.
     ``base_compressor``: released -> ours, where its rows Yes and No are, as in ``from_pretrained``;
     ours -> released, the name for ``config.json`` (a folder is checked to hold the same rows).
@@ -96,7 +102,10 @@ def convert(
     folder, out = local_folder(source), Path(target)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out} exists and is not an empty folder; name another OUT")
-    plan_of = _plan_ours if check_layout(folder) == RELEASED_TYPE else _plan_released
+    found = model_type(folder) if is_sharded(folder) else check_layout(folder)
+    plan_of = _plan_ours if found == RELEASED_TYPE else _plan_released
+    if layout == found:
+        plan_of = _plan_same
     with config_errors(folder):
         plan = plan_of(folder, model_class, base_compressor)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +127,30 @@ def convert(
 
 
 # -- what to write ---------------------------------------------------------------------------------
+
+
+def _tensors(folder: Path) -> dict[str, Stored]:
+    return sharded_tensors(folder) if is_sharded(folder) else stored_tensors(folder)
+
+
+def _plan_same(
+    folder: Path, model_class: type[PreTrainedModel], base_compressor: str | None
+) -> Plan:
+    """The layout that it has."""
+    if base_compressor is not None:
+        raise CheckpointError("a base compressor goes with a change of the layout")
+    stored, raw = _tensors(folder), read_json(folder / "config.json")
+    if raw["model_type"] == TempoConfig.model_type:
+        _check_shapes(folder, model_class, TempoConfig.from_dict(raw), stored)
+    else:
+        config, rows = config_and_rows(folder, None)
+        ours = {name: stored[theirs] for name, theirs in our_names(stored).items()}
+        _check_shapes(folder, model_class, config, {**ours, ROWS: rows})
+    names = [name for name in ("config.json", OUR_CONFIG) if (folder / name).is_file()]
+    texts = {name: (folder / name).read_text() for name in names}
+    tensors: dict[str, Tensor] = {**stored}
+    extras: dict[str, Tensor] = {**extra_tensors(folder)}
+    return Plan(raw["model_type"], tensors, extras, texts, _others(folder))
 
 
 def _plan_ours(
@@ -144,7 +177,7 @@ def _plan_released(
     folder: Path, model_class: type[PreTrainedModel], base_compressor: str | None
 ) -> Plan:
     """Ours -> released."""
-    stored = stored_tensors(folder)
+    stored = _tensors(folder)
     config = TempoConfig.from_dict(read_json(folder / "config.json"))
     _check_shapes(folder, model_class, config, stored)
     name = None
@@ -205,8 +238,8 @@ def expected_shapes(
 
 def _others(folder: Path) -> list[Path]:
     """Tokenizer files and whatever else lies beside the weights, but no pickles."""
-    ours = {"config.json", INDEX, OUR_CONFIG}
-    skip = (".safetensors", *PICKLES)
+    ours = {"config.json", INDEX, OUR_CONFIG, *STATE_FILES}
+    skip = (".safetensors", SHARD, *PICKLES)
     files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     return [path for path in files if path.name not in ours and path.suffix not in skip]
 

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo_lib.cli.common import InputError, Loaded, bad_input
+from tempo_lib.cli.common import InputError, Loaded, bad_input, one_line
 from tempo_lib.gates import Row, read_rows, text_problem
 
 if TYPE_CHECKING:
     from tempo_lib.model.session import VideoSession
     from tempo_lib.model.tempo import Answer, Tempo
     from tempo_lib.video.base import Salvaged
-    from tempo_lib.video.clip import Video
+    from tempo_lib.video.clip import AnyVideo, Video, VideoStream
 
 NO_VIDEO = "none"  # the video of a question to the decoder alone
 
@@ -144,38 +144,40 @@ def check_reading(reading: Reading) -> None:
 
 
 def answer_all(
-    model: "Tempo", cases: Sequence[Case], adaptive: bool, reading: Reading
+    model: "Tempo", cases: Sequence[Case], adaptive: bool, reading: Reading, holds: bool = False
 ) -> "Iterator[tuple[int, Outcome, Video | None]]":
-    """(index, outcome, frames) of every case, video by video."""
+    """(index, outcome, frames) of every case, video by video.
+
+    Videos are streamed, and the frames None, unless ``holds``: they are kept as decoded.
+    """
     from tempo_lib.video.base import VideoError
+    from tempo_lib.video.clip import collect
 
     for index, one in enumerate(cases):
         if one.problem is not None:
             yield index, Outcome(one, None, error=one.problem), None
     for path, indices in by_video(cases).items():
         try:
-            video = None if path is None else read_video(model, path, reading)
-            session = None if video is None else model.open(video, keep_prefix=len(indices) > 1)
+            stream = None if path is None else open_stream(model, path, reading)
+            shown = collect(stream) if stream is not None and holds else None
+            video = shown or stream
+            session = None if video is None else open_session(model, video, len(indices) > 1)
         except (InputError, VideoError) as error:
             yield from ((i, Outcome(cases[i], None, error=str(error)), None) for i in indices)
             continue
         for index in indices:
-            yield index, _answer(model, session, video, cases[index], adaptive), video
+            yield index, _answer(model, session, video, cases[index], adaptive), shown
 
 
-def read_video(model: "Tempo", path: Path, reading: Reading) -> "Video":
-    """Sample a file as the model's config says.
-
-    VideoError for a file that cannot be read, InputError for a picture too narrow for the model.
-    """
-    from tempo_lib.model.processing import smart_size
-    from tempo_lib.video.clip import load_video
+def open_stream(model: "Tempo", path: Path, reading: Reading) -> "VideoStream":
+    """A file, sampled as the model's config says; VideoError for one that cannot be opened."""
+    from tempo_lib.video.clip import open_video
     from tempo_lib.video.sampling import check_sampling
 
     numbers, rules = model.config.video_numbers, model.config.pixel_rules
     with bad_input():
         check_sampling(numbers.fps, 1, numbers.max_frames)
-    video = load_video(
+    return open_video(
         path,
         fps=numbers.fps,
         max_frames=numbers.max_frames,
@@ -183,14 +185,29 @@ def read_video(model: "Tempo", path: Path, reading: Reading) -> "Video":
         max_edge=rules.max_edge,
         **vars(reading),
     )
-    height, width = video.frames.shape[1:3]
-    with bad_input(prefix=f"{path}: "):
-        smart_size(height, width, model.patch_shape.factor, rules.min_pixels, rules.max_pixels)
-    return video
+
+
+def open_session(model: "Tempo", video: "AnyVideo", keep_prefix: bool) -> "VideoSession":
+    """Decode and resize everything.
+
+    VideoError for a file that cannot be read, InputError for a picture too narrow for the model.
+    """
+    from tempo_lib.video.base import VideoError
+
+    try:
+        return model.open(video, keep_prefix=keep_prefix)
+    except VideoError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{video.source}: {one_line(error)}") from error
 
 
 def _answer(
-    model: "Tempo", session: "VideoSession | None", video: "Video | None", one: Case, adaptive: bool
+    model: "Tempo",
+    session: "VideoSession | None",
+    video: "AnyVideo | None",
+    one: Case,
+    adaptive: bool,
 ) -> Outcome:
     """One answer, or why there is none: too short a context, numbers that are not finite."""
     from tempo_lib.model.decoder_prompt import ContextError, Turn, prompt_ids

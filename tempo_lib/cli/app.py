@@ -13,11 +13,13 @@ import typer
 from tempo_lib.cli.allocation import allocation
 from tempo_lib.cli.ask import ask
 from tempo_lib.cli.audit import audit
+from tempo_lib.cli.bench import bench
 from tempo_lib.cli.common import InputError, one_line
 from tempo_lib.cli.convert import convert
 from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
+from tempo_lib.cli.export import export
 from tempo_lib.cli.notebook import notebook
 from tempo_lib.cli.page import page
 from tempo_lib.cli.plan import plan
@@ -48,7 +50,9 @@ for command in (
     reproduce,
     notebook,
     convert,
+    export,
     doctor,
+    bench,
 ):
     app.command()(command)
 app.command("app")(page)

@@ -173,7 +173,7 @@ def ask(
     unwritten: list[str] = []
     with redirect_stdout(sys.stderr):  # libraries may print; only results go to standard output
         loaded = load_model(preset, checkpoint, base_compressor, [*(overrides or []), *changed])
-        answers = answer_all(loaded.model, gathered, adaptive, reading)
+        answers = answer_all(loaded.model, gathered, adaptive, reading, holds=plot is not None)
         with checked_layers(loaded.model, debug_numerics):
             for index, outcome, frames in answers:
                 outcomes[index] = outcome

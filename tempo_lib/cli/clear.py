@@ -22,7 +22,9 @@ CHECKPOINT = (
     *("config.json", "generation_config.json", "model.safetensors*", "model-*.safetensors"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"),
     *("vocab.json", "merges.txt", "added_tokens.json", "losses.json", "losses.jsonl", "card.json"),
-    *("skipped.json", "state.pt", "state.tmp", "training.lock", ".*.partial"),
+    *("skipped.json", "evaluations.jsonl", "state.pt", "state.tmp", "training.lock", ".*.partial"),
+    *("logs/tempo/events.out.tfevents.*", "logs/tempo/*/events.out.tfevents.*"),
+    "logs/tempo/*/hparams.yml",
 )
 STATES = ("step-*", "progress.json", "*.safetensors", "*.bin", "*.pkl")  # in a folder ``state``
 CORPUS_MARKS = ("spec.sha256", "corpus.json")

@@ -5,7 +5,7 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,15 +14,22 @@ from tempo_lib.cli.common import (
     bad_input,
     check_parent,
     needs_extra,
-    one_line,
     screen,
+)
+from tempo_lib.cli.mixtures import (
+    MANIFEST_SUFFIXES,
+    as_text,
+    check_mixture,
+    fetch_benchmark,
+    fetch_mixture,
+    is_mixture,
+    say_problems,
 )
 
 if TYPE_CHECKING:
     from tempo_lib.evaluation.real.source import RealSource
 
 REAL_PRESET = "6b"  # whose sampling rate measures the videos, and whose plug-ins read them
-MANIFEST_SUFFIXES = (".yaml", ".yml")
 
 data = typer.Typer(name="data", help="The data of benchmarks.", no_args_is_help=True)
 
@@ -38,8 +45,8 @@ def check(
         str,
         typer.Argument(
             metavar="NAME|MANIFEST",
-            help="lvbench, videomme, mlvu or longvideobench, or a manifest of one (.yaml) for "
-            "files that lie otherwise.",
+            help="lvbench, videomme, mlvu or longvideobench, a manifest of one (.yaml) for "
+            "files that lie otherwise, or a manifest of training mixtures.",
         ),
     ],
     root: Annotated[
@@ -64,15 +71,21 @@ def check(
     and which of the sets that go by the same name this is. Exit code 2, one problem per line,
     where anything is wrong.
 
-    Example:
+    Of training mixtures: names, licences, shares and counts against Table B, and with --root
+    every file, record and medium.
+
+    Examples:
 
     * tempo data check lvbench --root data/lvbench --no-videos
+    * tempo data check data_manifests/training/6b.yaml --root data/training
     """
     from tempo_lib.config import load_preset
     from tempo_lib.evaluation.real import check as checking
 
     if as_json is not None:
         check_parent("--json", as_json)
+    if is_mixture(name):
+        return check_mixture(Path(name), root, as_json)
     preset = load_preset(REAL_PRESET)
     with bad_input(), redirect_stdout(sys.stderr):
         source = find_source(name)
@@ -86,9 +99,44 @@ def check(
     if as_json is not None:
         document = {**report.facts, "problems": report.problems, "videos_checked": videos}
         as_json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    for problem in report.problems:
-        print(f"problem: {one_line(problem)}", file=sys.stderr)
+    say_problems(report.problems)
     return 0 if report.is_good else 2
+
+
+@data.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|MANIFEST", help="As for `tempo data check`.")
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where it goes.", show_default="data/NAME of the project"),
+    ] = None,
+    stage: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of training mixtures, one.", show_default="all"),
+    ] = None,
+    videos: Annotated[
+        bool, typer.Option("--videos/--no-videos", help="Of a benchmark, the videos too.")
+    ] = True,
+) -> int:
+    """Download a benchmark, or the question files of training mixtures.
+
+    Goes on where it was broken off, shows how far it is and compares hashes where they are known.
+    Licences stay the publishers': `tempo data check` shows them.
+
+    Examples:
+
+    * tempo data fetch lvbench --no-videos
+    * tempo data fetch data_manifests/training/6b.yaml --stage 1 --root data/training
+    """
+    with bad_input(), redirect_stdout(sys.stderr):
+        problems = fetch_mixture(Path(name), root, stage) if is_mixture(name) else []
+        if not is_mixture(name):
+            if stage is not None:
+                raise InputError("--stage goes with a manifest of training mixtures")
+            problems = fetch_benchmark(find_source(name), root, videos)
+    return say_problems(problems)
 
 
 @data.command("stand-in")
@@ -200,12 +248,3 @@ def find_source(name: str) -> "RealSource":
     if not isinstance(source, RealSource):
         raise ValueError(f"{name} has no manifest to check against")
     return replace(source, manifest_file=path) if is_file else source
-
-
-def as_text(value: Any) -> str:
-    """A fact on one line: {"A": 2} as "A 2", a list by commas, None as "none"."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)

@@ -5,7 +5,7 @@ What is finished is kept, an interrupted stage goes on where it stopped.
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +21,11 @@ from tempo_lib.cli.common import (
     bad_input,
     needs_extra,
 )
+from tempo_lib.cli.own_data import read_own, train_own
 
 if TYPE_CHECKING:
     from tempo_lib.config import Preset
     from tempo_lib.miniature.pretrain.build import Miniature
-    from tempo_lib.training.records import Sample
 
 
 def train(
@@ -77,6 +77,36 @@ def train(
         ),
     ] = 0.05,
     safe: SafeOption = False,
+    eval_manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            help="Samples below --data that are not trained on: their loss is measured.",
+        ),
+    ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Steps from one evaluation to the next.", show_default="100"
+        ),
+    ] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Where curves go beside losses.jsonl: tensorboard, wandb, none; may be repeated.",
+            show_default="tensorboard where it is installed",
+        ),
+    ] = None,
+    peak_tflops: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0.1,
+            help="Peak of one GPU in bf16, which the MFU in the log is a share of.",
+            show_default="by the GPU's name",
+        ),
+    ] = None,
     overrides: SetOption = None,
 ) -> int:
     """Train one of the stages, or with --from-scratch everything from nothing.
@@ -98,46 +128,73 @@ def train(
         from tempo_lib.training.records import TrainingError
 
     own = {"--manifest": manifest, "--data": data, "--out": out}
-    check(stage, from_scratch, own, start, safe)
+    more: dict[str, Any] = {
+        "--safe": safe or None,
+        "--eval-manifest": eval_manifest,
+        "--eval-every": eval_every,
+        "--tracker": tracker or None,
+        "--peak-tflops": peak_tflops,
+    }
+    check(stage, from_scratch, own, start, more)
     from_base_models = from_scratch or not (stage or start)
     numbers = find_preset(preset, overrides or [], stage, from_base_models, manifest is not None)
     mini = build.Miniature(numbers, work or project_root() / "runs" / numbers.name / "train", seed)
-    samples = None
+    training = None
     if manifest is not None and data is not None and out is not None:
         check_places(out, data, start, is_fresh=not resume)
-        samples = read_samples(numbers, manifest, stage, data)
+        training = read_own(numbers, manifest, stage or 0, data, out, eval_manifest)
     if start is not None or (stage and not from_scratch):
         find_start(mini, stage or 0, start)  # before anything is deleted
     check_seed(mini, from_scratch, [] if resume else going(mini, stage, from_scratch, out))
     if not resume:
         clear(mini, stage, from_scratch, out)
-    if stage is None or from_scratch:
-        stages = [number for number in numbers.stages if stage is None or number <= stage]
-        check_overrides(mini, [mini.stage(number) for number in stages])
-        with bad_input():
-            folders = build.train_miniature(mini, stages)
-    elif manifest is not None and out is not None and samples is not None:
-        with bad_input(TrainingError, FloatingPointError):
-            done = train_own(mini, stage, start, manifest, samples, out, max_broken, safe)
-        folders = {stage: done}
-    else:
-        check_overrides(mini, [mini.stage(stage)])
-        begin = find_start(mini, stage, start)
-        with bad_input(TrainingError, FloatingPointError):
-            build.make_corpus(mini, stage)
-            folders = {stage: build.make_stage(mini, stage, begin)}
+    with bad_input(TrainingError, FloatingPointError):
+        if training is not None:
+            begin = find_start(mini, training.stage, start)
+            options = {**more, "--max-broken": max_broken}
+            folders = {training.stage: train_own(mini, begin, training, options)}
+        else:
+            folders = make_parts(mini, stage, from_scratch, start)
     for number, folder in folders.items():
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        facts = f"final loss {summary['final_loss']}, {summary['steps']} steps"
-        print(f"stage {number}: {folder} ({facts}, {summary['seconds']} s)")
+        say_done(number, folder / SUMMARY)
     return 0
 
 
-def check(stage: int | None, from_scratch: bool, own: dict, start: str | None, safe: bool) -> None:
-    """InputError for options that do not go together; ``own``: those of data of one's own."""
+def make_parts(
+    mini: "Miniature", stage: int | None, from_scratch: bool, start: str | None
+) -> dict[int, Path]:
+    """Train one stage on the corpora of the miniature, or everything; the folders by stage."""
+    from tempo_lib.miniature.pretrain import build
+
+    if stage is None or from_scratch:
+        stages = [number for number in mini.preset.stages if stage is None or number <= stage]
+        check_overrides(mini, [mini.stage(number) for number in stages])
+        with bad_input():
+            return build.train_miniature(mini, stages)
+    check_overrides(mini, [mini.stage(stage)])
+    begin = find_start(mini, stage, start)
+    build.make_corpus(mini, stage)
+    return {stage: build.make_stage(mini, stage, begin)}
+
+
+def say_done(stage: int, file: Path) -> None:
+    """One line per finished stage."""
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    facts = f"final loss {summary['final_loss']}, {summary['steps']} steps"
+    print(f"stage {stage}: {file.parent} ({facts}, {summary['seconds']} s)")
+
+
+def check(stage: int | None, from_scratch: bool, own: dict, start: str | None, more: dict) -> None:
+    """InputError for options that do not go together.
+
+    ``own``: those of data of one's own; ``more``: what goes with them alone.
+    """
     given = [name for name, value in own.items() if value is not None]
-    if safe and not given:
-        raise InputError("--safe goes with data of your own: --manifest, --data and --out")
+    for name, value in more.items() if not given else ():
+        if value is not None:
+            raise InputError(f"{name} goes with data of your own: --manifest, --data and --out")
+    if more["--eval-every"] is not None and more["--eval-manifest"] is None:
+        raise InputError("--eval-every needs --eval-manifest")
     if stage is None and not from_scratch:
         raise InputError("name a stage, such as --stage 0, or take --from-scratch for all of them")
     if from_scratch and (given or start):
@@ -191,65 +248,6 @@ def find_start(mini: "Miniature", stage: int, start: str | None) -> Path | None:
         for name in (*BASE_MODELS, RERANKER) if is_mini else ():
             take_base_model(mini, name)
     return None
-
-
-def read_samples(preset: "Preset", manifest: Path, stage: int | None, data: Path) -> "list[Sample]":
-    """The caller's own samples, all checked; InputError names file, record and reason."""
-    from tempo_lib.training.data import load_manifest, load_samples
-    from tempo_lib.training.stages import training_numbers
-
-    if not manifest.is_file():
-        raise InputError(f"no manifest at {manifest}")
-    if not data.is_dir():
-        raise InputError(f"--data {data} is no folder")
-    with bad_input():
-        rules = training_numbers(preset).labels
-        return load_samples(load_manifest(manifest), stage or 0, data, rules)
-
-
-def train_own(
-    mini: "Miniature",
-    stage: int,
-    start: str | None,
-    manifest: Path,
-    samples: "list[Sample]",
-    out: Path,
-    max_broken: float,
-    safe: bool,
-) -> Path:
-    """One stage on the caller's own data, into ``out``; a finished one of the same run is kept.
-
-    ValueError where ``out`` holds another run, finished or not.
-    """
-    from tempo_lib.checkpoints.folders import SUMMARY, is_finished
-    from tempo_lib.fingerprint import sha256_of_file
-    from tempo_lib.miniature.pretrain.build import starting_model
-    from tempo_lib.training.loop import summary_overrides, train_and_summarise
-    from tempo_lib.training.progress import check_same_run, data_digest
-    from tempo_lib.training.run import stage_run
-
-    if is_finished(out):
-        now = {
-            "stage": stage,
-            "seed": mini.seed,
-            "manifest_sha256": sha256_of_file(manifest),
-            "data_sha256": data_digest(samples),
-            "overrides": summary_overrides(mini.preset.overrides),
-        }
-        check_same_run(out, json.loads((out / SUMMARY).read_text(encoding="utf-8")), now)
-        return out
-    model = starting_model(mini, stage, find_start(mini, stage, start))
-    run = stage_run(
-        mini.preset,
-        stage,
-        out,
-        cache_dir=mini.folder("frames"),
-        seed=mini.seed,
-        most_broken=max_broken,
-        safe=safe,
-    )
-    train_and_summarise(model, samples, run, manifest)
-    return out
 
 
 def check_overrides(mini: "Miniature", folders: list[Path]) -> None:

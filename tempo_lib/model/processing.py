@@ -16,8 +16,11 @@ from transformers import PreTrainedTokenizerBase
 from tempo_lib import prompts
 from tempo_lib.config import PixelRules
 from tempo_lib.prompts import Part
-from tempo_lib.video.clip import Video, resize_frame, shrink_size
+from tempo_lib.video.base import VideoError
+from tempo_lib.video.clip import AnyVideo, Video, resize_frame, shrink_size
+from tempo_lib.video.memory import check_fits
 
+STREAMED = 8  # frames of a stream that are held at its own size
 MAX_ASPECT = 200  # Qwen's processors refuse narrower pictures; we do the same
 
 
@@ -189,8 +192,31 @@ def _later(
     return (index_F.double() + steps_F.double()) / fps + drift_F
 
 
+def sized_frames(video: AnyVideo, rules: PixelRules, factor: int) -> torch.Tensor:
+    """``resize_frames`` of a clip, uint8 (T, 3, h, w); a stream is resized as it is decoded.
+
+    VideoError where a stream gives another number of frames than it says.
+    """
+    if isinstance(video, Video):
+        return resize_frames(video.frames, rules, factor, video.is_image)
+    count, frames_T3HW = 0, torch.empty(0)
+    for frames_K3HW in video.windows(STREAMED, STREAMED):
+        small_K3HW = resize_frames(frames_K3HW, rules, factor, video.is_image)
+        if not count:
+            shape = (video.num_frames, *small_K3HW.shape[1:])
+            check_fits(shape[0], shape[1:], video.source)
+            frames_T3HW = torch.empty(shape, dtype=torch.uint8)
+        kept = frames_T3HW[count : count + len(small_K3HW)]
+        kept.copy_(small_K3HW[: len(kept)])
+        count += len(small_K3HW)
+    if count != video.num_frames:
+        given = f"got {count} of {video.num_frames} sampled frames"
+        raise VideoError(f"{video.source}: {given}")
+    return frames_T3HW
+
+
 def segment_pixels(
-    video: Video,
+    video: AnyVideo,
     rules: PixelRules,
     shape: PatchShape,
     window: int,
@@ -200,11 +226,12 @@ def segment_pixels(
     """Cut a clip into windows and turn it into patch rows, the whole clip at once.
 
     ``is_sized``: its frames come from ``resize_frames``; the rules would change some once more.
+    A stream holds a few frames at its own size, and all of them at the model's.
     """
-    if is_sized:
+    if is_sized and isinstance(video, Video):
         frames_T3HW = torch.from_numpy(video.frames).permute(0, 3, 1, 2)
     else:
-        frames_T3HW = resize_frames(video.frames, rules, shape.factor, video.is_image)
+        frames_T3HW = sized_frames(video, rules, shape.factor)
     cut = cut_windows(video.seconds, video.fps, window, stride, shape.temporal)
     grid = torch.tensor([side // shape.patch for side in frames_T3HW.shape[2:]])
     whole = len(cut.index_F) == len(frames_T3HW) and stride == window  # nothing repeated
@@ -215,19 +242,6 @@ def segment_pixels(
         pair_seconds=cut.pair_seconds,
         seconds_N=cut.seconds_N,
         is_image=video.is_image,
-    )
-
-
-def joined_segments(parts: list[SegmentPixels]) -> SegmentPixels:
-    """Several images, each a segment of its own and of its own size, as one sequence."""
-    if len(parts) == 1:
-        return parts[0]
-    return SegmentPixels(
-        pixel_rows_PC=torch.cat([part.pixel_rows_PC for part in parts]),
-        grid_thw_N3=torch.cat([part.grid_thw_N3 for part in parts]),
-        pair_seconds=[times for part in parts for times in part.pair_seconds],
-        seconds_N=torch.cat([part.seconds_N for part in parts]),
-        is_image=all(part.is_image for part in parts),
     )
 
 

@@ -27,7 +27,7 @@ from tempo_lib.model.numerics import FiniteLogits
 from tempo_lib.model.processing import PatchShape, TextEncoder, segment_pixels
 from tempo_lib.model.rope import pinned_frequencies, placement, set_release_numerics
 from tempo_lib.model.session import VideoSession
-from tempo_lib.video.clip import Video
+from tempo_lib.video.clip import AnyVideo, Video
 
 WHOLE_BLOCKS = ["Qwen3VLTextDecoderLayer", "Qwen3VLVisionBlock", "Qwen3DecoderLayer"]
 
@@ -164,11 +164,10 @@ class Tempo(PreTrainedModel):
     # -- inference -------------------------------------------------------------------------
 
     def open(
-        self, video: Video, keep_prefix: bool = True, is_sized: bool = False, window: int = 0
+        self, video: AnyVideo, keep_prefix: bool = True, is_sized: bool = False, window: int = 0
     ) -> VideoSession:
-        """A session on one video: encoded once, for many questions.
-
-        ``is_sized``: the frames come from ``resize_frames`` under the model's own pixel rules.
+        """A session on one video: encoded once, for many questions. A stream is resized as it is
+        decoded (``open_video``); ``is_sized``: the frames of a ``Video`` already are, by the rules.
         ``window``: frames of a segment, side by side; 0 takes the model's window and stride.
         """
         numbers, rules = self.config.video_numbers, self.config.pixel_rules

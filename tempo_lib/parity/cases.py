@@ -57,7 +57,10 @@ def segments_per_pass(model: Tempo, number: int) -> Iterator[None]:
 
 @torch.no_grad()
 def case_rows(model: Tempo, case: Case) -> list[Row]:
-    """Every recorded quantity of a case; ``model`` is the recorded checkpoint in float32."""
+    """Every recorded quantity of a case; ``model`` is the recorded checkpoint in float32.
+
+    On any device; the tolerances are a processor's.
+    """
     language = model.compressor.vlm.language_model
     batch = segments_per_pass(model, len(case.tensors["H"]))  # as the release: all in one
     with recorded(model.compressor) as passes, recorded(language) as calls, batch:
@@ -109,7 +112,7 @@ def _compressor(case: Case, whole: Call, language: Call) -> Iterator[Row]:
     ):
         theirs = tensors[f"vis_{key}_sample"]
         yield compare(f"{label}, every 13th", torch.cat(level)[picked], theirs, CLOSE)
-    ours_NL = language.kwargs["attention_mask"].bool()
+    ours_NL = language.kwargs["attention_mask"].bool().cpu()  # also an index of a GPU's tensors
     theirs_NL = tensors["svlm_attention_mask"].bool()
     yield compare("real tokens per segment", ours_NL.sum(1), theirs_NL.sum(1))
     positions = language.kwargs["position_ids"][:, ours_NL]
@@ -199,7 +202,7 @@ def decode_cut(
     system = model.config.decoder_system_prompt
     ids = decoder_ids(text, system, Turn(memories.seconds.tolist(), counts, question))
     kept = [each[:count] for each, count in zip(memories.memories, counts, strict=True)]
-    embeds_1SD = model.embed(torch.tensor([ids]), torch.cat(kept))
+    embeds_1SD = model.embed(torch.tensor([ids], device=model.device), torch.cat(kept))
     tail = len(text.ids(prompts.question_parts(question)))
     head_1SD = embeds_1SD[:, : max_len - RESERVED - tail]
     cut_1SD = torch.cat([head_1SD, embeds_1SD[:, -tail:]], dim=1)
@@ -209,11 +212,11 @@ def decode_cut(
 # -- the release's own dtypes: fp16 at load, the compressor to fp16, then everything to bf16 -------
 
 
-def bf16_rows(data: Path) -> Iterator[Row]:
+def bf16_rows(data: Path, device: str = "cpu") -> Iterator[Row]:
     """Scores, counts and greedy ids with the release's casts, then with float32 frequencies."""
     theirs = json.loads((data / "cases" / "official_dtypes_bf16.json").read_text())["cases"]
     for release_numerics in (True, False):
-        model = load_as_released(data, release_numerics)
+        model = load_as_released(data, release_numerics, device)
         casts = "cast frequencies" if release_numerics else "float32 frequencies"
         for name in sorted(theirs):
             case = load_case(data, name)
@@ -222,10 +225,10 @@ def bf16_rows(data: Path) -> Iterator[Row]:
                 yield replace(row, case=f"{name}, bf16, {casts}")
 
 
-def load_as_released(data: Path, release_numerics: bool) -> Tempo:
+def load_as_released(data: Path, release_numerics: bool, device: str = "cpu") -> Tempo:
     """The recorded checkpoint after the release's casts, frequencies included or not."""
     model = Tempo.from_pretrained(
-        data / CHECKPOINT, base_compressor=data / BASE, dtype=torch.float16, device="cpu"
+        data / CHECKPOINT, base_compressor=data / BASE, dtype=torch.float16, device=device
     )
     model.config.release_numerics = release_numerics
     if release_numerics:

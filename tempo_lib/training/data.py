@@ -20,7 +20,6 @@ from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, tra
 from tempo_lib.model.processing import (
     SegmentPixels,
     cut_windows,
-    joined_segments,
     prefix_ids,
     segment_pixels,
 )
@@ -35,7 +34,8 @@ class Source(BaseModel):
     """One question file of a stage's mixture; of its records the first ``share`` are read.
 
     ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
-    records that the file is said to have, None where nobody says.
+    records that the file is said to have, None where nobody says. ``url``: of a file that no hub
+    has; ``revision``: of the hub's set; ``sha256``: of the file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +48,9 @@ class Source(BaseModel):
     note: str
     hub: str | None = None
     media: str | None = None
+    url: str | None = None
+    revision: str | None = None
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     count: int | None = None
     share: float = Field(default=1.0, gt=0.0, le=1.0)
 
@@ -107,6 +110,19 @@ class Encoded:
     labels: list[int]
 
 
+def joined_segments(parts: list[SegmentPixels]) -> SegmentPixels:
+    """Several images, each a segment of its own and of its own size, as one sequence."""
+    if len(parts) == 1:
+        return parts[0]
+    return SegmentPixels(
+        pixel_rows_PC=torch.cat([part.pixel_rows_PC for part in parts]),
+        grid_thw_N3=torch.cat([part.grid_thw_N3 for part in parts]),
+        pair_seconds=[times for part in parts for times in part.pair_seconds],
+        seconds_N=torch.cat([part.seconds_N for part in parts]),
+        is_image=all(part.is_image for part in parts),
+    )
+
+
 class Collator:
     """Samples -> tensors of ``Tempo.forward``. Holds the tokenizer, never the weights."""
 
@@ -131,6 +147,9 @@ class Collator:
 
     def num_segments(self, sample: Sample) -> int:
         return len(self._seconds(sample))
+
+    def num_frames(self, sample: Sample) -> int:
+        return sum(len(self.store.get(path).seconds) for path in sample.all_media)
 
     def check_lengths(self, samples: Sequence[Sample]) -> None:
         """TrainingError that names a sample which does not fit the context, before any step.

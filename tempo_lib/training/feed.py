@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,11 +22,13 @@ class Step:
     """One optimiser step: its samples on all ranks, and this rank's micro-batches.
 
     ``num_targets``: target tokens of all ranks and micro-batches together, by which every loss is
-    divided, so that a step's loss and gradient do not depend on the split.
+    divided, so that a step's loss and gradient do not depend on the split. ``num_frames``: of all
+    ranks too. ``batches`` are on the CPU.
     """
 
     samples: list[Sample]
     num_targets: int
+    num_frames: int
     passes: list[list[Sample]]
     batches: Iterator[Batch]
 
@@ -44,6 +47,7 @@ class Feed:
         self.samples, self.collate, self.numbers, self.ranks = samples, collate, numbers, ranks
         self.lengths = [collate.num_segments(sample) for sample in samples]
         self.targets = [collate.num_targets(sample) for sample in samples]
+        self.frames = [collate.num_frames(sample) for sample in samples]
         self.plan: Batches = make_batches(self.lengths, numbers, seed)
         self.steps_per_epoch = len(self.plan.epoch(0))
 
@@ -53,6 +57,10 @@ class Feed:
         while True:
             yield from self._epoch(self.plan.epoch(epoch)[first:])
             epoch, first = epoch + 1, 0
+
+    def epoch(self, epoch: int) -> Iterator[Step]:
+        """The steps of one epoch."""
+        return self._epoch(self.plan.epoch(epoch))
 
     def _epoch(self, plan: list[list[int]]) -> Iterator[Step]:
         count, rank, micro = self.ranks.num_ranks, self.ranks.rank, self.numbers.micro_segments
@@ -65,8 +73,9 @@ class Feed:
             yield Step(
                 samples=[self.samples[i] for i in step],
                 num_targets=sum(self.targets[i] for i in step),
+                num_frames=sum(self.frames[i] for i in step),
                 passes=[[self.samples[i] for i in one] for one in own],
-                batches=(to_device(next(batches), self.ranks.device) for _ in own),
+                batches=islice(batches, len(own)),
             )
 
 

@@ -8,7 +8,7 @@ ranks and passes and clipped once.
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,14 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import set_seed
 from tqdm.auto import tqdm
-from transformers import get_scheduler
 
 from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
 from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.training.data import Collator
-from tempo_lib.training.fast_norm import speed_up_norms
-from tempo_lib.training.feed import Feed, Step
+from tempo_lib.training.evaluating import evaluate_at
+from tempo_lib.training.feed import Feed, Step, to_device
 from tempo_lib.training.finite import explain
 from tempo_lib.training.frames import FrameStore, without_broken
 from tempo_lib.training.progress import (
@@ -44,38 +43,13 @@ from tempo_lib.training.ranks import (
     Ranks,
     clip_gradients,
     gradient_norm,
-    shard,
     start_ranks,
     whole_state,
 )
 from tempo_lib.training.records import Sample, TrainingError
 from tempo_lib.training.run import StageRun
-from tempo_lib.training.stages import checkpoint_activations, parameter_groups, set_trainable
-from tempo_lib.training.state import load_tensors, save_tensors
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """The model of a stage with its optimiser and schedule, on this rank."""
-
-    model: Tempo
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    feed: Feed
-    run: StageRun
-
-    @property
-    def ranks(self) -> Ranks:
-        """The processes that train together."""
-        return self.feed.ranks
-
-    def save(self, folder: Path) -> None:
-        """Write weights, optimiser and schedule, from all ranks."""
-        save_tensors(folder, self.model, self.optimiser, self.schedule, self.ranks)
-
-    def load(self, folder: Path) -> None:
-        """Read them back, from whatever number of ranks."""
-        load_tensors(folder, self.model, self.optimiser, self.schedule, self.ranks)
+from tempo_lib.training.trackers import tracking
+from tempo_lib.training.trainer import Trainer, make_trainer
 
 
 def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
@@ -117,17 +91,23 @@ def run_steps(
     done, records = load_state(trainer, run.out_dir)
     hidden = not trainer.ranks.is_main
     title = f"stage {run.stage}"
-    with tqdm(total=steps, initial=done, desc=title, unit="step", disable=hidden) as bar:
+    with (
+        tqdm(total=steps, initial=done, desc=title, unit="step", disable=hidden) as bar,
+        tracking(run, facts, done, trainer.ranks) as track,
+    ):
+        evaluate_at(trainer, done, steps, track)
         for step in feed.steps(done):
             if done >= steps:
                 break
             record = train_step(trainer, step, done)
             records.append({"step": done, **record})
+            track(record, done)
             done += 1
             bar.update()
             bar.set_postfix(loss=f"{record['loss']:.3f}")
             if done % run.save_every == 0 and done < steps:
                 save_state(trainer, run.out_dir, done, records, facts, run.keep_states)
+            evaluate_at(trainer, done, steps, track)
     finish(trainer, records)
     return records
 
@@ -208,43 +188,20 @@ def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) 
     return Feed(shown, collate, numbers, run.seed, ranks)
 
 
-def make_trainer(model: Tempo, feed: Feed, run: StageRun, steps: int) -> Trainer:
-    """Freeze, shard, and give what is left to the optimiser, in this order."""
-    set_trainable(model, run.numbers)
-    model.train()
-    checkpoint_activations(model, run.numbers)
-    if feed.ranks.device.type == "cpu":
-        speed_up_norms(model)
-    shard(model, feed.ranks)
-    return Trainer(model, *make_optimiser(model, run.numbers, steps), feed, run)
-
-
 def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
     """Steps of all epochs, at most ``max_steps``."""
     steps = max(1, round(numbers.epochs * steps_per_epoch))
     return min(steps, numbers.max_steps) if numbers.max_steps else steps
 
 
-def make_optimiser(
-    model: Tempo, numbers: StageNumbers, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Table A's optimiser and its schedule: linear warmup, then cosine."""
-    optimiser = getattr(torch.optim, numbers.optimizer)(
-        parameter_groups(model, numbers),
-        betas=(0.9, numbers.adam_beta2),
-        weight_decay=numbers.weight_decay,
-    )
-    warmup = round(numbers.warmup_ratio * steps)
-    return optimiser, get_scheduler(numbers.schedule, optimiser, warmup, steps)
-
-
 def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
     """All passes of a step, then clip and step once; returns what the curve shows."""
     started = time.perf_counter()
-    model, ranks, losses = trainer.model, trainer.ranks, []
+    model, ranks, losses, work = trainer.model, trainer.ranks, [], []
     for batch in step.batches:
+        work.append(trainer.meter.work(batch))  # counted before it is on a GPU
         with ranks.autocast():
-            part = model(**batch, num_targets=step.num_targets).loss
+            part = model(**to_device(batch, ranks.device), num_targets=step.num_targets).loss
         (part * ranks.num_ranks).backward()  # sharding takes the mean over ranks: undone
         losses.append(part.detach())
     if all(sample.media is None for sample in step.samples):
@@ -266,7 +223,7 @@ def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
         "learning_rate": float(trainer.schedule.get_last_lr()[-1]),  # the compressor's comes first
         "samples": len(step.samples),
         "targets": step.num_targets,
-        "seconds": round(time.perf_counter() - started, 3),
+        **trainer.meter.rates(work, step.num_frames, time.perf_counter() - started, ranks),
     }
 
 

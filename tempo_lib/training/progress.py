@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from tempo_lib.checkpoints.sharded import PROGRESS
 from tempo_lib.fingerprint import digest, write_atomic
 from tempo_lib.training.records import Sample, TrainingError
 
 if TYPE_CHECKING:
     from tempo_lib.training.ranks import Ranks
 
-STATE, FACTS, LOSSES, LOCK = "state", "progress.json", "losses.jsonl", "training.lock"
+STATE, FACTS, LOSSES, LOCK = "state", PROGRESS, "losses.jsonl", "training.lock"
 SKIPPED = "skipped.json"
 PART = ".part"
 CODE, RANKS = "code", "ranks"  # facts that may differ: it is said, and the run goes on

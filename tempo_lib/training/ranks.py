@@ -47,6 +47,14 @@ class Ranks:
             dist.all_reduce(value)
         return value
 
+    def rows(self, values: list[float]) -> torch.Tensor:
+        """A few numbers of each rank, on every rank: (ranks, numbers), float64."""
+        row = torch.tensor(values, dtype=torch.float64, device=self.device)
+        rows = [torch.empty_like(row) for _ in range(self.num_ranks)]
+        if self.num_ranks > 1:
+            dist.all_gather(rows, row)
+        return torch.stack(rows) if self.num_ranks > 1 else row[None]
+
     def gather(self, value: Any) -> list[Any]:
         """One picklable value per rank, in their order, on every rank."""
         values: list[Any] = [value]

@@ -1,6 +1,6 @@
 """One run of one stage, as the caller wants it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,18 @@ from tempo_lib.training.stages import stage_numbers, training_numbers
 from tempo_lib.training.targets import OURS
 
 MOST_BROKEN = 0.05  # share of samples that may be skipped as their media cannot be read
+EVAL_EVERY = 100  # steps from one evaluation to the next
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
-    """One run of one stage: numbers, where it writes, and how often it saves its state."""
+    """One run of one stage: numbers, where it writes, and how often it saves its state.
+
+    ``evaluate``: called with the loop's ``Trainer`` on all ranks together, before the first step,
+    every ``eval_every`` steps and after the last; it gives numbers by name. ``trackers``: ``auto``,
+    ``none`` or names that accelerate knows. ``peak_teraflops``: of one GPU, for the MFU; None:
+    that of the table (throughput.py).
+    """
 
     stage: int
     numbers: StageNumbers
@@ -28,6 +35,10 @@ class StageRun:
     manifest_sha256: str | None = None  # of the file that names the data, where there is one
     most_broken: float = MOST_BROKEN
     safe: bool = False  # media are decoded by processes of their own (video/safe.py)
+    evaluate: Callable[[Any], Mapping[str, float]] | None = None
+    eval_every: int = EVAL_EVERY
+    trackers: tuple[str, ...] = ("none",)
+    peak_teraflops: float | None = None
 
 
 def stage_run(preset: Preset, stage: int, out_dir: Path, **more: Any) -> StageRun:

@@ -51,10 +51,12 @@ def set_trainable(model: "Tempo", numbers: StageNumbers) -> None:
 
 def checkpoint_activations(model: "Tempo", numbers: StageNumbers) -> None:
     """Keep only the inputs of each decoder layer and vision block, or, where not wanted, all."""
+    # transformers 5.17, which the GPU suite runs on too, has the older name alone
+    prefix = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
     if numbers.activation_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        getattr(model, f"{prefix}_checkpointing_enable")({"use_reentrant": False})
     else:
-        model.activation_checkpointing_disable()
+        getattr(model, f"{prefix}_checkpointing_disable")()
 
 
 def parameter_groups(model: "Tempo", numbers: StageNumbers) -> list[dict[str, object]]:

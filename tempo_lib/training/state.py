@@ -13,10 +13,11 @@ import torch.distributed.checkpoint as checkpoint
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from tempo_lib.checkpoints.sharded import SCHEDULE, WEIGHTS
 from tempo_lib.fingerprint import write_atomic
 from tempo_lib.training.ranks import Ranks
 
-WEIGHTS, MOMENTS, SCHEDULE = "weights", "moments", "schedule.json"
+MOMENTS = "moments"
 
 
 def save_tensors(
@@ -26,9 +27,14 @@ def save_tensors(
     schedule: LRScheduler,
     ranks: Ranks,
 ) -> None:
-    """Write into ``folder`` from all ranks. No random state: nothing in a step is drawn."""
+    """Write into ``folder`` from all ranks. No random state: nothing in a step is drawn.
+
+    Buffers that a checkpoint holds are written too, so that a state can be exported.
+    """
     names: dict[torch.Tensor, str] = {one: name for name, one in model.named_parameters()}
     tensors = {f"{WEIGHTS}.{name}": one.detach() for one, name in names.items()}
+    kept = model.state_dict()
+    tensors |= {f"{WEIGHTS}.{name}": one for name, one in model.named_buffers() if name in kept}
     for parameter, moments in optimiser.state.items():
         for key, value in moments.items():
             tensors[f"{MOMENTS}.{names[parameter]}.{key}"] = value

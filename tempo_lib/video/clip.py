@@ -115,6 +115,9 @@ class VideoStream:
             held = held[stride:]
 
 
+AnyVideo = Video | VideoStream
+
+
 def load_video(
     path: str | Path | np.ndarray,
     fps: float = 2.0,
@@ -140,11 +143,7 @@ def load_video(
     Raises VideoError with one line for a file that cannot be read, ValueError for an argument.
     """
     options = (fps, max_frames, min_frames, reader, timestamps, max_edge, salvage, square_pixels)
-    if safe and isinstance(path, str | Path):
-        _check_arguments(fps, max_frames, min_frames, timestamps, max_edge)
-        held = open_in_child(local_path(path), options)
-        return collect(VideoStream(**vars(held), source=str(local_path(path))))
-    return collect(open_video(path, *options))
+    return collect(open_video(path, *options, safe))
 
 
 def collect(stream: VideoStream) -> Video:
@@ -173,12 +172,16 @@ def open_video(
     max_edge: int | None = 512,
     salvage: bool = False,
     square_pixels: bool = False,
+    safe: bool = False,
 ) -> VideoStream:
     """Like ``load_video``, but decode window by window in bounded memory."""
     _check_arguments(fps, max_frames, min_frames, timestamps, max_edge)
     if not isinstance(path, str | Path):
         return _shrunk(_open_array(path, fps, max_frames), max_edge)
     path = local_path(path)
+    if safe:
+        given = (fps, max_frames, min_frames, reader, timestamps, max_edge, salvage, square_pixels)
+        return VideoStream(**vars(open_in_child(path, given)), source=str(path))
     kind = kind_of(path)
     if kind == "folder":
         return _shrunk(_open_folder(path, fps, max_frames), max_edge)

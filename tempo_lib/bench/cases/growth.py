@@ -1,0 +1,95 @@
+"""How cost grows with frames, questions and budget."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import takewhile
+
+from tempo_lib.bench import release
+from tempo_lib.bench.film import frames
+from tempo_lib.bench.harness import Pair, Setting
+from tempo_lib.bench.questions import FIRST, difference
+from tempo_lib.model.compressor import SegmentMemories
+from tempo_lib.model.tempo import Tempo
+from tempo_lib.video.clip import Video
+
+SIDE = 128  # pixels: decoding and shrinking are other cases
+FRAMES = (64, 128, 256, 512, 1024, 2048)
+QUESTIONS = (1, 2, 4, 8, 16)
+SHARES = (0.125, 0.25, 0.5, 0.75)  # of what the segments hold: the paper's 2K to 12K
+
+
+def make(setting: Setting) -> Iterator[Pair]:
+    """The reference compresses anew for each question and each budget."""
+    model = setting.model
+    sizes = list(takewhile(lambda size: size <= setting.most, FRAMES)) or [setting.most]
+    whole = Video(frames(sizes[-1], SIDE, SIDE), 2.0)
+    clips = {size: Video(whole.frames[:size], 2.0) for size in sizes}
+    for size, clip in clips.items():
+        yield Pair(
+            label=f"{size} frames",
+            axis="frames",
+            size=size,
+            sides={
+                "ours": partial(ask_all, model, clip, 1),
+                "reference": partial(reference_all, model, clip, 1),
+            },
+            difference=partial(apart, model, clip),
+        )
+    for count in takewhile(lambda number: number <= setting.num_questions, QUESTIONS):
+        yield Pair(
+            label=f"{count} questions",
+            axis="questions",
+            size=count,
+            sides={
+                "ours": partial(ask_all, model, clips[sizes[0]], count),
+                "reference": partial(reference_all, model, clips[sizes[0]], count),
+            },
+        )
+    yield from budgets(model, clips[sizes[-1]])
+
+
+def budgets(model: Tempo, clip: Video) -> Iterator[Pair]:
+    """One compression for all budgets, against one for each."""
+    made = compressed(model, clip)
+    capacity = len(made.scores) * model.config.k_max
+    for share in SHARES:
+        budget = round(share * capacity)
+        yield Pair(
+            label=f"budget {budget}",
+            axis="budget",
+            size=budget,
+            sides={
+                "ours": partial(model.decode, made, FIRST, budget=budget),
+                "reference": partial(decode_anew, model, clip, budget),
+            },
+        )
+
+
+def ask_all(model: Tempo, clip: Video, count: int) -> None:
+    """``count`` questions in one session."""
+    session = model.open(clip, keep_prefix=count > 1)
+    for number in range(count):
+        session.ask(f"{FIRST} ({number})")
+
+
+def reference_all(model: Tempo, clip: Video, count: int) -> None:
+    """Each question as if it were the only one."""
+    for number in range(count):
+        question = f"{FIRST} ({number})"
+        made = release.compress(model, release.read_pixels(clip, model), question)
+        model.decode(made, question)
+
+
+def decode_anew(model: Tempo, clip: Video, budget: int) -> None:
+    """One budget as if it were the only one."""
+    model.decode(compressed(model, clip), FIRST, budget=budget)
+
+
+def compressed(model: Tempo, clip: Video) -> SegmentMemories:
+    """Memories by the reference's pass."""
+    return release.compress(model, release.read_pixels(clip, model), FIRST)
+
+
+def apart(model: Tempo, clip: Video) -> float:
+    """Difference of memories and scores."""
+    return difference(model.compress(clip, FIRST), compressed(model, clip))
