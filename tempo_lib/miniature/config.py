@@ -25,6 +25,7 @@ KINDS = (
     "comparison",
     "global",
 )
+ONE_SCENE = ("needle", "attribute", "companion")  # of these, what one scene alone answers
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -96,8 +97,8 @@ class SourceSpec:
     """One question file of a corpus and the stories behind it.
 
     ``min_frames``, ``max_frames`` and ``frame_step`` are even; a story's length is drawn
-    uniformly from that grid. The only sample of an image, a single frame, is its caption. With a
-    ``mix``, both the number and the kinds of a story's questions are drawn from it.
+    uniformly from that grid. An image is a single frame, with questions of ``ONE_SCENE`` alone.
+    With a ``mix``, both the number and the kinds of a story's questions are drawn from it.
     """
 
     name: str
@@ -126,8 +127,12 @@ class SourceSpec:
                 f"source {self.name}: a mix goes with 0 questions_per_story, no images"
             )
         if self.modality == "image":
-            if (self.min_frames, self.max_frames, self.questions_per_story) != (1, 1, 0):
-                raise ValueError(f"source {self.name}: an image has 1 frame and 0 questions")
+            about_time = self.questions_per_story and set(self.kinds) - set(ONE_SCENE)
+            if (self.min_frames, self.max_frames) != (1, 1) or about_time:
+                raise ValueError(
+                    f"source {self.name}: an image has 1 frame, and questions of the kinds "
+                    f"{', '.join(ONE_SCENE)} or none"
+                )
             return
         sizes = {"min_frames": self.min_frames, "frame_step": self.frame_step}
         for key, value in {**sizes, "window": self.window}.items():

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from tempo_lib import prompts
 from tempo_lib.config import PixelRules
-from tempo_lib.miniature.config import BaseCompressorConfig
+from tempo_lib.miniature.config import ONE_SCENE, BaseCompressorConfig
 from tempo_lib.miniature.pretrain.blocks import Block, make_block
 from tempo_lib.miniature.world.captions import (
     CAPTION_QUESTION,
@@ -50,7 +50,6 @@ from tempo_lib.model.processing import (
 from tempo_lib.video.clip import Video
 
 LOCALISED = tuple(kind for kind in QUESTION_TEXT if kind != "global")
-ANSWERED = ("needle", "attribute", "companion")  # by one scene
 NAMES = (*ACTORS, *BYSTANDERS, *PLACES)
 
 
@@ -152,7 +151,7 @@ def caption_pairs(
     pairs = [(CAPTION_QUESTION, f"{segment.caption}.")]
     for scene in segment.scenes:
         if scene.actor:
-            pairs += [(q, a) for q, a in (answered(kind, scene) for kind in ANSWERED) if a]
+            pairs += [(q, a) for q, a in (answered(kind, scene) for kind in ONE_SCENE) if a]
     return pairs
 
 
@@ -172,7 +171,7 @@ def content_pairs(
         seen = [name for name in names if name in shown]
         if not seen:
             pairs.append((query, f"No {names[0]}."))
-        elif kind in ANSWERED and answered(kind, shown[seen[0]])[1]:
+        elif kind in ONE_SCENE and answered(kind, shown[seen[0]])[1]:
             pairs.append((query, answered(kind, shown[seen[0]])[1]))
         else:
             pairs.append((query, describe_actor(shown[seen[0]])))
