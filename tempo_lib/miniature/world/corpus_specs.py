@@ -6,7 +6,7 @@ long story of a suite is trained on. Frames are counted at the world's two frame
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,8 +115,10 @@ def questions_of(
         questions = sample_mix(rng, story, source.mix, source.window)
     elif source.questions_per_story:
         number = source.questions_per_story
+        if source.modality == "image":  # no segment holds one frame: the picture stands still
+            story = Story(tuple(replace(one, num_frames=source.window) for one in story.scenes))
         questions = sample_questions(rng, story, number, source.kinds, source.window)
-    else:  # an image is shorter than a segment: no question about time fits
+    else:
         return []
     rng = generator(corpus, source.name, seed, index, "choices")
     return with_choices(rng, questions, story, source.window, source.choice_share)
