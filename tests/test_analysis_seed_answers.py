@@ -52,6 +52,6 @@ def test_another_table_than_the_facts_name_is_refused(answers, tmp_path):
 
 
 def test_a_seed_that_is_not_trained_is_named_with_the_command(tmp_path):
-    with pytest.raises(ValueError, match=r"no model of training seed 977 .* tempo train"):
+    with pytest.raises(ValueError, match=r"no model of training seed 977 .*`tempo train"):
         seed_answers.make("tiny", 977, root=tmp_path)
     assert not list(tmp_path.iterdir())
