@@ -34,6 +34,7 @@ class Job:
     stop_after: int | None = None
     only: str | None = None  # samples of one modality
     poison: str | None = None  # a parameter that is not a number from the second step on
+    save_every: int = 2
     numbers: dict = field(default_factory=dict)
 
 
@@ -61,7 +62,7 @@ def run_job(folder, job):
         out_dir=folder / job.out,
         cache_dir=folder / "frames",
         seed=0,
-        save_every=2,
+        save_every=job.save_every,
     )
     real = loop.train_step
 
@@ -89,14 +90,23 @@ def read_samples(root, job):
 
 def launch(folder, jobs, num_ranks):
     """Run jobs on ``num_ranks`` processes; AssertionError with what they said where one fails."""
+    started = start(folder, jobs, num_ranks)
+    try:
+        said = started.communicate(timeout=280)[1]
+    finally:
+        started.kill()
+    assert started.returncode == 0, said[-3000:]
+
+
+def start(folder, jobs, num_ranks):
+    """Start ``launch``'s processes; each rank leaves its process id in ``folder/pids``."""
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
+    (folder / "pids").mkdir(exist_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(num_ranks), str(Path(__file__)), str(folder)]
     settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    env = {**os.environ, **settings}
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
 
 
 def losses(folder, job):
@@ -107,5 +117,6 @@ def losses(folder, job):
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
+    (place / "pids" / os.environ["RANK"]).write_text(str(os.getpid()))
     for one in json.loads((place / "jobs.json").read_text()):
         run_job(place, Job(**one))
