@@ -109,16 +109,16 @@ def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):
 
 def test_answers_are_forced_on_whole_memories(model, memories):
     ids, labels = answer_ids(model, memories, QUESTION, ANSWER)
-    assert ids.count(-200) == 2 * 16
+    assert ids.count(-200) == 2 * 32
     said = [label for label in labels if label != -100]
     assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
 
 
 def test_gradients_agree_with_scaling_a_memory_a_little(model, memories):
     found = answer_gradients(model, memories, QUESTION, ANSWER)
-    assert found.shape == (2, 16) and (found > 0).any()
+    assert found.shape == (2, 32) and (found > 0).any()
     step = 1e-2
-    for segment, position in ((0, 0), (1, 7), (1, 15)):
+    for segment, position in ((0, 0), (1, 7), (1, 31)):
         pair = []
         for scale in (1 + step, 1 - step):
             moved = memories.memories.clone()
@@ -140,7 +140,7 @@ def test_gradient_shares_of_a_question_sum_to_one(model, tmp_path_factory):
     suite = first_video(small_suite(tmp_path_factory.mktemp("suites")))
     table = gradient_shares(model, suite, progress=False)
     sums = table.groupby("question_id")["share"].sum()
-    assert len(sums) == suite.num_questions and len(table) == 16 * len(sums)
+    assert len(sums) == suite.num_questions and len(table) == 32 * len(sums)
     assert sums.tolist() == pytest.approx([1.0] * len(sums), abs=1e-5)
     assert all(parameter.grad is None for parameter in model.parameters())
 

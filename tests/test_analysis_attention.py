@@ -113,7 +113,7 @@ def test_a_clip_shows_the_attention_of_its_first_labelled_segment(indifferent, v
     shares = clip_attention(indifferent, labelled_clips([EMPTY, STORY], 8, 8, size=64))
     assert set(shares["story"]) == {1}
     sums = shares.groupby("position")["share"].sum()
-    assert sums.tolist() == pytest.approx([1.0] * 16)
+    assert sums.tolist() == pytest.approx([1.0] * 32)
     alone = memory_attention(indifferent, video, QUESTION, segment=0).shares()
     mean = alone.groupby(["position", "target"])["share"].mean()
     found = shares.set_index(["position", "target"])["share"]

@@ -114,10 +114,10 @@ def test_every_segment_with_an_actor_has_a_question_about_it_and_one_about_anoth
     assert labels["relevance"].tolist() == ["yes", "no"] * 4
     rows = list(zip(*(labels[name][::2] for name in ATTRIBUTES[:6]), strict=True))
     assert rows == [
-        ("star", "red", "4", "7", "beach", "0"),
-        ("circle", "blue", "1", "2", "city", "2"),
-        ("circle", "blue", "1", "2", "city", "3"),
-        ("square", "green", "9", "0", "night", "0"),
+        ("star", "red", "7", "beach", "none", "0"),
+        ("circle", "blue", "2", "city", "none", "2"),
+        ("circle", "blue", "2", "city", "none", "3"),
+        ("square", "green", "0", "night", "none", "0"),
     ]
 
 

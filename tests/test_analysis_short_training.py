@@ -91,7 +91,7 @@ def test_one_pass_scores_as_greedy_decoding_does(data, trained, scheme):
     memories, _ = trained.compressor(vision, ids, mask, batch["grid_thw"])
     verdicts = []
     for size in (2, 4, 6):
-        keep_K = torch.arange(16) < size if scheme == "head" else torch.arange(16) >= 16 - size
+        keep_K = torch.arange(32) < size if scheme == "head" else torch.arange(32) >= 32 - size
         judged = exact_answers(trained, batch, memories.detach(), keep_K).tolist()
         said = []
         for index, sample in enumerate(held_out.samples):
@@ -116,10 +116,10 @@ def greedy(model, held_out, sample, kept_Nkd):
 
 
 def test_whole_memories_answer_alike_from_both_ends(data, trained):
-    answers = measured_slices(trained, data.held_out(trained), ks=[2, 16])
+    answers = measured_slices(trained, data.held_out(trained), ks=[2, 32])
     right = answers.set_index(["k", "scheme", "question_id"])["correct"]
-    assert right[16, "head"].equals(right[16, "tail"])
-    assert right[16, "head"].mean() > right[2, "tail"].mean()
+    assert right[32, "head"].equals(right[32, "tail"])
+    assert right[32, "head"].mean() > right[2, "tail"].mean()
 
 
 def test_head_is_the_end_that_the_compressor_makes_first(data, trained):

@@ -40,13 +40,13 @@ def finished_base_models(folder, seed=0):
 
 def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path):
     weights = {name: str(find_checkpoint("tiny", name)) for name in BASE_MODELS}
-    changed = {"miniature": None, "weights": TINY.weights.model_copy(update=weights)}
+    changed = {"name": "small", "miniature": None, "weights": TINY.weights.model_copy(update=weights)}
     mini = Miniature(TINY.model_copy(update=changed), tmp_path, seed=0)
     assert find_start(mini, 0, None) is None
     assert list(tmp_path.iterdir()) == []  # 17 GB are not copied
     model = starting_model(mini, 0, None)
     assert model.config.decoder_config.hidden_size == TINY.model.decoder.hidden_size
-    with pytest.raises(InputError, match="no checkpoint stage1 of the tiny preset: nobody has pub"):
+    with pytest.raises(InputError, match="no checkpoint stage1 of the small preset: nobody has pub"):
         find_start(mini, 2, None)
 
 
@@ -120,9 +120,11 @@ def stories(*overrides):
 
 
 def test_a_longer_run_has_more_stories_in_the_stages_that_it_names_alone():
-    usual = stories()
-    longer = stories("miniature.corpus_scale.stage2=4", "miniature.corpus_scale.stage3=4")
-    assert longer == [*usual[:2], *(4 * number for number in usual[2:])]
+    plain, longer = (
+        stories(*(f"miniature.corpus_scale.{stage}={scale}" for stage in ("stage2", "stage3")))
+        for scale in (1, 3)
+    )
+    assert longer == [*plain[:2], *(3 * number for number in plain[2:])]
 
 
 def test_the_papers_windows_are_overrides_of_one_source():

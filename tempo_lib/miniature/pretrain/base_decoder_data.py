@@ -56,14 +56,14 @@ class Curriculum:
         """Whether every gated kind is answered well enough."""
         return all(self.accuracy.get(kind, 0.0) >= least for kind, least in config.gate.items())
 
-    def looks_up(self, config: BaseDecoderConfig) -> bool:
+    def finds_by_name(self, config: BaseDecoderConfig) -> bool:
         """Whether numbers are found by name, at the first length or in grown transcripts."""
         is_found = self.accuracy.get("needle", 0.0) >= config.gate["needle"]
         return is_found or self.longest > config.first_segments
 
     def recall_share(self, config: BaseDecoderConfig) -> float:
         """Share of recall batches now."""
-        return config.recall_floor if self.looks_up(config) else config.recall_share
+        return config.recall_floor if self.finds_by_name(config) else config.recall_share
 
     def weights(self, config: BaseDecoderConfig) -> dict[str, float]:
         """How often a question is of each kind now: less often where few errors are left."""
@@ -118,7 +118,7 @@ def draw_batch(
         stretch=config.stretch if robust and rng.random() < config.stretch_share else 0,
         visual=bool(rng.random() < config.visual_share),
         weights=curriculum.weights(config),
-        backwards_share=config.backwards_share if curriculum.looks_up(config) else 0.0,
+        backwards_share=config.backwards_share if curriculum.finds_by_name(config) else 0.0,
     )
     noise = robust and rng.random() < config.noise_share
     more = (config.last_tokens - config.first_tokens) * curriculum.grown(config)
@@ -151,8 +151,8 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
         return "letters"
     if draw < config.caption_share + config.letter_share + curriculum.recall_share(config):
         return "lookup" if rng.random() < config.lookup_share else "recall"
-    looks_up = curriculum.looks_up(config)
-    return "choice" if looks_up and rng.random() < config.choice_share else "open"
+    finds = curriculum.finds_by_name(config)
+    return "choice" if finds and rng.random() < config.choice_share else "open"
 
 
 def _sample(
