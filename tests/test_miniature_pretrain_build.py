@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tempo_lib.checkpoints import folders
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
 from tempo_lib.cli.app import run
 from tempo_lib.cli.clear import check_seed
@@ -38,15 +39,16 @@ def finished_base_models(folder, seed=0):
         (folder / name / "model.safetensors").write_bytes(name.encode())
 
 
-def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path):
+def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "project_root", lambda: tmp_path / "without runs")
     weights = {name: str(find_checkpoint("tiny", name)) for name in BASE_MODELS}
-    changed = {"name": "small", "miniature": None, "weights": TINY.weights.model_copy(update=weights)}
+    changed = {"miniature": None, "weights": TINY.weights.model_copy(update=weights)}
     mini = Miniature(TINY.model_copy(update=changed), tmp_path, seed=0)
     assert find_start(mini, 0, None) is None
     assert list(tmp_path.iterdir()) == []  # 17 GB are not copied
     model = starting_model(mini, 0, None)
     assert model.config.decoder_config.hidden_size == TINY.model.decoder.hidden_size
-    with pytest.raises(InputError, match="no checkpoint stage1 of the small preset: nobody has pub"):
+    with pytest.raises(InputError, match="no checkpoint stage1 of the tiny preset: nobody has pub"):
         find_start(mini, 2, None)
 
 
