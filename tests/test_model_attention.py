@@ -48,7 +48,7 @@ def test_fused_attention_learns_what_eager_attention_learns(fresh_tiny_tempo, ba
 
 
 @pytest.mark.parametrize("stage", [1, 3])
-def test_under_bfloat16_fused_attention_is_about_as_far_from_float32(fresh_tiny_tempo, batch, stage):
+def test_under_bfloat16_fused_attention_rounds_about_as_much(fresh_tiny_tempo, batch, stage):
     """Summed over all weights: within a quarter of what rounding costs the eager one."""
     set_trainable(fresh_tiny_tempo, NUMBERS[stage])
     _, exact = loss_and_gradients(use_attention(fresh_tiny_tempo, "eager"), batch)
