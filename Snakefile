@@ -52,6 +52,8 @@ if flow.from_scratch:
                 base
             message:
                 f"{base}: pre-train it, unless it is finished"
+            input:  # the reranker goes on from the base compressor
+                ancient(flow.part_files("base_compressor") if base == RERANKER else []),
             output:
                 [update(file) for file in flow.part_files(base)],
             log:

@@ -71,15 +71,24 @@ def train_base_compressor(
     rules: PixelRules,
     out_dir: Path,
     seed: int,
+    start: Path | None = None,
 ) -> dict[str, object]:
-    """Run all phases, save a Hugging Face folder with its training summary, return the summary."""
+    """Run all phases, save a Hugging Face folder with its training summary, return the summary.
+
+    ``start``: the folder of a model whose weights the phases go on from; None: drawn ones.
+    """
     torch.manual_seed(seed)
     started = time.perf_counter()
     model_config._attn_implementation = CPU_TRAINING
-    model = Qwen3VLForConditionalGeneration(model_config)
+    if start is None:
+        model = Qwen3VLForConditionalGeneration(model_config)
+        miniature_init(model)
+    else:
+        model = Qwen3VLForConditionalGeneration.from_pretrained(
+            start, dtype=torch.float32, attn_implementation=CPU_TRAINING
+        ).train()
     model.model.visual.config._attn_implementation = VISION_BATCHED
     speed_up_norms(model)
-    miniature_init(model)
     reader = SegmentReader(model, TextEncoder(tokenizer), rules)
     factor = reader.shape.factor
     pool = make_pool(config, rules, factor, seed)
