@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import torch
 from transformers import Qwen3VLForConditionalGeneration
 
 from tempo_lib import prompts
@@ -57,6 +58,18 @@ def test_a_short_pretraining_lowers_both_losses_and_leaves_a_folder(tmp_path):
     again = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path)
     assert sum(p.numel() for p in again.parameters()) == card["parameters"]
     assert (tmp_path / "tokenizer.json").is_file()
+
+
+def test_a_reranker_goes_on_from_the_base_model(tmp_path):
+    tokenizer = build_tokenizer(prompts.all_texts())
+    config = compressor_config(PRESET, tokenizer)
+    base, further = tmp_path / "base", tmp_path / "reranker"
+    train_base_compressor(config, tokenizer, SHORT, PRESET.pixels, base, seed=0)
+    numbers = replace(PRESET.miniature.reranker, num_stories=20, steps=0, batch=4)
+    card = train_base_compressor(config, tokenizer, numbers, PRESET.pixels, further, 1, start=base)
+    assert "relevance" in {name.split("_")[0] for name in card["accuracy"]}
+    old, new = (Qwen3VLForConditionalGeneration.from_pretrained(f) for f in (base, further))
+    assert all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
 
 
 def test_a_pool_is_the_same_twice_and_differs_by_seed():
