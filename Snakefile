@@ -27,7 +27,8 @@ tunables = ":".join(f"glibc.malloc.{name}={value}" for name, value in MALLOC.ite
 shell.prefix(
     f"export GLIBC_TUNABLES={tunables} MPLBACKEND=agg OMP_NUM_THREADS=1 MKL_NUM_THREADS=1; "
 )
-set_threads = "OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
+# Threads that wait asleep: beside other work, ones that spin made a step take eight times as long.
+set_threads = "OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}"
 
 
 localrules:
@@ -51,6 +52,8 @@ if flow.from_scratch:
                 base
             message:
                 f"{base}: pre-train it, unless it is finished"
+            input:  # the reranker goes on from the base compressor
+                ancient(flow.part_files("base_compressor") if base == RERANKER else []),
             output:
                 [update(file) for file in flow.part_files(base)],
             log:

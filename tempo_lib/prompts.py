@@ -86,52 +86,50 @@ def timestamp(seconds: float) -> str:
 
 def all_texts() -> Iterator[str]:
     """Every fixed sentence, for building a vocabulary that holds their words."""
-    yield from (STANDARD, ROUTING, DECODER_SYSTEM, BLANK_QUERY, "system\n", "user\n", "assistant\n")
+    yield from (
+        STANDARD,
+        ROUTING,
+        DECODER_SYSTEM,
+        RERANKER,
+        BLANK_QUERY,
+        "system\n",
+        "user\n",
+        "assistant\n",
+    )
     yield from ("\nQuery:\n", YES, NO, " Yes", " No")
 
 
-# What segments are read under while a base compressor learns relevance, and a share of samples in
-# stages 2 and 3. The paper's routing prompt is *not* here: a base model that had read it would
-# make the zero-shot claim true by construction. Every word of it occurs in these sentences, in
-# another order, so that no embedding is left untrained (tests/test_prompts.py pins both).
+# What segments are read under while a base compressor learns captions, answers and Yes/No questions
+# about content, and a share of samples in stages 2 and 3. None asks whether a segment is relevant,
+# and the paper's routing prompt is not here: whether it elicits relevance is an experiment. Every
+# word of it occurs in these sentences, in another order, so that no embedding is left untrained
+# (tests/test_prompts.py pins both).
 OPENINGS = (
     "You are a helpful assistant.",
-    "You are a visual judge.",
     "You watch a short segment of a video.",
     "You are a compressor of videos. Keep the needed information, ignore the rest.",
     "You are a query-conditioned assistant. Ignore what the Query does not need.",
     "Details that are irrelevant to the Query are minimal information.",
     "You are provided with a segment. Store its visual information in memory.",
     "The tokens in the memory answer the Query. Store the needed visual details.",
+    "Look at the segment, before compressing. Now what is seen in it?",
+    "The Query is about what is seen. What is relevant to the viewer is who is seen, and where.",
+    "Answers are names, numbers, 'Yes' or 'No': answer exactly.",
+    "Is this segment dark or bright? Say exactly what is in the video.",
     "",
 )
-RELEVANCE_DIRECTIVES = (
-    "Is the Query about this segment? Answer Yes or No.",
-    "Answer 'Yes' or 'No': does this segment help with the Query?",
-    "Say exactly 'Yes' if the segment is relevant, else 'No'.",
-    "Now decide: relevant to the Query or irrelevant? 'Yes' or 'No'.",
-    "Before compressing, say if this is needed for the Query: 'Yes' or 'No'.",
-    "Relevant segment? Answer exactly Yes or No.",
-    "Tell whether this segment shows what the Query asks for, 'Yes' or 'No'.",
-    "Now, is this needed to answer the Query? Say 'Yes' or 'No'.",
-    "Answer 'No' where the segment is irrelevant to the Query and 'Yes' where it is relevant.",
-    "First judge the segment, then answer exactly 'Yes' or 'No'.",
+# What the external reranker of Table 2 D reads: it alone is trained to judge relevance.
+RERANKER = (
+    "Judge whether the Document meets the requirements of the Query. "
+    "The answer can only be 'Yes' or 'No'."
 )
 
 
 # What the scorers of Table 2 D read that is no prompt of Tempo's: the base model its standard one
-# (appendix E.3), the reranker one about query and document. A Qwen3-VL-Reranker is trained with
-# its own; the miniature's with sentences of the two lists above, so that this is one of those.
-SCORER_PROMPTS = {"assistant": OPENINGS[0], "rerank": f"{OPENINGS[1]} {RELEVANCE_DIRECTIVES[0]}"}
-
-
-def relevance_prompt(rng: "np.random.Generator") -> str:
-    """A system prompt that requests Yes or No."""
-    opening = OPENINGS[rng.integers(len(OPENINGS))]
-    directive = RELEVANCE_DIRECTIVES[rng.integers(len(RELEVANCE_DIRECTIVES))]
-    return f"{opening} {directive}".strip()
+# (appendix E.3), the reranker one about query and document, as Qwen3-VL-Reranker has.
+SCORER_PROMPTS = {"assistant": OPENINGS[0], "rerank": RERANKER}
 
 
 def plain_prompt(rng: "np.random.Generator") -> str:
-    """A system prompt that requests nothing: the query itself says what to do."""
-    return OPENINGS[rng.integers(len(OPENINGS) - 1)]
+    """A system prompt that asks for no verdict: the query itself says what to do."""
+    return OPENINGS[rng.integers(len(OPENINGS))]

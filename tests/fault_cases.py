@@ -657,7 +657,7 @@ NUMBERS += [
         ("`--fps 0`", ask("--fps", "0"), "fps.*(must be a positive number|greater than 0)"),
         ("`--budget -1`", ask("--budget", "-1"), "--budget"),
         ("a budget of NaN", ask("--set", "allocation.budget=nan"), "allocation.budget"),
-        ("k_min above k_max", ask("--k-min", "17"), "k_min must not exceed k_max"),
+        ("k_min above k_max", ask("--k-min", "33"), "k_min must not exceed k_max"),
         (
             "training from a NaN weight",
             trained_from(poisoned("projector.weight")),

@@ -65,13 +65,13 @@ def test_an_ablation_replaces_or_drops_its_positions_alone():
         ablate(given, range(4), None)
 
 
-@pytest.mark.parametrize(("method", "place"), [("mean", 0), ("token", 6), ("mean", 15)])
+@pytest.mark.parametrize(("method", "place"), [("mean", 0), ("token", 6), ("mean", 31)])
 def test_the_planted_position_hurts_and_no_other(tiny_tempo, monkeypatch, method, place):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: place in positions)
     answers = ablated_answers(tiny_tempo, SUITE, method=method, progress=False)
     table = ablation_table(answers, seed=0).set_index("first")
     assert (table["whole"] == 1.0).all() and (table["n"] == SUITE.num_questions).all()
-    assert table["difference"].to_dict() == {k: -1.0 if k == place else 0.0 for k in range(16)}
+    assert table["difference"].to_dict() == {k: -1.0 if k == place else 0.0 for k in range(32)}
     assert table.loc[place, ["low", "high"]].tolist() == [-1.0, -1.0]
 
 
@@ -91,10 +91,10 @@ def test_blocks_hurt_by_the_share_of_answers_that_lie_in_them(tiny_tempo, monkey
 
 def test_the_mean_memory_is_that_of_each_position(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
-    assert torch.equal(mean_memory(tiny_tempo, SUITE), torch.zeros(16, 16))  # signs in turns
+    assert torch.equal(mean_memory(tiny_tempo, SUITE), torch.zeros(32, 32))  # signs in turns
     odd = first_video(paper_suite(1, per_video=3))  # signs - + -
     plant(monkeypatch, tiny_tempo, odd, lambda positions, number: True)
-    torch.testing.assert_close(mean_memory(tiny_tempo, odd), -torch.eye(16) / 3)
+    torch.testing.assert_close(mean_memory(tiny_tempo, odd), -torch.eye(32) / 3)
 
 
 def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):
@@ -109,16 +109,16 @@ def test_unknown_or_mixed_methods_are_refused(tiny_tempo, monkeypatch):
 
 def test_answers_are_forced_on_whole_memories(model, memories):
     ids, labels = answer_ids(model, memories, QUESTION, ANSWER)
-    assert ids.count(-200) == 2 * 16
+    assert ids.count(-200) == 2 * 32
     said = [label for label in labels if label != -100]
     assert said == [*model.encoder.encode(ANSWER), model.encoder.special(prompts.IM_END)]
 
 
 def test_gradients_agree_with_scaling_a_memory_a_little(model, memories):
     found = answer_gradients(model, memories, QUESTION, ANSWER)
-    assert found.shape == (2, 16) and (found > 0).any()
+    assert found.shape == (2, 32) and (found > 0).any()
     step = 1e-2
-    for segment, position in ((0, 0), (1, 7), (1, 15)):
+    for segment, position in ((0, 0), (1, 7), (1, 31)):
         pair = []
         for scale in (1 + step, 1 - step):
             moved = memories.memories.clone()
@@ -140,7 +140,7 @@ def test_gradient_shares_of_a_question_sum_to_one(model, tmp_path_factory):
     suite = first_video(small_suite(tmp_path_factory.mktemp("suites")))
     table = gradient_shares(model, suite, progress=False)
     sums = table.groupby("question_id")["share"].sum()
-    assert len(sums) == suite.num_questions and len(table) == 16 * len(sums)
+    assert len(sums) == suite.num_questions and len(table) == 32 * len(sums)
     assert sums.tolist() == pytest.approx([1.0] * len(sums), abs=1e-5)
     assert all(parameter.grad is None for parameter in model.parameters())
 

@@ -21,7 +21,7 @@ from tempo_lib.miniature.world.scenes import Scene, Story
 
 QUESTION = "Which number is shown with the red star?"
 EMPTY = Story((Scene(None, None, "snow", 8),))
-STORY = Story((Scene("red star", 47, "beach", 8), Scene("blue circle", 12, "city", 16)))
+STORY = Story((Scene("red star", 7, "beach", 8), Scene("blue circle", 2, "city", 16)))
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +48,17 @@ def indifferent(make_tiny_tempo):
 def test_indifferent_memory_tokens_spread_evenly_over_all_they_may_see(indifferent, video):
     found = memory_attention(indifferent, video, QUESTION, segment=1)
     layers, count, *grid = found.patches.shape
-    assert (layers, count, grid) == (3, 16, [4, 2, 2])
+    assert (layers, count, grid) == (3, 32, [4, 3, 3])
     length = 1 / found.memory[0, -1, 0]  # the last memory token sees the whole sequence
-    seen_K = length - 15 + np.arange(16)
+    seen_K = length - 31 + np.arange(32)
     even_YK = np.broadcast_to(1 / seen_K, (layers, count))
     np.testing.assert_allclose(
         found.patches, even_YK[..., None, None, None] + 0 * found.patches, rtol=1e-4
     )
     np.testing.assert_allclose(found.query, even_YK[..., None] + 0 * found.query, rtol=1e-4)
-    earlier = np.tril(np.ones((16, 16)))
+    earlier = np.tril(np.ones((32, 32)))
     np.testing.assert_allclose(found.memory, even_YK[..., None] * earlier, rtol=1e-4)
-    words = length - 16 - 16 - len(found.words)  # all but memory, patches and query
+    words = length - 32 - 36 - len(found.words)  # all but memory, patches and query
     np.testing.assert_allclose(found.prompt, even_YK * words, rtol=1e-4)
 
 
@@ -70,7 +70,7 @@ def test_attention_of_a_trained_model_sums_to_one_and_never_looks_ahead(model, v
     shares = found.shares()
     assert set(shares["target"]) == set(TARGETS)
     sums = shares.groupby(["layer", "position"])["share"].sum()
-    assert len(sums) == 3 * 16
+    assert len(sums) == 3 * 32
     assert sums.tolist() == pytest.approx([1.0] * len(sums), abs=1e-4)
     assert found.patches.std() > 0  # it does choose
 
@@ -113,7 +113,7 @@ def test_a_clip_shows_the_attention_of_its_first_labelled_segment(indifferent, v
     shares = clip_attention(indifferent, labelled_clips([EMPTY, STORY], 8, 8, size=64))
     assert set(shares["story"]) == {1}
     sums = shares.groupby("position")["share"].sum()
-    assert sums.tolist() == pytest.approx([1.0] * 16)
+    assert sums.tolist() == pytest.approx([1.0] * 32)
     alone = memory_attention(indifferent, video, QUESTION, segment=0).shares()
     mean = alone.groupby(["position", "target"])["share"].mean()
     found = shares.set_index(["position", "target"])["share"]

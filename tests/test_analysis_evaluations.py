@@ -74,7 +74,7 @@ def test_models_of_two_seeds_answer_the_same_questions(make_tiny_tempo, tmp_path
     assert len(frame) == 2 * 2 * suite.num_questions
     assert evaluations.same_questions(frame)
     assert (frame["tokens_used"] <= frame["capacity"]).all()
-    assert (frame["capacity"] <= BUDGET).all()
+    assert (frame["capacity"] <= suite.tokens("8K")).all()
     assert evaluations.unused_tokens(frame)["most"].to_dict() == {"uniform-matched": 0}
     found = measured(claims_table(frame))
     row = found[(found["claim"] == "uniform") & (found["compared"] == "token-matched")].iloc[0]

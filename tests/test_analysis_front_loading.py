@@ -132,8 +132,8 @@ def test_curves_that_cannot_be_compared_are_refused():
     ("place", "low", "high"),
     [
         (lambda number: number % 4, 0.5, 1.0),  # planted at the front
-        (lambda number: 15 - number % 4, -1.0, -0.5),  # planted at the back
-        (lambda number: number % 16, -0.05, 0.05),  # planted anywhere
+        (lambda number: 31 - number % 4, -1.0, -0.5),  # planted at the back
+        (lambda number: number % 32, -0.05, 0.05),  # planted anywhere
     ],
 )
 def test_the_index_finds_the_planted_end(tiny_tempo, monkeypatch, place, low, high):

@@ -60,9 +60,9 @@ def test_an_unknown_intervention_is_refused_with_the_known_ones():
         get_interventions("both-ways")
 
 
-def test_names_are_those_of_the_kept_measurements_and_only_the_baseline_changes_nothing():
+def test_kept_measurements_have_known_names_and_only_the_baseline_changes_nothing():
     names = INTERVENTIONS.names()
-    assert set(names) == set(pd.read_csv(manifest_path("measurements/conditions.csv"))["condition"])
+    assert set(pd.read_csv(manifest_path("measurements/conditions.csv"))["condition"]) <= set(names)
     for name in names:
         (one,) = get_interventions(name)
         changes = [one.change is not no_change, one.tasks != "all", bool(one.frozen)]

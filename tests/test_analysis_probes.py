@@ -20,12 +20,12 @@ from tempo_lib.miniature.world.scenes import Scene, Story
 POSITIONS, WIDTH, CLASSES = 5, 12, 3
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 8),
+        Scene("red star", 7, "beach", 8),
         Scene(None, None, "snow", 8),
-        Scene("blue circle", 12, "city", 16),
+        Scene("blue circle", 2, "city", 16),
     )
 )
-LONELY = Story((Scene("green square", 90, "night", 8),))
+LONELY = Story((Scene("green square", 0, "night", 8),))
 
 
 def planted(strength_K, num_videos=40, per_video=15, seed=0):
@@ -114,10 +114,10 @@ def test_every_segment_with_an_actor_has_a_question_about_it_and_one_about_anoth
     assert labels["relevance"].tolist() == ["yes", "no"] * 4
     rows = list(zip(*(labels[name][::2] for name in ATTRIBUTES[:6]), strict=True))
     assert rows == [
-        ("star", "red", "4", "7", "beach", "0"),
-        ("circle", "blue", "1", "2", "city", "2"),
-        ("circle", "blue", "1", "2", "city", "3"),
-        ("square", "green", "9", "0", "night", "0"),
+        ("star", "red", "7", "beach", "none", "0"),
+        ("circle", "blue", "2", "city", "none", "2"),
+        ("circle", "blue", "2", "city", "none", "3"),
+        ("square", "green", "0", "night", "none", "0"),
     ]
 
 

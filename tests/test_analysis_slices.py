@@ -19,7 +19,7 @@ from tempo_lib.analysis.slices import (
 from tempo_lib.checkpoints.folders import CheckpointError, find_checkpoint
 
 SUITE = paper_suite(6)
-LAST = 15
+LAST = 31
 ENDS = ("head", "tail")
 
 
@@ -85,7 +85,7 @@ def test_wrong_slices_are_refused_before_anything_is_computed(tiny_tempo, monkey
         slice_memories(memories, 17, "head")
     with pytest.raises(ValueError, match="known: head, tail, every, random, merge"):
         slice_answers(tiny_tempo, SUITE, schemes=["head", "middle"])
-    with pytest.raises(ValueError, match=r"ks must lie in 1..16, got \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"ks must lie in 1..32, got \[0, 2\]"):
         slice_answers(tiny_tempo, SUITE, ks=[2, 0])
     assert questions == []
 
@@ -93,29 +93,29 @@ def test_wrong_slices_are_refused_before_anything_is_computed(tiny_tempo, monkey
 def test_what_lies_at_the_head_is_answered_from_heads_alone(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: positions >= {0, 1, 2})
     table = curves(slice_answers(tiny_tempo, SUITE, schemes=ENDS, progress=False))
-    assert table.index.tolist() == list(range(1, 17))
-    assert table["head"].tolist() == [0.0] * 2 + [1.0] * 14
-    assert table["tail"].tolist() == [0.0] * 15 + [1.0]
+    assert table.index.tolist() == list(range(1, 33))
+    assert table["head"].tolist() == [0.0] * 2 + [1.0] * 30
+    assert table["tail"].tolist() == [0.0] * 31 + [1.0]
 
 
 def test_what_lies_at_the_tail_is_answered_from_tails_alone(tiny_tempo, monkeypatch):
     plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: LAST in positions)
-    table = curves(slice_answers(tiny_tempo, SUITE, [1, 8, 16], ENDS, progress=False))
+    table = curves(slice_answers(tiny_tempo, SUITE, [1, 8, 32], ENDS, progress=False))
     assert table["head"].tolist() == [0.0, 0.0, 1.0]
     assert table["tail"].tolist() == [1.0, 1.0, 1.0]
 
 
 def test_what_lies_anywhere_is_answered_as_often_from_either_end(tiny_tempo, monkeypatch):
-    suite = paper_suite(16)  # 64 questions, each position four times
-    plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 16 in positions)
+    suite = paper_suite(16)  # 64 questions, each position twice
+    plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 32 in positions)
     assert suite.num_questions == 64
-    answers = slice_answers(tiny_tempo, suite, [4, 8], ("head", "tail", "every"), progress=False)
-    assert set(curves(answers).loc[4]) == {0.25}
-    assert set(curves(answers).loc[8]) == {0.5}
+    answers = slice_answers(tiny_tempo, suite, [8, 16], ("head", "tail", "every"), progress=False)
+    assert set(curves(answers).loc[8]) == {0.25}
+    assert set(curves(answers).loc[16]) == {0.5}
 
 
 def test_random_slices_grow_and_depend_on_the_seed_alone(tiny_tempo, monkeypatch):
-    plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: number % 16 in positions)
+    plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: number % 32 in positions)
     ask = [
         slice_answers(tiny_tempo, SUITE, schemes=["random"], seed=seed, progress=False)
         for seed in (0, 0, 1)
@@ -127,7 +127,7 @@ def test_random_slices_grow_and_depend_on_the_seed_alone(tiny_tempo, monkeypatch
 
 def test_whole_memories_are_decoded_once_for_all_schemes(tiny_tempo, monkeypatch):
     questions = plant(monkeypatch, tiny_tempo, SUITE, lambda positions, number: True)
-    answers = slice_answers(tiny_tempo, SUITE, [2, 16], progress=False)
+    answers = slice_answers(tiny_tempo, SUITE, [2, 32], progress=False)
     assert len(questions) == SUITE.num_questions * (len(SCHEMES) + 1)
     assert len(answers) == SUITE.num_questions * len(SCHEMES) * 2
     assert answers["correct"].all()
@@ -148,9 +148,9 @@ def test_a_real_model_answers_slices_as_its_evaluation_does(tmp_path_factory):
     suite = first_video(small_suite(tmp_path_factory.mktemp("suites")))
     model = brief(Tempo.from_pretrained(find_checkpoint("tiny")))
     k = model.config.k_min + 1
-    sliced = slice_answers(model, suite, [k, 16], ["head", "tail"], progress=False)
+    sliced = slice_answers(model, suite, [k, 32], ["head", "tail"], progress=False)
     tails = sliced[sliced["scheme"] == "tail"].set_index("k")["prediction"]
-    assert tails.loc[16].tolist() == [r.prediction for r in run(model, suite, ["no-ata"])]
+    assert tails.loc[32].tolist() == [r.prediction for r in run(model, suite, ["no-ata"])]
     one = next(iter(suite.videos[0].questions)).text
     memories = model.compress(load_video(suite.videos[0].path), one)
     counts = torch.full((len(memories.scores),), k)
@@ -162,7 +162,7 @@ def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monk
     suite = paper_suite(3)
     questions = plant(monkeypatch, tiny_tempo, suite, lambda positions, number: number % 2 == 0)
     last = slices.Checkpoint("tiny", "stage3", "one", 0)
-    how = {"ks": [1, 16], "schemes": ["head", "tail"], "seed": 0, "progress": False}
+    how = {"ks": [1, 32], "schemes": ["head", "tail"], "seed": 0, "progress": False}
 
     def keep(checkpoint=last, **change):
         return slices.cached_answers(
@@ -177,7 +177,7 @@ def test_answers_are_computed_again_only_when_something_changes(tiny_tempo, monk
     pd.testing.assert_frame_equal(first, again)
     direct = slices.slice_answers(tiny_tempo, suite, **how).assign(checkpoint="stage3")
     pd.testing.assert_frame_equal(again, direct, check_dtype=False)  # empty predictions stay text
-    for number, change in enumerate(({"ks": [2, 16]}, {"seed": 1}), start=2):
+    for number, change in enumerate(({"ks": [2, 32]}, {"seed": 1}), start=2):
         keep(**change)
         assert len(list(tmp_path.glob("*.csv"))) == number
     keep(slices.Checkpoint("tiny", "stage3", "other weights", 0))

@@ -130,7 +130,7 @@ def test_leaving_the_answer_early_cancels_it(engine, clip):
         ({"question": "  "}, "question is empty"),
         ({"question": "x" * 20_001}, "more than 20000"),
         ({"budgets": (-1,)}, "budget must be"),
-        ({"k_min": 17}, "k_min must be"),
+        ({"k_min": 33}, "k_min must be"),
         ({"max_frames": 0}, "frames must be"),
         ({"max_new_tokens": 0}, "answer tokens"),
         ({"temperature": float("nan")}, "temperature"),

@@ -35,8 +35,8 @@ def test_the_rehearsal_measures_what_the_suite_is_for(rehearsal):
         assert 0 < first[name] < 2, name  # the ceiling is one small product on a busy machine
     assert first["compress_seconds"] >= first["vision_seconds"] + first["compressor_seconds"]
     assert 0 < parts["follow-up"]["ratio"] < 1
-    assert [parts["budgets"][name]["budget"] for name in ("4K", "8K", "12K")] == [16, 32, 48]
-    assert parts["budgets"]["8K"]["tokens_used"] <= 32
+    assert [parts["budgets"][name]["budget"] for name in ("4K", "8K", "12K")] == [32, 64, 96]
+    assert parts["budgets"]["8K"]["tokens_used"] <= 64
     assert parts["native"]["tokens"] > 16
     for stage, segments in ((1, 4), (3, 8)):
         trained = parts[f"training stage {stage}"]

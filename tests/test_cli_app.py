@@ -75,7 +75,7 @@ def test_options_reach_the_model(capsys, clip, checkpoint):
     assert run(["ask", clip, "What?", *options, "--max-new-tokens", "1"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["num_frames"] == 16
-    assert answer["counts"] == [16, 16]
+    assert answer["counts"] == [32, 32]
     assert run(["ask", clip, "What?", *options[:3], "--fps", "1", "--k-min", "0"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["num_frames"] == 30
@@ -96,7 +96,7 @@ def test_overrides_of_the_preset_reach_the_model_too(capsys, clip, checkpoint):
         ("allocation.bugdet=1", "allocation.bugdet: no such field, got 1"),
         ("allocation.budget=few", "allocation.budget: Input should be a valid integer"),
         ("allocation.budget", "expected KEY=VALUE"),
-        ("allocation.k_max=17", "k_max 17 exceeds the 16 tokens per segment"),
+        ("allocation.k_max=33", "k_max 33 exceeds the 32 tokens per segment"),
         ("model.num_memory_tokens=8", "changes nothing of a model that is trained"),
         ("training.stages.0.window=8", "changes nothing of a model that is trained"),
     ],
@@ -242,7 +242,7 @@ def test_bad_input_exits_2_with_one_line_that_names_it(capsys, arguments, word):
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (["--k-min", "17"], "k_min must not exceed k_max, got k_min=17 and k_max=16"),
+        (["--k-min", "33"], "k_min must not exceed k_max, got k_min=33 and k_max=32"),
         (["--reader", "vlc"], "vlc"),
         (["--timestamps", "wall"], "wall"),
         (["--fps", "0"], "fps"),

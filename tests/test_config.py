@@ -31,7 +31,7 @@ def test_the_miniature_freezes_what_table_a_freezes():
     assert set(stages[1].trainable) == set(stages[2].trainable) == everything
     assert set(stages[3].trainable) == {"decoder"}
     assert [stages[i].window for i in range(4)] == [4, 4, 4, 4]
-    assert [stages[i].max_frames for i in range(4)] == [1, 8, 96, 832]
+    assert [stages[i].max_frames for i in range(4)] == [1, 8, 96, 192]
     assert all(stages[i].warmup_ratio == 0.03 and stages[i].weight_decay == 0 for i in range(4))
 
 

@@ -205,8 +205,9 @@ def test_half_the_window_gives_twice_the_segments_under_the_same_budget(model, v
 
 @pytest.mark.parametrize("k_min", [0, 1, 3])
 def test_the_curve_over_k_min_changes_the_anchors(model, video, k_min):
-    record = one(model, video, f"ata-k{k_min}")
-    assert record.k_min == k_min == min(record.counts)
+    records = run(model, video, [f"ata-k{k_min}"])
+    assert {record.k_min for record in records} == {k_min}
+    assert min(min(record.counts) for record in records) == k_min  # flat scores leave more
 
 
 def test_scorers_of_table_2d_read_their_own_prompts(model, session):
@@ -215,5 +216,5 @@ def test_scorers_of_table_2d_read_their_own_prompts(model, session):
         for name in ("assistant", "rerank", "standard")
     }
     assert systems["assistant"].startswith("system\nYou are a helpful assistant.\nuser")
-    assert "Is the Query about this segment? Answer Yes or No." in systems["rerank"]
+    assert systems["rerank"].startswith("system\nJudge whether the Document meets")
     assert systems["standard"].startswith("system\nYou are a query-conditioned visual compressor")

@@ -14,7 +14,7 @@ from tempo_lib.miniature.world.questions import KINDS
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import Scene, Story
 
-STORY = Story((Scene(None, None, "beach", 8), Scene("red star", 47, "night", 16)))
+STORY = Story((Scene(None, None, "beach", 8), Scene("red star", 7, "night", 16)))
 SCENES = pd.DataFrame(STORY.scenes)
 
 
@@ -46,9 +46,9 @@ def test_a_contact_sheet_shows_every_scene_as_drawn_and_as_read():
     sizes = sorted(image.get_array().shape[0] for image in images_of(fig))
     assert sizes == [4, 4, 16, 16]
     words = texts_of(fig)
-    assert "empty\nbeach" in words and "red star\n47 night" in words
+    assert "empty\nbeach" in words and "red star\n7 night" in words
     assert "as read\n4 x 4" in words
-    assert "red star 47 night" in fig.alt_text
+    assert "red star 7 night" in fig.alt_text
 
 
 def test_a_contact_sheet_refuses_pictures_of_another_story():
@@ -63,7 +63,7 @@ def test_a_strip_shows_the_middle_frame_of_every_scene_over_its_seconds():
     assert sorted(int(image.get_array().max()) for image in images_of(fig)) == [4, 16]
     bands = [(bar.get_x(), bar.get_width()) for bar in fig.axes[1].patches]
     assert bands == [(0.0, 4.0), (4.0, 8.0)]
-    assert "red star 47 night from 4 to 12 s" in fig.alt_text
+    assert "red star 7 night from 4 to 12 s" in fig.alt_text
 
 
 def test_a_strip_refuses_a_story_too_long_to_label_and_frames_that_are_not_its_own():
@@ -88,13 +88,13 @@ def test_world_numbers_writes_the_means_and_floors_of_its_tables():
 
 
 def test_suite_mixes_draws_real_and_own_shares_with_the_kinds_from_the_top():
-    ours = [0.2, 0.05, *[0.125] * 6]
+    ours = [0.2, 0.05, *[0.125] * 7]
     fig = figures.suite_mixes(mixes(ours))
     ax = fig.axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == list(KINDS)
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     widths = sorted(round(bar.get_width(), 3) for bar in ax.patches)
-    assert widths == sorted([0.125] * 8 + ours)
+    assert widths == sorted([0.125] * 9 + ours)
     assert "differ most for needle" in fig.alt_text or "differ most for attribute" in fig.alt_text
 
 
@@ -106,7 +106,7 @@ def test_pictures_of_the_world_keep_to_the_size_of_slides():
         figures.contact_sheet(pd.DataFrame(sheet.scenes), drawn, drawn),
         figures.story_strip(SCENES, render(STORY, 0, 32), 8),
         figures.world_numbers(*numbers_of(stories)),
-        figures.suite_mixes(mixes([0.125] * 8)),
+        figures.suite_mixes(mixes([0.125] * 9)),
     ]
     for fig in drawings:
         assert fig.get_figwidth() == 10

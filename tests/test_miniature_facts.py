@@ -7,13 +7,13 @@ import pytest
 from tempo_lib.miniature import facts
 from tempo_lib.miniature.facts import majority_baselines, suite_facts
 from tempo_lib.miniature.world.questions import KINDS
-from tempo_lib.miniature.world.scenes import ACTORS, PLACES, Scene, Story
+from tempo_lib.miniature.world.scenes import ACTORS, BYSTANDERS, PLACES, Scene, Story
 
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 8),
+        Scene("red star", 4, "beach", 8),
         Scene(None, None, "snow", 8),
-        Scene("blue circle", 12, "beach", 16),
+        Scene("blue circle", 1, "beach", 16),
     )
 )
 
@@ -24,7 +24,8 @@ def test_the_showcase_holds_every_place_empty_and_every_actor_once():
     shown = [scene for scene in story.scenes if scene.actor is not None]
     assert empty == list(PLACES)
     assert [scene.actor for scene in shown] == list(ACTORS)
-    assert len({scene.code for scene in shown}) == len(ACTORS)
+    assert {scene.number for scene in shown} == set(range(10))
+    assert {one.name for scene in shown for one in scene.bystanders} == set(BYSTANDERS)
     assert set(Counter(scene.place for scene in shown).values()) == {2}
 
 
@@ -91,7 +92,7 @@ def test_suites_ask_in_the_proportions_of_the_real_benchmarks():
 def test_floors_of_a_suite_come_from_all_its_questions():
     by_kind = majority_baselines("tiny", "mini-mlvu", 5, "kind")
     assert set(by_kind) == {"all", *KINDS} - {"grounding"}  # MLVU never asks when
-    assert by_kind["needle"] < by_kind["global"] < 1
+    assert max(by_kind["needle"], by_kind["global"]) < 0.5
     by_form = majority_baselines("tiny", "mini-mlvu", 5, "form")
     assert set(by_form) == {"all", "open", "choice"}
     assert by_form["all"] == by_kind["all"]

@@ -18,8 +18,10 @@ from tempo_lib.prompts import all_texts
 FULL = load_preset("tiny").miniature.base_decoder
 
 
-def test_recall_gives_way_to_questions_once_transcripts_grow_and_robustness_comes_last():
+def test_recall_gives_way_to_questions_once_numbers_are_found_and_robustness_comes_last():
     assert Curriculum(float(FULL.first_segments)).recall_share(FULL) == FULL.recall_share
+    found = Curriculum(float(FULL.first_segments), {"needle": FULL.gate["needle"]})
+    assert found.recall_share(FULL) == FULL.recall_floor
     assert Curriculum(FULL.first_segments * 1.01).recall_share(FULL) == FULL.recall_floor
     assert not is_robust(FULL, 0) and is_robust(FULL, FULL.steps - 1)
 

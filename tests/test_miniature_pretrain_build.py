@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tempo_lib.checkpoints import folders
 from tempo_lib.checkpoints.folders import BASE_MODELS, RERANKER, find_checkpoint
 from tempo_lib.cli.app import run
 from tempo_lib.cli.clear import check_seed
@@ -38,7 +39,8 @@ def finished_base_models(folder, seed=0):
         (folder / name / "model.safetensors").write_bytes(name.encode())
 
 
-def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path):
+def test_a_scale_that_is_no_miniature_starts_from_the_base_models_it_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "project_root", lambda: tmp_path / "without runs")
     weights = {name: str(find_checkpoint("tiny", name)) for name in BASE_MODELS}
     changed = {"miniature": None, "weights": TINY.weights.model_copy(update=weights)}
     mini = Miniature(TINY.model_copy(update=changed), tmp_path, seed=0)
@@ -120,9 +122,11 @@ def stories(*overrides):
 
 
 def test_a_longer_run_has_more_stories_in_the_stages_that_it_names_alone():
-    usual = stories()
-    longer = stories("miniature.corpus_scale.stage2=4", "miniature.corpus_scale.stage3=4")
-    assert longer == [*usual[:2], *(4 * number for number in usual[2:])]
+    plain, longer = (
+        stories(*(f"miniature.corpus_scale.{stage}={scale}" for stage in ("stage2", "stage3")))
+        for scale in (1, 3)
+    )
+    assert longer == [*plain[:2], *(3 * number for number in plain[2:])]
 
 
 def test_the_papers_windows_are_overrides_of_one_source():

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tempo_lib import prompts
 from tempo_lib.miniature.world import corpora
-from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, caption, describe_actor
 from tempo_lib.miniature.world.corpora import build_corpus
 from tempo_lib.miniature.world.corpus_specs import (
     CorpusSpec,
@@ -21,8 +21,8 @@ from tempo_lib.miniature.world.corpus_specs import (
 )
 from tempo_lib.miniature.world.question_sets import QuestionMix, right_option
 from tempo_lib.miniature.world.questions import all_questions, is_correct
-from tempo_lib.miniature.world.rendering import INKS
-from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.miniature.world.scenes import Story, read_scene
+from tempo_lib.miniature.world.sprites import INKS
 
 IMAGES = SourceSpec(
     name="images",
@@ -87,7 +87,7 @@ def contents(folder):
 
 def stories_in(folder):
     for entry in load(folder / "questions-stories.json"):
-        yield entry["video"], Story(tuple(Scene(*scene) for scene in entry["scenes"]))
+        yield entry["video"], Story(tuple(map(read_scene, entry["scenes"])))
 
 
 @pytest.mark.parametrize("source", SPEC.sources, ids=lambda source: source.modality)
@@ -115,9 +115,9 @@ def test_an_image_shows_what_its_caption_says(corpus):
         seen = {
             colour
             for colour, ink in INKS.items()
-            if (np.abs(picture_HWC - ink).max(-1) <= 8).sum() > 50
+            if (np.abs(picture_HWC - ink).max(-1) <= 8).sum() > 15
         }
-        assert seen == {colour for colour in INKS if answer["value"].startswith(colour)}
+        assert seen == {colour for colour in INKS if colour in answer["value"].split()}
 
 
 def test_a_clip_holds_its_story_and_its_answers_are_true(corpus):
@@ -292,13 +292,13 @@ def test_the_tiny_manifest_names_sources_of_all_four_stages(repo_root):
     for stage, sources in stages.items():
         for source in sources:
             keys = {"name", "annotations", "modality", "licence", "made_by", "note"}
-            assert set(source) == keys
+            assert set(source) - {"first"} == keys
             assert source["modality"] in ("image", "video", "text")
             short = source["name"].removeprefix(f"{stage}-")
             assert source["annotations"] == f"{stage}/{short}.json"
 
 
-def test_descriptions_spell_the_code_of_every_actor_that_appears_once(tmp_path):
+def test_descriptions_tell_all_of_every_actor_that_appears_once(tmp_path):
     spec = replace(SPEC, sources=(replace(CLIPS, descriptions=True), IMAGES))
     build_corpus(tmp_path / "stage2", spec, seed=7)
     records = json.loads((tmp_path / "stage2" / "clips.json").read_text())
@@ -308,7 +308,7 @@ def test_descriptions_spell_the_code_of_every_actor_that_appears_once(tmp_path):
         story.scenes[i[0]] for story in stories for i in story.appearances.values() if not i[1:]
     ]
     assert [record["conversations"][1]["value"] for record in told] == [
-        f"The {scene.actor} {scene.code // 10} {scene.code % 10} {scene.place}." for scene in once
+        describe_actor(scene) for scene in once
     ]
     human = told[0]["conversations"][0]["value"]
     assert human == f"<video>\nDescribe the {once[0].actor}."

@@ -28,15 +28,23 @@ from tempo_lib.miniature.world.questions import (
     parse_answer,
     parse_letter,
 )
-from tempo_lib.miniature.world.scenes import ALL_NAMES, PLACES, Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import (
+    ALL_NAMES,
+    BYSTANDERS,
+    PLACES,
+    Bystander,
+    Scene,
+    Story,
+    make_story,
+)
 
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 6),
+        Scene("red star", 4, "beach", 6, (Bystander("blue heart", 0, 4),)),
         Scene(None, None, "forest", 4),
-        Scene("blue circle", 12, "snow", 10),
-        Scene("green square", 33, "beach", 8),
-        Scene("blue circle", 90, "beach", 4),
+        Scene("blue circle", 1, "snow", 10),
+        Scene("green square", 3, "beach", 8),
+        Scene("blue circle", 9, "beach", 4),
     )
 )
 
@@ -99,16 +107,14 @@ def test_every_letter_is_right_equally_often():
 
 def test_the_place_of_an_option_in_the_list_tells_nothing_of_where_it_stands_in_the_story():
     rng = np.random.default_rng(0)
-    seen = Counter(
-        as_choice(rng, plain("needle"), STORY, 8).options.index("47") for _ in range(400)
-    )
+    seen = Counter(as_choice(rng, plain("needle"), STORY, 8).options.index("4") for _ in range(400))
     assert set(seen) == {0, 1, 2, 3}
     assert min(seen.values()) > 60
 
 
 def test_wrong_options_come_from_the_story_where_it_has_enough():
     rng = np.random.default_rng(1)
-    assert set(as_choice(rng, plain("needle"), STORY, 8).options) == {"47", "12", "33", "90"}
+    assert set(as_choice(rng, plain("needle"), STORY, 8).options) == {"4", "1", "3", "9"}
     tags = as_choice(rng, plain("grounding"), STORY, 8).options
     assert set(tags) <= {f"<{seconds}.0 seconds>" for seconds in (2, 6, 10, 14)}
 
@@ -123,7 +129,8 @@ def test_a_wrong_time_is_never_within_the_judged_interval():
 
 def test_options_fit_their_kind():
     fits = {
-        "needle": lambda option: option.isdigit() and 10 <= int(option) <= 99,
+        "needle": lambda option: option.isdigit() and 0 <= int(option) <= 9,
+        "companion": BYSTANDERS.__contains__,
         "attribute": PLACES.__contains__,
         "grounding": lambda option: option.startswith("<") and option.endswith(" seconds>"),
         "counting": lambda option: 1 <= int(option) <= 6,
@@ -165,16 +172,16 @@ def test_options_without_a_story_are_four_different_ones_of_the_kind(kind):
 @pytest.mark.parametrize(
     ("text", "letter"),
     [
-        ("The red star 47 B.", "B"),
+        ("The red star 4 B.", "B"),
         ("b", "B"),
         ("(C)", "C"),
         ("The red star <2.0 seconds>D.", "D"),
         (" A. \n", "A"),
-        ("The red star 47.", None),
-        ("47B", None),
+        ("The red star 4.", None),
+        ("4B", None),
         ("E", None),
         ("", None),
-        ("B 47", None),
+        ("B 4", None),
     ],
 )
 def test_a_letter_is_read_from_the_end_of_an_answer(text, letter):
@@ -186,10 +193,10 @@ def test_an_answer_is_right_by_its_letter_and_its_words_are_judged_apart():
     right = parse_letter(choice.answer)
     other = next(letter for letter in LETTERS if letter != right)
     said = {
-        "The red star 47.": (False, True),
-        f"The red star 47 {right}.": (True, True),
-        f"The red star 47 {other}.": (False, True),
-        f"The red star 48 {right}.": (True, False),
+        "The red star 4.": (False, True),
+        f"The red star 4 {right}.": (True, True),
+        f"The red star 4 {other}.": (False, True),
+        f"The red star 5 {right}.": (True, False),
         f"{right}.": (True, False),
         "": (False, False),
     }
@@ -270,7 +277,7 @@ def test_a_story_with_too_little_to_ask_is_asked_all_of_it():
     rng = np.random.default_rng(0)
     supply = {"needle": 1, "after": 0, "global": 1}
     assert draw_counts(rng, MIX.shares(), supply, 5) == supply
-    one = Story((Scene("red star", 47, "beach", 8),))
+    one = Story((Scene("red star", 4, "beach", 8),))
     asked = sample_mix(rng, one, MIX, 8)
     assert sorted(question.kind for question in asked) == ["global", "needle"]
 

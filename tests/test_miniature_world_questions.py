@@ -13,15 +13,15 @@ from tempo_lib.miniature.world.questions import (
     parse_answer,
     sample_questions,
 )
-from tempo_lib.miniature.world.scenes import Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import Bystander, Scene, Story, make_story
 
 STORY = Story(
     (
-        Scene("red star", 47, "beach", 6),
+        Scene("red star", 4, "beach", 6, (Bystander("blue heart", 0, 4),)),
         Scene(None, None, "forest", 4),
-        Scene("blue circle", 12, "snow", 10),
-        Scene("green square", 33, "beach", 8),
-        Scene("blue circle", 90, "beach", 4),
+        Scene("blue circle", 1, "snow", 10),
+        Scene("green square", 3, "beach", 8),
+        Scene("blue circle", 9, "beach", 4),
     )
 )
 
@@ -32,10 +32,11 @@ def answers(window: int) -> dict[tuple[str, ...], str]:
 
 def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
     assert answers(8) == {
-        ("needle", "red star"): "The red star 47.",
+        ("needle", "red star"): "The red star 4.",
         ("attribute", "red star"): "The red star beach.",
+        ("companion", "red star"): "With the red star blue heart.",
         ("grounding", "red star"): "The red star<2.0 seconds>.",
-        ("needle", "green square"): "The green square 33.",
+        ("needle", "green square"): "The green square 3.",
         ("attribute", "green square"): "The green square beach.",
         ("grounding", "green square"): "The green square<10.0 seconds>.",
         ("after", "green square"): "After the green square blue circle.",
@@ -48,9 +49,11 @@ def test_every_question_of_a_story_has_the_answer_worked_out_by_hand():
     }
 
 
-def test_an_interval_bounds_every_appearance_of_the_asked_actors():
+def test_an_interval_bounds_every_scene_that_the_answer_rests_on():
     intervals = {(q.kind, *q.actors): q.interval for q in all_questions(STORY, 8)}
     assert intervals["needle", "green square"] == (10.0, 14.0)
+    assert intervals["after", "green square"] == (10.0, 16.0)  # up to the end of the answer
+    assert intervals["before", "green square"] == (5.0, 14.0)
     assert intervals["counting", "blue circle"] == (5.0, 16.0)
     assert intervals["comparison", "green square", "red star"] == (0.0, 14.0)
     assert intervals[("global",)] == (0.0, 16.0)
@@ -85,7 +88,7 @@ def test_time_tags_follow_the_window():
 
 
 def test_a_tie_of_places_asks_no_global_question():
-    tied = Story((Scene("red star", 11, "beach", 6), Scene(None, None, "snow", 6)))
+    tied = Story((Scene("red star", 1, "beach", 6), Scene(None, None, "snow", 6)))
     assert "global" not in {q.kind for q in all_questions(tied, 4)}
 
 
@@ -105,16 +108,16 @@ def test_every_true_answer_is_judged_right(window):
 
 
 @pytest.mark.parametrize(
-    "text", ["the RED star  shows 47", "47", " The red star 47. \n", "It shows 47."]
+    "text", ["the RED star  shows 4", "4", " The red star 4. \n", "It shows 4."]
 )
 def test_case_spacing_and_the_final_period_do_not_matter(text):
-    question = Question("needle", "", "The red star 47.", ("red star",), 0.0, 3.0)
+    question = Question("needle", "", "The red star 4.", ("red star",), 0.0, 3.0)
     assert is_correct(question, text)
 
 
-@pytest.mark.parametrize("text", ["", "The red star 48.", "The red star shows 4.", "147", "?"])
+@pytest.mark.parametrize("text", ["", "The red star 5.", "The red star shows 14.", "14", "?"])
 def test_wrong_or_empty_slots_are_wrong(text):
-    question = Question("needle", "", "The red star 47.", ("red star",), 0.0, 3.0)
+    question = Question("needle", "", "The red star 4.", ("red star",), 0.0, 3.0)
     assert not is_correct(question, text)
 
 
@@ -138,6 +141,7 @@ def test_a_time_may_be_off_by_half_a_window_of_inference_and_no_more():
 
 def test_slots_are_read_from_short_and_long_answers():
     assert parse_answer("after", "After the red star blue circle.") == "blue circle"
+    assert parse_answer("companion", "With the red star blue heart.") == "blue heart"
     assert parse_answer("before", "blue circle") == "blue circle"
     assert parse_answer("counting", "The red star 3 times.") == "3"
     assert parse_answer("counting", "The red star 3.") == "3"
@@ -158,6 +162,16 @@ def test_relevance_needs_the_actor_for_two_frames_of_the_segment():
     assert relevant == [True, True, False, False, False, False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("kind", "relevant"),
+    [("after", [5, 6, 7]), ("before", [2, 3, 4, 5, 6])],
+)
+def test_the_scene_that_answers_is_relevant_too(kind, relevant):
+    question = next(q for q in all_questions(STORY, 4) if q.kind == kind)
+    assert question.actors == ("green square",)  # frames 20 to 28: segments 5 and 6
+    assert [i for i in range(8) if is_relevant(question, STORY, i * 4, i * 4 + 4)] == relevant
+
+
 def test_a_comparison_is_relevant_where_either_actor_is_seen():
     question = next(q for q in all_questions(STORY, 4) if q.kind == "comparison")
     relevant = [is_relevant(question, STORY, i * 4, i * 4 + 4) for i in range(8)]
@@ -175,6 +189,7 @@ def test_sampled_questions_take_kinds_in_turn_without_repetition():
     assert len(set(asked)) == 12
     counts = {kind: sum(q.kind == kind for q in asked) for kind in KINDS}
     assert counts.pop("global") <= 1  # a story has one global question at most
+    assert counts.pop("companion") <= 2  # four actors appear once, not all with one bystander
     assert set(counts.values()) <= {1, 2}
 
 

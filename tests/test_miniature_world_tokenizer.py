@@ -1,4 +1,4 @@
-"""Names, time tags and words are one token each; any other text survives a round trip."""
+"""Names and words are one token each, timestamps two; any other text survives a round trip."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, Qwen3Config
 
 from tempo_lib import prompts
-from tempo_lib.miniature.world.scenes import ALL_NAMES, PLACES
-from tempo_lib.miniature.world.tokenizer import build_tokenizer
+from tempo_lib.miniature.world.scenes import ALL_BYSTANDERS, ALL_NAMES, PLACES
+from tempo_lib.miniature.world.tokenizer import LAST_SECOND, build_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,12 @@ def pieces(tokenizer, text):
 
 def test_world_pieces_are_single_tokens(tokenizer):
     singles = [*ALL_NAMES, *(f" {name}" for name in ALL_NAMES), *PLACES, "Yes", "No"]
-    singles += [f"<{n}.{d} seconds>" for n in range(431) for d in (0, 2)]
+    singles += [*ALL_BYSTANDERS, *(f" {name}" for name in ALL_BYSTANDERS)]
     singles += [*prompts.SPECIAL_TOKENS, " Describe", "Ignore", "ignore", " 4", "7", "\n"]
     for text in singles:
         assert len(tokenizer(text, add_special_tokens=False).input_ids) == 1, text
+    for tenth in range(10 * LAST_SECOND):
+        assert len(tokenizer(prompts.timestamp(tenth / 10)).input_ids) == 2
 
 
 def test_words_of_the_prompts_are_never_spelt_in_bytes(tokenizer):
@@ -33,16 +35,16 @@ def test_words_of_the_prompts_are_never_spelt_in_bytes(tokenizer):
                    for p in pieces(tokenizer, text)), text  # fmt: skip
 
 
-def test_a_transcript_reads_as_tags_names_codes_and_places(tokenizer):
-    text = "<2.0 seconds> red star 47 beach, empty snow"
+def test_a_transcript_reads_as_tags_names_numbers_and_places(tokenizer):
+    text = "<2.0 seconds> red star 4 beach, empty snow"
     assert pieces(tokenizer, text) == [
-        *("<2.0 seconds>", " red star", " 47", " beach", ",", " empty", " snow")
+        *("<2", ".0 seconds>", " red star", " 4", " beach", ",", " empty", " snow")
     ]
 
 
-def test_a_tag_is_the_same_token_inside_an_answer(tokenizer):
+def test_a_tag_is_the_same_tokens_inside_an_answer(tokenizer):
     answer = pieces(tokenizer, "Seen right after <14.0 seconds>.")
-    assert answer[-4:] == [" after", " ", "<14.0 seconds>", "."]
+    assert answer[-5:] == [" after", " ", "<14", ".0 seconds>", "."]
 
 
 def test_longer_words_that_begin_like_names_are_no_names(tokenizer):
@@ -75,6 +77,6 @@ def test_it_loads_again_beside_a_qwen3_config(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     Qwen3Config().save_pretrained(tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
-    text = "<|im_start|>user\n<2.0 seconds> red star 47 beach\nYes?<|im_end|>\n"
+    text = "<|im_start|>user\n<2.0 seconds> red star 4 beach\nYes?<|im_end|>\n"
     assert loaded(text).input_ids == tokenizer(text).input_ids
     assert loaded.eos_token_id == tokenizer.eos_token_id

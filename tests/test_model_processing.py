@@ -50,7 +50,7 @@ def test_a_needle_thin_frame_is_refused_with_its_size():
 
 
 def test_resizing_frames_that_have_the_right_size_changes_nothing():
-    frames = noise(3, 32, 32)
+    frames = noise(3, 48, 48)
     assert torch.equal(
         resize_frames(frames, TINY, 16), torch.from_numpy(frames).permute(0, 3, 1, 2)
     )

@@ -1,6 +1,7 @@
 import numpy as np
 
 from tempo_lib import prompts
+from tempo_lib.miniature.world.captions import CONTENT_QUESTIONS
 from tempo_lib.miniature.world.questions import QUESTION_TEXT
 from tempo_lib.miniature.world.tokenizer import build_tokenizer
 
@@ -32,9 +33,9 @@ def test_a_timestamp_has_one_decimal():
 def test_prompt_templates_of_training_never_hold_the_routing_prompt():
     directive = prompts.ROUTING.removeprefix(prompts.STANDARD).strip()
     rng = np.random.default_rng(0)
-    drawn = {prompts.relevance_prompt(rng) for _ in range(3000)}
-    assert len(drawn) == len(prompts.OPENINGS) * len(prompts.RELEVANCE_DIRECTIVES)
-    for text in drawn | {*prompts.OPENINGS, *prompts.RELEVANCE_DIRECTIVES}:
+    drawn = {prompts.plain_prompt(rng) for _ in range(1000)}
+    assert drawn == set(prompts.OPENINGS)
+    for text in (*prompts.OPENINGS, *CONTENT_QUESTIONS):
         assert directive not in text
         assert "is this segment relevant to the Query?" not in text
         assert prompts.STANDARD not in text
@@ -42,8 +43,7 @@ def test_prompt_templates_of_training_never_hold_the_routing_prompt():
 
 def test_every_token_of_the_routing_prompt_is_trained_elsewhere():
     tokenizer = build_tokenizer(prompts.all_texts())
-    systems = [f"{o} {d}".strip() for o in prompts.OPENINGS for d in prompts.RELEVANCE_DIRECTIVES]
-    read = [*systems, *prompts.OPENINGS, *QUESTION_TEXT.values()]
+    read = [*prompts.OPENINGS, *QUESTION_TEXT.values()]
     known = {i for text in read for i in tokenizer(text)["input_ids"]}
     wanted = set(tokenizer(prompts.ROUTING)["input_ids"])
     missing = tokenizer.convert_ids_to_tokens(sorted(wanted - known))

@@ -58,7 +58,7 @@ def test_a_share_of_samples_is_read_under_other_prompt_templates_and_never_under
     routing = tiny_tempo.config.system_prompts["routing"]
     varied = prompts_of(share=1.0)
     assert not any(prompt in text for text in varied for prompt in (standard, routing))
-    assert all("Yes" in text for text in varied)
+    assert len(set(varied)) > 1
     assert prompts_of(share=1.0, order=-1) == varied  # a sample's draw, whatever comes before it
     assert prompts_of(share=1.0, seed=1) != varied
     some = [text for seed in range(6) for text in prompts_of(share=0.5, seed=seed)]
@@ -73,7 +73,7 @@ def test_media_are_decoded_once(tiny_tempo, tmp_path, monkeypatch):
     again = FrameStore(tiny_tempo, tiny_tempo.config.video_numbers, 128, folder)
     monkeypatch.setattr(again, "_decode", lambda path: pytest.fail("decoded twice"))
     assert (again.get(sample.media).frames == first.frames).all()
-    assert first.frames.shape == (8, 32, 32, 3)
+    assert first.frames.shape == (8, 48, 48, 3)
 
 
 def test_frames_of_a_store_are_resized_once(tiny_tempo, tmp_path, monkeypatch):

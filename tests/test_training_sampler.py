@@ -55,3 +55,24 @@ def test_one_rank_without_a_limit_takes_the_step_as_it_is():
 def test_long_clips_are_spread():
     shares = split_step([0, 1, 2, 3], [8, 8, 1, 1], 2, None)
     assert [sorted(flat(passes)) for passes in shares] == [[0, 2], [1, 3]]
+
+
+def test_samples_that_come_first_fill_the_first_steps_of_every_epoch():
+    first = [i % 3 == 0 for i in range(30)]
+    numbers_of = load_preset("6b").training.stages[2]
+    for numbers in (
+        numbers_of.model_copy(update={"global_batch": 4}),
+        numbers_of.model_copy(
+            update={"global_batch": None, "batch_segments": 8, "batch_samples": 4}
+        ),
+    ):
+        plan = make_batches([1] * 30, numbers, 0, first)
+        for epoch in (0, 1):
+            steps = plan.epoch(epoch)
+            assert sorted(i for step in steps for i in step) == list(range(30))
+            turns = [{first[i] for i in step} for step in steps]
+            assert turns == [{True}] * 3 + [{False}] * 5
+        assert plan.epoch(0) != plan.epoch(1)
+        assert make_batches([1] * 30, numbers, 0, [True] * 30).epoch(0) == (
+            make_batches([1] * 30, numbers, 0).epoch(0)
+        )

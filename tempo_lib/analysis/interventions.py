@@ -218,7 +218,7 @@ def memory_tokens_of(number: int, model: Tempo, seed: int) -> list[RemovableHand
     return []
 
 
-for _number in (4, 8, 32):
+for _number in (4, 8, 16, 32):
     intervention(f"k{_number}", NUMBER, f"{_number} memories per segment", is_initial=True)(
         partial(memory_tokens_of, _number)
     )

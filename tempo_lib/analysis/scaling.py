@@ -15,6 +15,7 @@ from tempo_lib.statistics.summaries import summarise
 if TYPE_CHECKING:
     import pandas as pd
 
+PANELS = ("videomme", "lvbench")  # of Figure 3; of a stand-in, how its name ends
 SHORTER = {"short", "medium"}  # of Video-MME's three durations
 MEANS = {
     "budget": "budget",
@@ -29,6 +30,11 @@ def point_names(frames: Sequence[int] = (), budgets: Sequence[int | str] = ()) -
     """Variants of every cap of frames with every budget; none named: those of ``Scaling``."""
     own = Scaling()
     return [row.name for row in sweep(frames or own.frames, budgets or own.budgets)]
+
+
+def is_drawn(suite: str) -> bool:
+    """Whether Figures 1c and 3 have points of this benchmark, or of the one it stands for."""
+    return suite.rpartition("-")[2] in PANELS
 
 
 def scaling_points(answers: "pd.DataFrame") -> "pd.DataFrame":

@@ -46,7 +46,7 @@ def contact_sheet(
 ) -> DescribedFigure:
     """Scenes side by side, as drawn and, right below, as the model reads them.
 
-    ``scenes``: columns actor, code (missing in an empty scene) and place; one picture per scene
+    ``scenes``: columns actor, number (missing in an empty scene) and place; one picture per scene
     in both arrays (uint8), in their order. ValueError where their numbers differ.
     """
     if not len(scenes) == len(drawn_SHW3) == len(read_Shw3):
@@ -182,14 +182,14 @@ def suite_mixes(table: pd.DataFrame) -> DescribedFigure:
 
 
 def _name(scene: pd.Series) -> str:
-    """``red star 47 night``, or ``empty beach`` without an actor."""
+    """``red star 7 night``, or ``empty beach`` without an actor."""
     if pd.isna(scene["actor"]):
         return f"empty {scene['place']}"
-    return f"{scene['actor']} {scene['code']:.0f} {scene['place']}"
+    return f"{scene['actor']} {scene['number']:.0f} {scene['place']}"
 
 
 def _two_lines(name: str) -> str:
-    """``red star\\n47 beach``, ``empty\\nbeach``: two lines fit over a small picture."""
+    """``red star\\n7 beach``, ``empty\\nbeach``: two lines fit over a small picture."""
     words = name.split()
     middle = len(words) // 2
     return f"{' '.join(words[:middle])}\n{' '.join(words[middle:])}"

@@ -32,6 +32,7 @@ WIDE_RANGE = 1000  # of losses, largest to smallest: beyond it there is no room 
 KIND_LINES = {  # colour and dashes: two kinds of one hue differ in their line
     "needle": (VERMILLION, "-"),
     "attribute": (ORANGE, "-"),
+    "companion": (ORANGE, "--"),
     "grounding": (BLUE, "-"),
     "after": (GREEN, "-"),
     "before": (GREEN, "--"),

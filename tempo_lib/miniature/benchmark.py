@@ -29,7 +29,7 @@ from tempo_lib.miniature.world.corpus_specs import (
     suite_corpus,
     suite_lengths,
 )
-from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.miniature.world.scenes import Story, read_scene
 from tempo_lib.provenance import project_root
 
 SUITES = tuple(SUITE_SECONDS)
@@ -240,7 +240,7 @@ def _read(folder: Path, name: str, num_questions: int) -> tuple[SuiteVideo, ...]
             id=Path(media).stem,
             path=folder / media,
             sha256=sha256_of_file(folder / media),
-            story=Story(tuple(Scene(*scene) for scene in scenes)),
+            story=Story(tuple(map(read_scene, scenes))),
             questions=questions[media],
             duration=duration_of(name, index),
         )

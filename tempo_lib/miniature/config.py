@@ -17,6 +17,7 @@ STRICT = ConfigDict(extra="forbid")  # of the dataclasses: ``replace`` checks it
 KINDS = (
     "needle",
     "attribute",
+    "companion",
     "grounding",
     "after",
     "before",
@@ -24,6 +25,7 @@ KINDS = (
     "comparison",
     "global",
 )
+ONE_SCENE = ("needle", "attribute", "companion")  # of these, what one scene alone answers
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -95,8 +97,8 @@ class SourceSpec:
     """One question file of a corpus and the stories behind it.
 
     ``min_frames``, ``max_frames`` and ``frame_step`` are even; a story's length is drawn
-    uniformly from that grid. The only sample of an image, a single frame, is its caption. With a
-    ``mix``, both the number and the kinds of a story's questions are drawn from it.
+    uniformly from that grid. An image is a single frame, with questions of ``ONE_SCENE`` alone.
+    With a ``mix``, both the number and the kinds of a story's questions are drawn from it.
     """
 
     name: str
@@ -125,8 +127,12 @@ class SourceSpec:
                 f"source {self.name}: a mix goes with 0 questions_per_story, no images"
             )
         if self.modality == "image":
-            if (self.min_frames, self.max_frames, self.questions_per_story) != (1, 1, 0):
-                raise ValueError(f"source {self.name}: an image has 1 frame and 0 questions")
+            about_time = self.questions_per_story and set(self.kinds) - set(ONE_SCENE)
+            if (self.min_frames, self.max_frames) != (1, 1) or about_time:
+                raise ValueError(
+                    f"source {self.name}: an image has 1 frame, and questions of the kinds "
+                    f"{', '.join(ONE_SCENE)} or none"
+                )
             return
         sizes = {"min_frames": self.min_frames, "frame_step": self.frame_step}
         for key, value in {**sizes, "window": self.window}.items():
@@ -155,23 +161,6 @@ class CorpusSpec:
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
-class CaptionAfterVerdict:
-    """Numbers that the last phase has of its own: verdicts are followed by the caption.
-
-    Without it the model learns to read no further than a Yes or No needs, and memories made under
-    a prompt of that kind, the routing prompt, hold little.
-    """
-
-    steps: int
-    caption_steps: int
-    questions: int
-    caption_after_verdict_share: float
-    matrix_learning_rate: float
-    learning_rate: float
-    decay_share: float
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
 class BaseCompressorConfig:
     """Numbers of the phases; values come from the preset."""
 
@@ -183,18 +172,17 @@ class BaseCompressorConfig:
     vision_batch: int
     vision_learning_rate: float
     cosine_scale: float
-    caption_steps: int  # captions and answers only, before relevance joins
-    relevance_share: float  # of segments with Yes/No questions, from then on
+    caption_steps: int  # captions and answers alone, before the other tasks join
+    task_shares: Mapping[str, float]  # of steps, from then on; they sum to one
     steps: int
     batch: int
     questions: int
-    choice_share: float  # of relevance questions, those that list four options
-    caption_after_verdict_share: float  # of verdicts, those that the caption follows
+    choice_share: float  # of questions, those that list four options
+    caption_after_verdict_share: float  # of Yes and No, those that the caption follows
     matrix_learning_rate: float
     learning_rate: float
     decay_share: float
     clip_norm: float
-    caption_after_verdict: CaptionAfterVerdict | None  # the last phase; None leaves it out
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -228,10 +216,13 @@ class BaseDecoderConfig:
     long_share: float  # of batches near the longest length; the rest log-uniform
     recall_share: float  # of batches until transcripts grow: lists of scenes teach looking up ...
     recall_floor: float  # ... and from then on
+    lookup_share: float  # of recall batches, those of names and values alone ...
+    lookup_pairs: int  # ... with so many pairs
     listing_share: float  # of recall samples, lists of scenes by name; the rest lists answers
     backwards_share: float  # of recall samples, the actors' names from last to first, from then on
     choice_share: float  # of question batches, those with four options, once the gate passed
     caption_share: float
+    letter_share: float  # of batches, options and their letters alone
     visual_share: float  # of batches with the 12 drawn actors; the rest has 48 names
     most_unique: int  # unique actors in stories of 48 names: more to ask
     first_tokens: int  # tokens a batch at the first length, growing with the length ...

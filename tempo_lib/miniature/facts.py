@@ -22,7 +22,17 @@ from tempo_lib.miniature.world.questions import (
     parse_letter,
     questions_by_kind,
 )
-from tempo_lib.miniature.world.scenes import ACTORS, CODES, FPS, PLACES, Scene, Story, make_story
+from tempo_lib.miniature.world.scenes import (
+    ACTORS,
+    BYSTANDERS,
+    FPS,
+    NUMBERS,
+    PLACES,
+    Bystander,
+    Scene,
+    Story,
+    make_story,
+)
 from tempo_lib.statistics.majority import constant_answers
 from tempo_lib.statistics.summaries import ALL
 
@@ -33,13 +43,18 @@ SHOWCASE_SCENE_FRAMES = 8  # one window of inference
 
 
 def showcase_story(seed: int) -> Story:
-    """Every place empty, then every actor with a code of its own; each place serves two actors."""
+    """Every place empty, then every actor with a bystander; each place serves two actors.
+
+    Every number and every bystander occurs.
+    """
     rng = np.random.default_rng(seed)
     places = rng.permutation(list(PLACES) * (len(ACTORS) // len(PLACES))).tolist()
-    codes = rng.permutation(list(CODES))[: len(ACTORS)].tolist()
+    numbers = rng.permutation([*NUMBERS, *NUMBERS][: len(ACTORS)]).tolist()
     shown = [Scene(None, None, place, SHOWCASE_SCENE_FRAMES) for place in PLACES]
-    for actor, code, place in zip(ACTORS, codes, places, strict=True):
-        shown.append(Scene(actor, code, place, SHOWCASE_SCENE_FRAMES))
+    others = rng.permutation(list(BYSTANDERS)).tolist()
+    for actor, number, place, other in zip(ACTORS, numbers, places, others, strict=True):
+        with_it = (Bystander(other, 0, SHOWCASE_SCENE_FRAMES),)
+        shown.append(Scene(actor, number, place, SHOWCASE_SCENE_FRAMES, with_it))
     return Story(tuple(shown))
 
 

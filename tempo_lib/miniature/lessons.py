@@ -28,7 +28,7 @@ from tempo_lib.training.records import Sample, read_record
 from tempo_lib.training.stages import stage_numbers
 from tempo_lib.video.clip import Video
 
-ATTRIBUTES = ("shape", "colour", "tens", "ones", "place", "time", "relevance")
+ATTRIBUTES = ("shape", "colour", "number", "place", "bystander", "time", "relevance")
 TIME_BUCKETS = 4  # quarters of the video
 CORPUS_SEED = 0
 STAGES = (0, 1)
@@ -208,8 +208,8 @@ def _other_actor(rng: np.random.Generator, story: Story, actor: str) -> str:
 
 def _labels(scene: Scene, segment: int, num_segments: int, actor: str) -> dict[str, str]:
     colour, shape = str(scene.actor).split()
-    tens, ones = map(str, divmod(int(scene.code or 0), 10))
+    bystander = " and ".join(one.name for one in scene.bystanders) or "none"
     time = str(TIME_BUCKETS * segment // num_segments)
     relevance = "yes" if actor == scene.actor else "no"
-    values = (shape, colour, tens, ones, scene.place, time, relevance)
+    values = (shape, colour, str(scene.number), scene.place, bystander, time, relevance)
     return dict(zip(ATTRIBUTES, values, strict=True))

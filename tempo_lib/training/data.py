@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,8 @@ class Source(BaseModel):
 
     ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
     records that the file is said to have, None where nobody says. ``url``: of a file that no hub
-    has; ``revision``: of the hub's set; ``sha256``: of the file.
+    has; ``revision``: of the hub's set; ``sha256``: of the file. ``first``: its samples come before
+    those of all other sources, in every epoch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +54,7 @@ class Source(BaseModel):
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     count: int | None = None
     share: float = Field(default=1.0, gt=0.0, le=1.0)
+    first: bool = False
 
 
 class Manifest(BaseModel):
@@ -96,7 +98,8 @@ def load_samples(
         path = root / source.annotations
         if not path.is_file():
             raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
-        samples += read_records(path, source.modality, rules, source.share)
+        found = read_records(path, source.modality, rules, source.share)
+        samples += [replace(sample, first=source.first) for sample in found]
     return samples
 
 
@@ -285,7 +288,7 @@ class Collator:
         )
         if rng.random() >= self.varied_prompt_share:
             return self.system
-        return prompts.relevance_prompt(rng)
+        return prompts.plain_prompt(rng)
 
     def _check_length(self, sample: Sample, length: int) -> None:
         if length > self.max_context:

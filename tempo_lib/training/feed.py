@@ -48,7 +48,9 @@ class Feed:
         self.lengths = [collate.num_segments(sample) for sample in samples]
         self.targets = [collate.num_targets(sample) for sample in samples]
         self.frames = [collate.num_frames(sample) for sample in samples]
-        self.plan: Batches = make_batches(self.lengths, numbers, seed)
+        self.plan: Batches = make_batches(
+            self.lengths, numbers, seed, [sample.first for sample in samples]
+        )
         self.steps_per_epoch = len(self.plan.epoch(0))
 
     def steps(self, done: int) -> Iterator[Step]:

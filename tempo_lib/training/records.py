@@ -36,6 +36,7 @@ class Sample:
     ``more_media``: further images, which the models read after ``media`` in their order. ``system``
     replaces the decoder's system prompt. ``query``: what the compressor reads instead of the
     question. ``turns``: a conversation that is one sample, (question, answer) with its media tags.
+    ``first``: read before all that are not.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Sample:
     system: str | None = None
     query: str | None = None
     turns: tuple[tuple[str, str], ...] = ()
+    first: bool = False
 
     @property
     def text(self) -> str:

@@ -4,6 +4,7 @@ A step's samples depend on seed and epoch alone, never on the number of ranks: a
 resumed on other ranks goes on with the very next samples.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -51,8 +52,31 @@ class GlobalBatches:
         return [order[i : i + self.samples] for i in range(0, self.count, self.samples)]
 
 
-def make_batches(lengths: list[int], numbers: StageNumbers, seed: int) -> Batches:
-    """The stage's way to fill a step; ``lengths``: segments of each sample."""
+class InTurn:
+    """The batches of some samples before those of the others, in every epoch."""
+
+    def __init__(self, parts: list[tuple[list[int], Batches]]) -> None:
+        self.parts = parts
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """Every sample once, part by part; no batch has samples of two parts."""
+        return [
+            [places[i] for i in step]
+            for places, batches in self.parts
+            for step in batches.epoch(epoch)
+        ]
+
+
+def make_batches(
+    lengths: list[int], numbers: StageNumbers, seed: int, first: Sequence[bool] = ()
+) -> Batches:
+    """The stage's way to fill a step; ``lengths``: segments of each sample.
+
+    ``first``: which samples come before all others.
+    """
+    if any(first) and not all(first):
+        turns = [[i for i, flag in enumerate(first) if flag == turn] for turn in (True, False)]
+        return InTurn([(t, make_batches([lengths[i] for i in t], numbers, seed)) for t in turns])
     if numbers.global_batch is not None:
         return GlobalBatches(len(lengths), numbers.global_batch, seed)
     if numbers.batch_segments is None or numbers.batch_samples is None:

@@ -1,8 +1,7 @@
 """Pre-train the miniature's base compressor: transformers' Qwen3-VL on single segments.
 
 The vision tower alone learns to name what a frame pair shows (its tokens against word embeddings),
-then the whole model learns captions, answers and Yes/No relevance under many prompt templates, at
-last also to caption the segment after its verdict.
+then the whole model learns captions, answers and Yes/No questions under many prompt templates.
 Shape suffixes: N segments, L tokens, V visual tokens, D width, M tokens with a label.
 """
 
@@ -23,7 +22,10 @@ from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import PixelRules
 from tempo_lib.fingerprint import write_atomic
 from tempo_lib.miniature.pretrain.base_compressor_data import (
+    CAPTIONS,
+    CONTENT,
     BaseCompressorConfig,
+    Segment,
     SegmentBatch,
     SegmentPool,
     draw_batch,
@@ -38,7 +40,7 @@ from tempo_lib.miniature.pretrain.blocks import (
     labelled_logits,
 )
 from tempo_lib.miniature.pretrain.optimiser import PretrainingOptimiser, miniature_init
-from tempo_lib.miniature.world.scenes import ACTORS, CODES, PLACES, Story
+from tempo_lib.miniature.world.scenes import ACTORS, BYSTANDERS, NUMBERS, PLACES
 from tempo_lib.model.attention import CPU_TRAINING, VISION_BATCHED
 from tempo_lib.model.compressor import mrope_positions, next_positions
 from tempo_lib.model.processing import PatchShape, TextEncoder, prefix_ids
@@ -69,23 +71,29 @@ def train_base_compressor(
     rules: PixelRules,
     out_dir: Path,
     seed: int,
+    start: Path | None = None,
 ) -> dict[str, object]:
-    """Run all phases, save a Hugging Face folder with its training summary, return the summary."""
+    """Run all phases, save a Hugging Face folder with its training summary, return the summary.
+
+    ``start``: the folder of a model whose weights the phases go on from; None: drawn ones.
+    """
     torch.manual_seed(seed)
     started = time.perf_counter()
     model_config._attn_implementation = CPU_TRAINING
-    model = Qwen3VLForConditionalGeneration(model_config)
+    if start is None:
+        model = Qwen3VLForConditionalGeneration(model_config)
+        miniature_init(model)
+    else:
+        model = Qwen3VLForConditionalGeneration.from_pretrained(
+            start, dtype=torch.float32, attn_implementation=CPU_TRAINING
+        ).train()
     model.model.visual.config._attn_implementation = VISION_BATCHED
     speed_up_norms(model)
-    miniature_init(model)
     reader = SegmentReader(model, TextEncoder(tokenizer), rules)
     factor = reader.shape.factor
     pool = make_pool(config, rules, factor, seed)
     losses = train_vision(reader, pool, config, seed)
-    losses += train_language(reader, pool, config, seed, phase=1)
-    if config.caption_after_verdict is not None:
-        last = replace(config, **asdict(config.caption_after_verdict))
-        losses += train_language(reader, pool, last, seed, phase=2)
+    losses += train_language(reader, pool, config, seed)
     few = replace(config, num_stories=config.num_stories // 10)
     held_out = make_pool(few, rules, factor, seed + HELD_OUT_SEED)
     summary = {
@@ -105,13 +113,11 @@ def train_base_compressor(
 def train_vision(
     reader: SegmentReader, pool: SegmentPool, config: BaseCompressorConfig, seed: int
 ) -> list[dict[str, float]]:
-    """Frame pairs against the embeddings of actor, place and the two digits of the code."""
+    """Frame pairs against the embeddings of actor, place, number and bystanders."""
     model, text = reader.model, reader.text
     rng = np.random.default_rng([seed, 1])
-    digits = nn.Embedding(20, model.config.text_config.hidden_size)  # tens, ones: this phase only
-    nn.init.normal_(digits.weight, std=0.08)
     table = model.get_input_embeddings().weight
-    trained = nn.ModuleList([model.model.visual, digits, model.get_input_embeddings()])
+    trained = nn.ModuleList([model.model.visual, model.get_input_embeddings()])
     optimiser = PretrainingOptimiser(
         trained,
         matrix_rate=config.matrix_learning_rate,
@@ -122,59 +128,50 @@ def train_vision(
     losses = []
     for step in (bar := tqdm(range(config.vision_steps), desc="vision", unit="step")):
         drawn = [pool.draw(rng, 2) for _ in range(config.vision_batch)]
-        frames = [frames for *_, frames in drawn]
-        segments = stack_segments(frames, reader.rules, reader.shape)
+        segments = stack_segments([s.frames for s in drawn], reader.rules, reader.shape)
         with autocast("cpu"):
             visual = model.model.visual(segments.pixel_rows_PC, grid_thw=segments.grid_thw_N3)
         tokens_NVD = visual.pooler_output.float().reshape(len(drawn), -1, table.shape[1])
-        loss = optimiser.update(
-            naming_loss(tokens_NVD, table, digits.weight, text, drawn, config.cosine_scale)
-        )
+        loss = optimiser.update(naming_loss(tokens_NVD, table, text, drawn, config.cosine_scale))
         losses.append({"phase": 0, "step": step, "loss": loss})
         bar.set_postfix(loss=f"{loss:.3f}")
-    name_codes(table, digits.weight, text)
     return losses
-
-
-@torch.no_grad()
-def name_codes(table: torch.Tensor, digits: torch.Tensor, text: TextEncoder) -> None:
-    """Give each code's token the sum of its two digits, which the vision tower has just learned."""
-    rows = _token_ids(text, [str(code) for code in CODES])
-    codes = torch.tensor(CODES)
-    table[rows] = (digits[codes // 10] + digits[10 + codes % 10]) / 2**0.5
 
 
 def naming_loss(
     tokens_NVD: torch.Tensor,
     table: torch.Tensor,
-    digits: torch.Tensor,
     text: TextEncoder,
-    drawn: list[tuple[Story, int, np.ndarray]],
+    drawn: list[Segment],
     scale: float,
 ) -> torch.Tensor:
-    """Cross entropy of the best visual token's cosine with each name of a group."""
-    scenes = [story.scene_at(start) for story, start, _ in drawn]
-    names = ["empty", *ACTORS]
-    codes = [divmod(s.code, 10) if s.code is not None else (-1, -1) for s in scenes]
-    groups = (
-        (table[_token_ids(text, names)], [names.index(s.actor or "empty") for s in scenes]),
-        (table[_token_ids(text, PLACES)], [PLACES.index(s.place) for s in scenes]),
-        (digits[:10], [tens for tens, _ in codes]),
-        (digits[10:], [ones for _, ones in codes]),
+    """Cross entropy of the best visual token's cosine with each name of a group.
+
+    Where several names of a group are seen, they share the target evenly.
+    """
+    scenes = [segment.scenes[0] for segment in drawn]
+    numbers = [str(number) for number in NUMBERS]
+    groups: tuple[tuple[list[str], list[list[str]]], ...] = (
+        (["empty", *ACTORS], [[s.actor or "empty"] for s in scenes]),
+        (list(PLACES), [[s.place] for s in scenes]),
+        (numbers, [[] if s.number is None else [str(s.number)] for s in scenes]),
+        (["empty", *BYSTANDERS], [[b.name for b in s.bystanders] or ["empty"] for s in scenes]),
     )
     unit_NVD = normalize(tokens_NVD, dim=-1)
     total = torch.zeros(())
-    for rows, targets in groups:
-        cosine_NVG = unit_NVD @ normalize(rows, dim=-1).T
-        logits_NG = (scale * cosine_NVG).logsumexp(1)
-        total = total + cross_entropy(logits_NG, torch.tensor(targets), ignore_index=-1)
+    for names, seen in groups:
+        rows_GD = table[_token_ids(text, names)]
+        logits_NG = (scale * (unit_NVD @ normalize(rows_GD, dim=-1).T)).logsumexp(1)
+        shares = [[float(name in one) / max(1, len(one)) for name in names] for one in seen]
+        target_NG = torch.tensor(shares)
+        total = total - (target_NG * logits_NG.log_softmax(1)).sum() / target_NG.sum()
     return total
 
 
 def train_language(
-    reader: SegmentReader, pool: SegmentPool, config: BaseCompressorConfig, seed: int, phase: int
+    reader: SegmentReader, pool: SegmentPool, config: BaseCompressorConfig, seed: int
 ) -> list[dict[str, float]]:
-    """The whole model on blocks of captions, answers and Yes/No questions."""
+    """The whole model: captions first, then the mix of tasks."""
     optimiser = PretrainingOptimiser(
         reader.model,
         matrix_rate=config.matrix_learning_rate,
@@ -183,15 +180,21 @@ def train_language(
         decay_share=config.decay_share,
         clip_norm=config.clip_norm,
     )
-    rng = np.random.default_rng([seed, 2] if phase == 1 else [seed, 2, phase])
+    rng = np.random.default_rng([seed, 2])
     losses = []
     for step in (bar := tqdm(range(config.steps), desc="compressor", unit="step")):
-        relevance_share = 0.0 if step < config.caption_steps else config.relevance_share
-        batch = draw_batch(rng, pool, reader.text, config, relevance_share)
+        task = CAPTIONS if step < config.caption_steps else draw_task(rng, config)
+        batch = draw_batch(rng, pool, reader.text, config, task)
         loss = optimiser.update(language_loss(reader, batch))
-        losses.append({"phase": phase, "step": step, "loss": loss})
+        losses.append({"phase": 1, "step": step, "loss": loss})
         bar.set_postfix(loss=f"{loss:.3f}")
     return losses
+
+
+def draw_task(rng: np.random.Generator, config: BaseCompressorConfig) -> str:
+    """One of the config's tasks by its share."""
+    names = list(config.task_shares)
+    return names[int(rng.choice(len(names), p=list(config.task_shares.values())))]
 
 
 def forward_blocks(reader: SegmentReader, batch: SegmentBatch) -> LabelledLogits:
@@ -240,17 +243,19 @@ def evaluate_base(
     reader.model.eval()
     rng = np.random.default_rng([seed, 3])
     verdicts = torch.tensor([reader.text.encode(word)[0] for word in (prompts.YES, prompts.NO)])
+    tasks = [name for name in (CAPTIONS, *config.task_shares) if name != CONTENT]
     scores: dict[str, list[bool]] = {}
-    for index in range(2 * batches):
-        kind = ("caption", "relevance")[index % 2]
-        batch = draw_batch(rng, pool, reader.text, config, relevance_share=float(index % 2))
+    for task in tasks * batches:
+        batch = draw_batch(rng, pool, reader.text, config, task)
         out = forward_blocks(reader, batch)
         right = out.logits.argmax(-1) == out.targets
-        if kind == "caption":
-            hits = [bool(right[out.rows == row].all()) for row in range(config.batch)]
+        if task == CAPTIONS:
+            of_caption = out.blocks == 1
+            rows = range(config.batch)
+            hits = [bool(right[of_caption & (out.rows == row)].all()) for row in rows]
         else:
             hits = right[torch.isin(out.targets, verdicts)].tolist()
-        scores.setdefault(f"{kind}_{len(batch.frames[0])}", []).extend(hits)
+        scores.setdefault(f"{task}_{len(batch.frames[0])}", []).extend(hits)
     reader.model.train()
     return {name: round(float(np.mean(values)), 4) for name, values in sorted(scores.items())}
 

@@ -13,10 +13,19 @@ from tempo_lib.miniature.config import BaseDecoderConfig
 from tempo_lib.miniature.pretrain.blocks import BlockBatch, BlockRow, collate_blocks
 from tempo_lib.miniature.pretrain.transcripts import (
     caption_sample,
+    letter_sample,
+    lookup_sample,
     question_sample,
     recall_sample,
 )
-from tempo_lib.miniature.world.scenes import ACTORS, ALL_NAMES, Story, make_story
+from tempo_lib.miniature.world.scenes import (
+    ACTORS,
+    ALL_BYSTANDERS,
+    ALL_NAMES,
+    BYSTANDERS,
+    Story,
+    make_story,
+)
 from tempo_lib.model.processing import TextEncoder
 
 
@@ -47,13 +56,14 @@ class Curriculum:
         """Whether every gated kind is answered well enough."""
         return all(self.accuracy.get(kind, 0.0) >= least for kind, least in config.gate.items())
 
-    def has_begun(self, config: BaseDecoderConfig) -> bool:
-        """Whether transcripts have grown, so that looking up by name is known."""
-        return self.longest > config.first_segments
+    def finds_by_name(self, config: BaseDecoderConfig) -> bool:
+        """Whether numbers are found by name, at the first length or in grown transcripts."""
+        is_found = self.accuracy.get("needle", 0.0) >= config.gate["needle"]
+        return is_found or self.longest > config.first_segments
 
     def recall_share(self, config: BaseDecoderConfig) -> float:
         """Share of recall batches now."""
-        return config.recall_floor if self.has_begun(config) else config.recall_share
+        return config.recall_floor if self.finds_by_name(config) else config.recall_share
 
     def weights(self, config: BaseDecoderConfig) -> dict[str, float]:
         """How often a question is of each kind now: less often where few errors are left."""
@@ -83,7 +93,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class _Kind:
-    name: str  # caption, recall, open or choice
+    name: str  # caption, letters, lookup, recall, open or choice
     num_segments: int
     stretch: int
     visual: bool
@@ -108,7 +118,7 @@ def draw_batch(
         stretch=config.stretch if robust and rng.random() < config.stretch_share else 0,
         visual=bool(rng.random() < config.visual_share),
         weights=curriculum.weights(config),
-        backwards_share=config.backwards_share if curriculum.has_begun(config) else 0.0,
+        backwards_share=config.backwards_share if curriculum.finds_by_name(config) else 0.0,
     )
     noise = robust and rng.random() < config.noise_share
     more = (config.last_tokens - config.first_tokens) * curriculum.grown(config)
@@ -137,15 +147,21 @@ def _draw_name(rng: np.random.Generator, config: BaseDecoderConfig, curriculum: 
     draw = rng.random()
     if draw < config.caption_share:
         return "caption"
-    if draw < config.caption_share + curriculum.recall_share(config):
-        return "recall"
-    has_begun = curriculum.has_begun(config)
-    return "choice" if has_begun and rng.random() < config.choice_share else "open"
+    if draw < config.caption_share + config.letter_share:
+        return "letters"
+    if draw < config.caption_share + config.letter_share + curriculum.recall_share(config):
+        return "lookup" if rng.random() < config.lookup_share else "recall"
+    finds = curriculum.finds_by_name(config)
+    return "choice" if finds and rng.random() < config.choice_share else "open"
 
 
 def _sample(
     rng: np.random.Generator, text: TextEncoder, config: BaseDecoderConfig, kind: _Kind
 ) -> BlockRow:
+    if kind.name == "letters":
+        return letter_sample(rng, text)
+    if kind.name == "lookup":
+        return lookup_sample(rng, text, config.lookup_pairs)
     story, window = _story(rng, config, kind)
     if kind.name == "caption":
         return caption_sample(text, story, window)
@@ -177,5 +193,5 @@ def _story(rng: np.random.Generator, config: BaseDecoderConfig, kind: _Kind) -> 
     window = int(rng.choice([4, 8]))
     frames = kind.num_segments * window - int(rng.choice([0, 0, 0, 2] if window == 8 else [0]))
     unique = 4 if kind.visual else int(rng.integers(4, config.most_unique + 1))
-    actors = ACTORS if kind.visual else ALL_NAMES
-    return make_story(rng, max(frames, 4), actors=actors, max_unique=unique), window
+    actors, others = (ACTORS, BYSTANDERS) if kind.visual else (ALL_NAMES, ALL_BYSTANDERS)
+    return make_story(rng, max(frames, 4), actors, others, max_unique=unique), window

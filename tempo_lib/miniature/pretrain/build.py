@@ -70,7 +70,7 @@ def train_miniature(mini: Miniature, stages: Sequence[int]) -> dict[int, Path]:
 
     Two helpers make base models and corpora, one more trains a stage: what they free stays with
     them. The stages begin once their two base models are there; the reranker, which only an
-    evaluation needs, is made beside them.
+    evaluation needs, goes on from the base compressor beside them.
     """
     for name in given_models(mini):
         take_base_model(mini, name)
@@ -81,9 +81,9 @@ def train_miniature(mini: Miniature, stages: Sequence[int]) -> dict[int, Path]:
         try:
             base_models = [pool.submit(make_base, mini, name) for name in BASE_MODELS]
             corpora = {stage: pool.submit(make_corpus, mini, stage, 1) for stage in stages}
-            reranker = pool.submit(make_base, mini, RERANKER)
             for base_model in base_models:
                 base_model.result()
+            reranker = pool.submit(make_base, mini, RERANKER)
             for stage in stages:
                 corpora[stage].result()
                 trainer.submit(make_stage, mini, stage).result()
@@ -128,8 +128,10 @@ def make_base(mini: Miniature, name: str) -> Path:
     tokenizer = build_tokenizer(prompts.all_texts())
     compressor = numbers.reranker if name == RERANKER else numbers.base_compressor
     config = compressor_config(mini.preset, tokenizer)
+    # as Qwen3-VL-Reranker does, it goes on from the base model
+    start = make_base(mini, "base_compressor") if name == RERANKER else None
     seed = base_seed(mini, name)
-    train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed)
+    train_base_compressor(config, tokenizer, compressor, mini.preset.pixels, folder, seed, start)
     return folder
 
 

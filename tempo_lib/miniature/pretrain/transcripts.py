@@ -17,11 +17,28 @@ from tempo_lib.miniature.world.captions import (
     describe,
     segment_captions,
 )
-from tempo_lib.miniature.world.question_sets import as_choice
-from tempo_lib.miniature.world.questions import Question, all_questions, first_segment
-from tempo_lib.miniature.world.scenes import FPS, Story, segment_seconds
+from tempo_lib.miniature.world.question_sets import any_options, as_choice, option_lines
+from tempo_lib.miniature.world.questions import (
+    LETTERS,
+    QUESTION_TEXT,
+    Question,
+    after_key,
+    all_questions,
+    first_segment,
+)
+from tempo_lib.miniature.world.scenes import (
+    ALL_BYSTANDERS,
+    ALL_NAMES,
+    FPS,
+    NUMBERS,
+    PLACES,
+    Story,
+    segment_seconds,
+)
 from tempo_lib.miniature.world.tokenizer import LAST_SECOND
 from tempo_lib.model.processing import TextEncoder
+
+LETTER_KINDS = tuple(QUESTION_TEXT)
 
 
 def opening_ids(text: TextEncoder) -> list[int]:
@@ -49,14 +66,11 @@ def question_block(text: TextEncoder, question: str, answer: str) -> Block:
 
 
 def draw_offset(rng: np.random.Generator, num_seconds: float, share: float) -> float:
-    """When the transcript begins: 0, or with probability ``share`` anything timestamps can show.
-
-    A tenth of the shifted ones end on .2, so that those timestamps are trained too.
-    """
+    """When the transcript begins: 0, or with probability ``share`` anything timestamps can show."""
     latest = int(LAST_SECOND - num_seconds)
     if latest < 1 or rng.random() >= share:
         return 0.0
-    return float(rng.integers(latest)) + (0.2 if rng.random() < 0.1 else 0.0)
+    return float(rng.integers(10 * latest)) / 10
 
 
 def draw_positions(rng: np.random.Generator, num_tokens: int, stretch: int) -> list[int]:
@@ -152,7 +166,7 @@ def recall_sample(
 
 
 def unique_scenes(story: Story, window: int, offset_seconds: float) -> list[str]:
-    """``red star 47 beach<14.0 seconds>`` for every actor that appears once."""
+    """``red star 4 beach<14.0 seconds>`` for every actor that appears once."""
     texts = []
     for indices in story.appearances.values():
         if len(indices) == 1:
@@ -170,3 +184,46 @@ def caption_sample(text: TextEncoder, story: Story, window: int) -> BlockRow:
         blocks=[question_block(text, CAPTION_QUESTION, shown)],
         kinds=("caption",),
     )
+
+
+def lookup_sample(rng: np.random.Generator, text: TextEncoder, num_pairs: int) -> BlockRow:
+    """Names that each stand before a value, and then the same pairs in another order.
+
+    Looking up what followed a name is the step that every other answer is made of. In short
+    transcripts guessing among a handful of values does nearly as well, and it is learned late;
+    among many pairs nothing else helps.
+    """
+    names = [ALL_NAMES[i] for i in rng.permutation(len(ALL_NAMES))[:num_pairs]]
+    values = [_any_value(rng) for _ in names]
+    phrases = [f" {name}{value}" for name, value in zip(names, values, strict=True)]
+    context = [*opening_ids(text), *(i for phrase in phrases for i in text.encode(phrase))]
+    context += text.encode("\n")
+    first = len(context)
+    for index in rng.permutation(len(phrases)):
+        context += text.encode(phrases[index])
+    return BlockRow(context=context, blocks=[], first_label=first)
+
+
+def _any_value(rng: np.random.Generator) -> str:
+    """What can follow a name in a transcript or in an answer."""
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return f" {rng.choice(NUMBERS)}"
+    if kind == 1:
+        return prompts.timestamp(int(rng.integers(10 * LAST_SECOND)) / 10)
+    return f" {rng.choice(PLACES if kind == 2 else ALL_BYSTANDERS)}"
+
+
+def letter_sample(rng: np.random.Generator, text: TextEncoder) -> BlockRow:
+    """Four lettered options and then each option with its letter, in random order.
+
+    A letter stands before its option and has to be named after it: reading backwards is learned
+    late from questions alone, and an answer then names the right thing and the wrong letter.
+    """
+    kind = LETTER_KINDS[rng.integers(len(LETTER_KINDS))]
+    options = any_options(rng, kind)
+    context = [*opening_ids(text), *text.encode(option_lines(options)), *text.encode("\n")]
+    first = len(context)
+    for index in rng.permutation(len(options)):
+        context += text.encode(f"{after_key(options[index])} {LETTERS[index]}.")
+    return BlockRow(context=context, blocks=[], first_label=first)

@@ -5,25 +5,27 @@ from tempo_lib.miniature.world.scenes import Scene, Story, num_segments, segment
 
 CAPTION_QUESTION = prompts.BLANK_QUERY  # "Describe this content."
 DESCRIPTION_QUESTION = "Describe the {actor}."
+CONTENT_QUESTIONS = (  # Yes or No, of anything that has a name
+    "Is the {name} seen?",
+    "Is the {name} here?",
+    "Does the {name} appear?",
+    "Can you see the {name}?",
+    "Is there a {name} in the video?",
+    "Does this show the {name}?",
+)
 
 
 def describe(scene: Scene) -> str:
-    """``red star 47 beach`` or ``empty beach``."""
-    if scene.actor is None:
-        return f"empty {scene.place}"
-    return f"{scene.actor} {scene.code} {scene.place}"
+    """``red star 4 beach blue heart``, or ``empty beach`` with whoever else crosses it."""
+    subject = "empty" if scene.actor is None else f"{scene.actor} {scene.number}"
+    return " ".join([subject, scene.place, *(one.name for one in scene.bystanders)])
 
 
 def describe_actor(scene: Scene) -> str:
-    """``The red star 4 7 beach.``: the code digit by digit.
-
-    A code is one of 90 words, each met too seldom for memories to learn it as a whole; of the ten
-    digits each is met often, and a code is then little more than its two digits.
-    """
-    if scene.code is None:
+    """``The red star 4 beach blue heart.``"""
+    if scene.actor is None:
         raise ValueError(f"an empty {scene.place} shows nobody to describe")
-    tens, ones = divmod(scene.code, 10)
-    return f"The {scene.actor} {tens} {ones} {scene.place}."
+    return f"The {describe(scene)}."
 
 
 def caption(story: Story, start: int, stop: int) -> str:

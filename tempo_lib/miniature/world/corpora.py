@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from tempo_lib.miniature.world.questions import Question
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import FPS, Story
 
-FORMAT = 2  # raise when stories, pictures or files change for an unchanged spec
+FORMAT = 3  # raise when stories, pictures or files change for an unchanged spec
 
 Record = dict[str, Any]
 
@@ -121,10 +121,10 @@ def _build_item(item: _Item) -> _Built:
     story = story_of(item.corpus.name, item.source, item.seed, item.index)
     pictures = generator(item.corpus.name, item.source.name, item.seed, item.index, "pictures")
     if item.source.modality == "image":
-        shown = story.scene_at(int(pictures.integers(story.num_frames)))
-        story = Story((replace(shown, num_frames=1),))
+        frame = int(pictures.integers(story.num_frames))
+        story = Story(tuple(story.visible(frame, frame + 1)))
     num_bytes, sha256 = _write_media(item, story, int(pictures.integers(2**32)))
-    scenes = [[scene.actor, scene.code, scene.place, scene.num_frames] for scene in story.scenes]
+    scenes = [list(astuple(scene)) for scene in story.scenes]
     questions = questions_of(item.corpus.name, item.source, item.seed, item.index, story)
     num_choices = sum(bool(question.options) for question in questions)
     records = _records(item, story, questions)

@@ -6,14 +6,14 @@ long story of a suite is trained on. Frames are counted at the world's two frame
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tempo_lib.miniature.config import CorpusSpec, QuestionMix, SourceSpec
 from tempo_lib.miniature.world.question_sets import sample_mix, with_choices
 from tempo_lib.miniature.world.questions import Question, sample_questions
-from tempo_lib.miniature.world.scenes import ALL_NAMES, Story, make_story
+from tempo_lib.miniature.world.scenes import ALL_BYSTANDERS, ALL_NAMES, Story, make_story
 
 # Mean durations of the four benchmarks in seconds (the paper's Table 1); suites follow them.
 SUITE_SECONDS = {
@@ -99,7 +99,7 @@ def story_of(corpus: str, source: SourceSpec, seed: int, index: int) -> Story:
     choices = (high - low) // source.frame_step + 1
     num_frames = low + source.frame_step * int(rng.integers(choices))
     if source.modality == "text":  # the text-only world has more names than can be drawn
-        return make_story(rng, num_frames, actors=ALL_NAMES)
+        return make_story(rng, num_frames, ALL_NAMES, ALL_BYSTANDERS)
     return make_story(rng, num_frames)
 
 
@@ -115,8 +115,10 @@ def questions_of(
         questions = sample_mix(rng, story, source.mix, source.window)
     elif source.questions_per_story:
         number = source.questions_per_story
+        if source.modality == "image":  # no segment holds one frame: the picture stands still
+            story = Story(tuple(replace(one, num_frames=source.window) for one in story.scenes))
         questions = sample_questions(rng, story, number, source.kinds, source.window)
-    else:  # an image is shorter than a segment: no question about time fits
+    else:
         return []
     rng = generator(corpus, source.name, seed, index, "choices")
     return with_choices(rng, questions, story, source.window, source.choice_share)

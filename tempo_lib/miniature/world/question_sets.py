@@ -5,8 +5,8 @@ its own would often find its kind used up. Numbers of questions are drawn per ki
 each the whole number below or above what the weights ask for.
 
 In the four-option form the options stand in the question's text and the letter at the end of its
-answer. The letter stands right before its option ("B 47"), and the answer names the option before
-the letter ("The red star 47 B."): a model then finds the letter right before the option.
+answer. The letter stands right before its option ("B 4"), and the answer names the option before
+the letter ("The red star 4 B."): a model then finds the letter right before the option.
 """
 
 from collections import Counter
@@ -27,8 +27,9 @@ from tempo_lib.miniature.world.questions import (
 )
 from tempo_lib.miniature.world.scenes import (
     ACTORS,
-    CODES,
+    BYSTANDERS,
     MAX_COUNTED,
+    NUMBERS,
     PLACES,
     Story,
     num_segments,
@@ -142,7 +143,9 @@ def _possible_options(kind: str, window: int, num_segments: int) -> list[str]:
     """Everything that can answer a question of a kind; times of so many segments."""
     match kind:
         case "needle":
-            return [str(code) for code in CODES]
+            return [str(number) for number in NUMBERS]
+        case "companion":
+            return list(BYSTANDERS)
         case "grounding":
             return [timestamp(segment_seconds(i, window)) for i in range(num_segments)]
         case "attribute" | "global":
@@ -173,7 +176,9 @@ def _wrong_options(
     count, shown = num_segments(story.num_frames, window), []
     match question.kind:
         case "needle":
-            shown = [str(scene.code) for scene in story.scenes if scene.code is not None]
+            shown = [str(scene.number) for scene in story.scenes if scene.number is not None]
+        case "companion":
+            shown = [one.name for scene in story.scenes for one in scene.bystanders]
         case "grounding":
             shown = [timestamp(segment_seconds(i, window) + offset_seconds) for i in range(count)]
         case "after" | "before":

@@ -1,6 +1,6 @@
 """Questions about stories, their answers, and how a free answer is scored.
 
-An answer is its key and, right after it, the slot ("The red star 47."): looking up what
+An answer is its key and, right after it, the slot ("The red star 4."): looking up what
 follows a key takes one attention step fewer than looking past words between the two, and a
 decoder of four layers learns it sooner. For the same reason no space stands before a timestamp.
 Intervals are seconds (start, stop) of the scenes in question.
@@ -20,6 +20,7 @@ from tempo_lib.prompts import timestamp
 QUESTION_TEXT = {
     "needle": "Which number is shown with the {actor}?",
     "attribute": "Where is the {actor} seen?",
+    "companion": "Who is with the {actor}?",
     "grounding": "When is the {actor} seen?",
     "after": "Who comes right after the {actor}?",
     "before": "Who comes right before the {actor}?",
@@ -30,6 +31,7 @@ QUESTION_TEXT = {
 ANSWER_TEXT = {
     "needle": "The {actor}{slot}.",
     "attribute": "The {actor}{slot}.",
+    "companion": "With the {actor}{slot}.",
     "grounding": "The {actor}{slot}.",
     "after": "After the {actor}{slot}.",
     "before": "Before the {actor}{slot}.",
@@ -40,6 +42,7 @@ ANSWER_TEXT = {
 SLOT_PATTERN = {
     "needle": r"(\d+)",
     "attribute": r"(?:the )?([a-z]+)",
+    "companion": r"([a-z]+ [a-z]+)",
     "grounding": r"<?(\d+(?:\.\d+)?) seconds>?",
     "after": r"([a-z]+ [a-z]+)",
     "before": r"([a-z]+ [a-z]+)",
@@ -57,7 +60,7 @@ class Question:
     text: str
     answer: str
     actors: tuple[str, ...]  # empty: the question is about the whole story
-    start: float  # seconds; (start, stop) bounds every appearance of the actors
+    start: float  # seconds; (start, stop) bounds every scene that the answer rests on
     stop: float
     options: tuple[str, ...] = ()  # of a four-option question; its answer ends on the letter
 
@@ -132,10 +135,17 @@ def spread(rng: np.random.Generator, pool: Sequence[Question]) -> list[Question]
 
 
 def is_relevant(question: Question, story: Story, start: int, stop: int) -> bool:
-    """Whether frames [start, stop) show an actor of the question; always true without one."""
+    """Whether frames [start, stop) show an actor of the question or what answers it.
+
+    The answer to who comes after or before is the neighbouring scene. Always true without actors.
+    """
     if not question.actors:
         return True
-    return any(scene.actor in question.actors for scene in story.visible(start, stop))
+    wanted = {i for actor in question.actors for i in story.appearances.get(actor, [])}
+    step = {"after": 1, "before": -1}.get(question.kind)
+    if step is not None:
+        wanted |= {i + step for i in wanted}
+    return any(index in wanted for index in story.visible_indices(start, stop))
 
 
 def is_correct(
@@ -183,14 +193,14 @@ def parse_answer(kind: str, text: str) -> str | None:
 
 
 def parse_letter(text: str) -> str | None:
-    """The option's letter at the end of an answer, "B" of "The red star 47 B."; None without."""
+    """The option's letter at the end of an answer, "B" of "The red star 4 B."; None without."""
     return split_letter(text)[1]
 
 
 def split_letter(text: str) -> tuple[str, str | None]:
     """An answer without the option's letter at its end, and the letter, None without one.
 
-    "The red star 47 B." gives "The red star 47" and "B".
+    "The red star 4 B." gives "The red star 4" and "B".
     """
     match = re.search(rf"(?:^|[\s(>])([{LETTERS}])\)?\.?\s*$", text.upper())
     return (text[: match.start(1)].rstrip(" ("), match.group(1)) if match else (text, None)
@@ -214,16 +224,21 @@ def _about_unique_actors(story: Story, window: int, offset_seconds: float) -> li
         actor = scene.actor
         if actor is None or len(story.appearances[actor]) > 1:
             continue
-        start, stop = story.starts[index] / FPS, story.starts[index + 1] / FPS
         first = first_segment(story, index, window)
         seen_at = timestamp(segment_seconds(first, window) + offset_seconds)
-        slots = {"needle": str(scene.code), "attribute": scene.place, "grounding": seen_at}
+        slots = {"needle": str(scene.number), "attribute": scene.place, "grounding": seen_at}
+        if len(scene.bystanders) == 1:
+            slots["companion"] = scene.bystanders[0].name
+        spans = dict.fromkeys(slots, (index, index))
         # only where the neighbouring scene has an actor: "right after" means the next scene
         for kind, other in (("after", index + 1), ("before", index - 1)):
             neighbour = story.scenes[other].actor if 0 <= other < len(story.scenes) else None
             if neighbour is not None:
                 slots[kind] = neighbour
+                spans[kind] = (min(index, other), max(index, other))
         for kind, slot in slots.items():
+            low, high = spans[kind]
+            start, stop = story.starts[low] / FPS, story.starts[high + 1] / FPS
             span = (start + offset_seconds, stop + offset_seconds)
             questions.append(_question(kind, (actor,), slot, *span))
     return questions

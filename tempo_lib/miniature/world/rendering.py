@@ -1,8 +1,7 @@
-"""Paint a story as frames: a place, an actor that sways, a plate with its code.
+"""Paint a story as frames: a place, an actor that sways, a plate with its number, bystanders.
 
-Digits are 30 x 46 units of 128, so that a code is still 7 x 11 pixels per digit when a
-frame is downsampled to 32x32. Actor and plate never overlap. Sprites are painted once
-per process (supersampled), frames are numpy blends of them.
+Actor and plate never overlap; bystanders cross behind both, smaller, and are hidden there in part.
+Frames are numpy blends of sprites.
 
 Shape suffixes: T frames, H height, W width, C the three colours.
 """
@@ -13,25 +12,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from tempo_lib.miniature.world.places import NUM_VARIANTS, UNITS, Canvas, background
+from tempo_lib.miniature.world.places import NUM_VARIANTS, UNITS, background
 from tempo_lib.miniature.world.scenes import Scene, Story
+from tempo_lib.miniature.world.sprites import (
+    ACTOR_SIDE,
+    NOISE_LIMIT,
+    NUM_TILTS,
+    PLATE_HEIGHT,
+    PLATE_WIDTH,
+    Sprite,
+    distractor,
+    figure,
+    plate,
+)
 
-ACTOR_SIDE = 46  # units, outline included
-PLATE_WIDTH, PLATE_HEIGHT = 72, 58
-DIGIT_WIDTH, DIGIT_HEIGHT = 30, 46
-SWAY_X, SWAY_Y, SWAY_DEGREES = 1.5, 5.0, 9.0
-NOISE_LIMIT = 4  # grey levels; sprites keep this far from 0 and 255, so adding cannot wrap
-NUM_TILTS = 7
-
-INKS = {
-    "red": (222, 44, 48),
-    "green": (44, 176, 74),
-    "blue": (44, 96, 224),
-    "yellow": (250, 208, 36),
-}
-DARK, LIGHT = (34, 34, 48), (250, 248, 242)
+BYSTANDER_SIDES = (28, 38)  # smallest and largest
+BYSTANDER_STEP = 1.6  # units a frame at most
+BYSTANDER_PLAY = 14  # units up or down: at its end a large one is half behind the actor
+SWAY_X, SWAY_Y = 1.5, 5.0
 
 # distractors of a place: what drifts there, how many of them, units per frame in x and y
 DISTRACTORS = {
@@ -42,14 +41,6 @@ DISTRACTORS = {
     "snow": (("flake", 9, 0.5, 2.6),),
     "night": (("firefly", 5, 0.6, -0.3),),
 }
-
-
-@dataclass(frozen=True)
-class Sprite:
-    """A picture with soft edges: colour times alpha (H, W, C) and 256 - alpha (H, W, 1), uint16."""
-
-    weighted_HWC: np.ndarray
-    rest_HW1: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -90,33 +81,60 @@ def _paint_scene(frames_THWC: np.ndarray, scene: Scene, rng: np.random.Generator
             x = (drifter.x + index * drifter.dx + 24) % (UNITS + 48) - 24
             y = (drifter.y + index * drifter.dy) % UNITS
             _paste(frame_HWC, drifter.sprite, x, y)
-    if scene.actor is not None and scene.code is not None:
-        _paint_actor(frames_THWC, scene.actor, scene.code, rng)
+    is_high = bool(rng.random() < 0.5)  # the actor; bystanders keep to the other half
+    _paint_bystanders(frames_THWC, scene, not is_high, rng)
+    if scene.actor is not None and scene.number is not None:
+        _paint_actor(frames_THWC, scene.actor, scene.number, is_high, rng)
 
 
-def _paint_actor(frames_THWC: np.ndarray, actor: str, code: int, rng: np.random.Generator) -> None:
+def _paint_bystanders(
+    frames_THWC: np.ndarray, scene: Scene, is_high: bool, rng: np.random.Generator
+) -> None:
+    """Let each bystander walk through the frames that show it, two of them side by side."""
+    size, count = frames_THWC.shape[1], len(scene.bystanders)
+    for place, one in enumerate(scene.bystanders):
+        side = int(rng.integers(BYSTANDER_SIDES[0], BYSTANDER_SIDES[1] + 1))
+        sprite, num_frames = figure(one.name, side, 0, size), one.stop - one.start
+        room = UNITS / count - side - 2
+        walked = min(float(rng.uniform(0, BYSTANDER_STEP)) * num_frames, room)
+        left = place * UNITS / count + rng.uniform(1, 1 + room - walked)
+        y = rng.uniform(1, 1 + BYSTANDER_PLAY) + (
+            0 if is_high else UNITS - side - 2 - BYSTANDER_PLAY
+        )
+        xs = left + np.linspace(0, walked, num_frames)
+        xs = xs if rng.random() < 0.5 else xs[::-1]
+        for frame_HWC, x in zip(frames_THWC[one.start : one.stop], xs, strict=True):
+            _paste(frame_HWC, sprite, float(x), float(y))
+
+
+def _paint_actor(
+    frames_THWC: np.ndarray, actor: str, number: int, is_high: bool, rng: np.random.Generator
+) -> None:
     """Paint plate and swaying actor into all frames of a scene, side by side."""
     size = frames_THWC.shape[1]
-    actor_x, actor_y, plate_x, plate_y = _layout(rng)
+    actor_x, actor_y, plate_x, plate_y = _layout(is_high, rng)
     phase_x, phase_y, phase_tilt = rng.uniform(0, 2 * math.pi, size=3)
     period = rng.uniform(6, 12)  # frames
-    plate = _plate(code, size)
+    board = plate(number, size)
     for index, frame_HWC in enumerate(frames_THWC):
         angle = 2 * math.pi * index / period
         tilt = round((NUM_TILTS // 2) * math.sin(angle + phase_tilt))
         x = actor_x + SWAY_X * math.sin(0.5 * angle + phase_x)
         y = actor_y + SWAY_Y * math.sin(angle + phase_y)
-        _paste(frame_HWC, plate, plate_x, plate_y)
-        _paste(frame_HWC, _actor(actor, tilt, size), x, y)
+        _paste(frame_HWC, board, plate_x, plate_y)
+        _paste(frame_HWC, figure(actor, ACTOR_SIDE, tilt, size), x, y)
 
 
-def _layout(rng: np.random.Generator) -> tuple[float, float, float, float]:
-    """Draw the top left corners (actor x, y, plate x, y) in units; they never overlap."""
+def _layout(is_high: bool, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Draw the top left corners (actor x, y, plate x, y) in units; they never overlap.
+
+    ``is_high``: in the upper half of the picture, about.
+    """
     margin, gap = SWAY_X + 0.5, SWAY_X + 1.0
     slack = UNITS - PLATE_WIDTH - ACTOR_SIDE - 2 * margin - gap
     left, between = slack * rng.dirichlet([1, 1, 1])[:2]
-    plate_y = rng.uniform(6, UNITS - PLATE_HEIGHT - 6)
-    actor_y = plate_y + (PLATE_HEIGHT - ACTOR_SIDE) / 2 + rng.uniform(-20, 20)
+    plate_y = rng.uniform(6, 28) if is_high else rng.uniform(UNITS - PLATE_HEIGHT - 28, 64)
+    actor_y = plate_y + (PLATE_HEIGHT - ACTOR_SIDE) / 2 + rng.uniform(-10, 10)
     actor_y = min(max(actor_y, SWAY_Y + 1), UNITS - ACTOR_SIDE - SWAY_Y - 1)
     if rng.random() < 0.5:
         actor_x = margin + left
@@ -139,7 +157,7 @@ def _view(place: str, size: int, rng: np.random.Generator) -> np.ndarray:
 def _drifters(place: str, size: int, rng: np.random.Generator) -> list[Drifter]:
     drifters = []
     for kind, count, dx, dy in DISTRACTORS[place]:
-        sprite = _distractor(kind, size)
+        sprite = distractor(kind, size)
         lowest = UNITS if kind in ("flake", "firefly") else 44  # clouds and birds keep to the sky
         for _ in range(count):
             x, y = rng.uniform(0, UNITS), rng.uniform(2, lowest)
@@ -176,94 +194,3 @@ def _paste(frame_HWC: np.ndarray, sprite: Sprite, x_units: float, y_units: float
     part = (slice(top, bottom), slice(left, right))
     target_HWC = frame_HWC[y + top : y + bottom, x + left : x + right]
     target_HWC[...] = (target_HWC * sprite.rest_HW1[part] + sprite.weighted_HWC[part]) >> 8
-
-
-def _sprite(rgba_HWC: np.ndarray) -> Sprite:
-    alpha_HW1 = np.rint(rgba_HWC[..., 3:] * (256 / 255)).astype(np.uint16)
-    colour_HWC = np.clip(rgba_HWC[..., :3], NOISE_LIMIT, 255 - NOISE_LIMIT).astype(np.uint16)
-    return Sprite(colour_HWC * alpha_HW1, (256 - alpha_HW1).astype(np.uint16))
-
-
-@lru_cache(maxsize=256)
-def _plate(code: int, size: int) -> Sprite:
-    """Return the light plate with a two-digit code."""
-    if not 10 <= code <= 99:
-        raise ValueError(f"a code has two digits (10..99), got {code}")
-    board = Canvas(PLATE_WIDTH, PLATE_HEIGHT, size, mode="RGBA")
-    board.box(0, 0, PLATE_WIDTH, PLATE_HEIGHT, (*DARK, 255), radius=9)
-    board.box(1.5, 1.5, PLATE_WIDTH - 3, PLATE_HEIGHT - 3, (*LIGHT, 255), radius=7.5)
-    gap = (PLATE_WIDTH - 2 * DIGIT_WIDTH) / 3
-    for place, digit in enumerate(str(code)):
-        glyph = _glyph(digit)
-        width = DIGIT_WIDTH * min(
-            1.0, glyph.width / glyph.height * DIGIT_HEIGHT / DIGIT_WIDTH * 1.2
-        )
-        box = (round(width * board.scale_x), round(DIGIT_HEIGHT * board.scale_y))
-        x = gap + place * (DIGIT_WIDTH + gap) + (DIGIT_WIDTH - width) / 2
-        y = (PLATE_HEIGHT - DIGIT_HEIGHT) / 2
-        corner = (round(x * board.scale_x), round(y * board.scale_y))
-        ink = Image.new("RGBA", box, (*DARK, 255))
-        board.image.paste(ink, corner, glyph.resize(box, Image.Resampling.LANCZOS))
-    return _sprite(board.array())
-
-
-@lru_cache(maxsize=16)
-def _glyph(digit: str) -> Image.Image:
-    """Return a bold digit, cut to its ink, as a mask; Pillow's own font, no system font."""
-    font = ImageFont.load_default(size=160)
-    mask = Image.new("L", (320, 320))
-    ImageDraw.Draw(mask).text((80, 60), digit, fill=255, font=font, stroke_width=4)
-    return mask.crop(mask.getbbox())
-
-
-@lru_cache(maxsize=512)
-def _actor(actor: str, tilt: int, size: int) -> Sprite:
-    """Return an actor ("red star") tilted by ``tilt`` steps: light rim, dark rim, ink, eyes."""
-    colour, shape = actor.split()
-    if colour not in INKS or shape not in ("star", "circle", "square"):
-        raise ValueError(f"no picture for actor {actor!r}; colours {sorted(INKS)}, 3 shapes")
-    board = Canvas(ACTOR_SIDE, ACTOR_SIDE, size, mode="RGBA")
-    turn = math.radians(SWAY_DEGREES * tilt / (NUM_TILTS // 2))
-    for inset, paint in ((0.0, LIGHT), (1.8, DARK), (4.6, INKS[colour])):
-        _body(board, shape, inset, turn, (*paint, 255))
-    middle = ACTOR_SIDE / 2
-    for side in (-1, 1):
-        x = middle + side * 4.6 * math.cos(turn) + 1.5 * math.sin(turn)
-        y = middle + side * 4.6 * math.sin(turn) - 1.5 * math.cos(turn)
-        board.ellipse(x, y, 2.0, 2.7, (*DARK, 255))
-    return _sprite(board.array())
-
-
-def _body(board: Canvas, shape: str, inset: float, turn: float, paint: tuple[int, ...]) -> None:
-    middle = ACTOR_SIDE / 2
-    if shape == "circle":
-        board.ellipse(middle, middle, 20.5 - inset, 20.5 - inset, paint)
-        return
-    if shape == "square":  # corners stay inside of the sprite at the largest tilt
-        angles, radii = [math.pi / 4 + math.pi / 2 * i for i in range(4)], [25.0 - 1.41 * inset] * 4
-    else:
-        angles = [-math.pi / 2 + math.pi / 5 * i for i in range(10)]
-        radii = [23.0 - 1.7 * inset if i % 2 == 0 else 12.5 - 0.9 * inset for i in range(10)]
-    points = [
-        (middle + r * math.cos(a + turn), middle + r * math.sin(a + turn))
-        for a, r in zip(angles, radii, strict=True)
-    ]
-    board.polygon(points, paint)
-
-
-@lru_cache(maxsize=64)
-def _distractor(kind: str, size: int) -> Sprite:
-    """Return a small sprite that is no actor: cloud, bird, flake or firefly."""
-    if kind == "cloud":
-        board = Canvas(34, 15, size, mode="RGBA")
-        for x, y, radius in ((9, 10, 5), (17, 7.5, 7), (25, 10, 5)):
-            board.ellipse(x, y, radius, radius, (246, 248, 250, 225))
-        board.box(5, 9.5, 25, 5.5, (246, 248, 250, 225), radius=2.7)
-    elif kind == "bird":
-        board = Canvas(12, 6, size, mode="RGBA")
-        board.line([(1, 1.5), (3.5, 1.2), (6, 4.5), (8.5, 1.2), (11, 1.5)], (*DARK, 200), 1.3)
-    else:
-        board = Canvas(4, 4, size, mode="RGBA")
-        paint = (250, 250, 250, 235) if kind == "flake" else (236, 226, 150, 210)
-        board.ellipse(2, 2, 1.7 if kind == "flake" else 1.3, 1.7 if kind == "flake" else 1.3, paint)
-    return _sprite(board.array())

@@ -2,8 +2,8 @@
 
 Byte-level BPE without merges: a piece of text that is in the vocabulary is one token
 (``ignore_merges``), every other piece falls back to its bytes, so any text round-trips.
-This gives "one token per name, timestamp and word" by construction, where trained merges
-would fill most of a 2000-entry vocabulary on intermediate pieces.
+This gives "one token per name and word" by construction, where trained merges would fill most
+of a small vocabulary on intermediate pieces. A timestamp is two tokens: whole seconds, and tenths.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,27 +11,34 @@ from collections.abc import Iterable, Iterator
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tempo_lib.miniature.world.captions import CAPTION_QUESTION
+from tempo_lib.miniature.world.captions import CAPTION_QUESTION, CONTENT_QUESTIONS
 from tempo_lib.miniature.world.questions import ANSWER_TEXT, LETTERS, QUESTION_TEXT
-from tempo_lib.miniature.world.scenes import ALL_NAMES, COLOURS, PLACES, SHAPES
+from tempo_lib.miniature.world.scenes import (
+    ALL_BYSTANDERS,
+    ALL_NAMES,
+    BYSTANDER_SHAPES,
+    COLOURS,
+    NUMBERS,
+    PLACES,
+    SHAPES,
+)
 from tempo_lib.prompts import (
     END_OF_TEXT,
     IM_END,
     OPENINGS,
-    RELEVANCE_DIRECTIVES,
     SPECIAL_TOKENS,
     timestamp,
 )
 
-LAST_SECOND = 430  # every timestamp up to 430.2 seconds is one token
-# Qwen2's pieces, with names, timestamps and codes kept whole, other digits one by one.
+LAST_SECOND = 640  # the last whole second that is one token
+# Qwen2's pieces, with names kept whole and timestamps in two pieces, other digits one by one.
 PIECES = "|".join(
     (
-        r"<[0-9]+\.[0-9] seconds>",
-        r" (?=<[0-9]+\.[0-9] seconds>)",  # same token with and without a space
-        rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})(?!\p{{L}})",
+        r"<[0-9]+(?=\.[0-9] seconds>)",
+        r"\.[0-9] seconds>",
+        r" (?=<[0-9]+\.[0-9] seconds>)",  # same tokens with and without a space
+        rf" ?(?:{'|'.join(COLOURS)}) (?:{'|'.join((*SHAPES, *BYSTANDER_SHAPES))})(?!\p{{L}})",
         r" ?\p{L}+",
-        r" [1-9][0-9](?!\p{N})",  # a code is one token: of two, the second was hardly learned
         r" ?\p{N}",
         r" ?[^\s\p{L}\p{N}<]+[\r\n]*",
         r" ?<",  # alone, so that a timestamp right after punctuation stays whole
@@ -75,18 +82,30 @@ def _texts(extra_texts: tuple[str, ...]) -> Iterator[str]:
     """Every text whose pieces become tokens."""
     templates = (*QUESTION_TEXT.values(), *ANSWER_TEXT.values())
     sentences = [
-        text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 10") for text in templates
+        text.format(actor=ALL_NAMES[0], other=ALL_NAMES[1], slot=" 1") for text in templates
     ]
     sentences += [CAPTION_QUESTION, "system user assistant\nYou are a helpful assistant."]
-    sentences += [*OPENINGS, *RELEVANCE_DIRECTIVES]
+    sentences += [*OPENINGS, *(text.format(name="x") for text in CONTENT_QUESTIONS)]
     yield from extra_texts
     yield from sentences
-    yield from (f" {number}" for number in range(100))
+    yield from (f" {number}" for number in NUMBERS)
     yield from (f"{before}{letter}" for before in ("", " ") for letter in LETTERS)
-    yield from (timestamp(second + part) for second in range(LAST_SECOND + 1) for part in (0, 0.2))
-    yield from (text for name in ALL_NAMES for text in (name, f" {name}"))
+    yield from (timestamp(second) for second in range(LAST_SECOND + 1))
+    yield from (timestamp(tenth / 10) for tenth in range(10))
+    yield from (text for name in (*ALL_NAMES, *ALL_BYSTANDERS) for text in (name, f" {name}"))
     yield from ("<", " <", ">", ">,", "\n\n", "\n", ", ", ": ", ".")
-    words = (*PLACES, *COLOURS, *SHAPES, "empty", "time", "times", "seconds", "Yes", "No")
+    words = (
+        *PLACES,
+        *COLOURS,
+        *SHAPES,
+        *BYSTANDER_SHAPES,
+        "empty",
+        "time",
+        "times",
+        "seconds",
+        "Yes",
+        "No",
+    )
     for word in _words((*words, *sentences, *extra_texts)):
         yield from (f"{word} {word}", f"{word.capitalize()} {word.capitalize()}")
 
