@@ -44,12 +44,12 @@ def test_a_video_of_one_segment_ends_at_twice_its_middle():
 
 
 def test_lengths_are_in_order_and_hold_their_ends():
-    frame = pd.DataFrame({"num_segments": [64, 16, 48, 1, 17], "question_id": list("abcde")})
+    frame = pd.DataFrame({"num_segments": [64, 24, 48, 1, 25], "question_id": list("abcde")})
     found = with_length(frame)
-    assert found["num_segments"].tolist() == [16, 1, 48, 17, 64]
+    assert found["num_segments"].tolist() == [24, 1, 48, 25, 64]
     assert found["length"].unique().tolist() == [
-        "up to 16 segments",
-        "17 to 48 segments",
+        "up to 24 segments",
+        "25 to 48 segments",
         "more than 48 segments",
     ]
     half = frame.assign(num_segments=frame["num_segments"] // 2)  # a variant with half the frames

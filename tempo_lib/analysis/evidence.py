@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PLACES = ("beginning", "middle", "end")
-SEGMENTS = (16, 48)  # upper ends of short and medium; longer ones are long
+SEGMENTS = (24, 48)  # upper ends of short and medium; longer ones are long
 
 
 def with_place(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -31,7 +31,7 @@ def with_place(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def with_length(frame: "pd.DataFrame", most: Sequence[int] = SEGMENTS) -> "pd.DataFrame":
-    """The records with ``length``, such as "17 to 48 segments"; ``most``: upper ends, rising.
+    """The records with ``length``, such as "25 to 48 segments"; ``most``: upper ends, rising.
 
     A question has one length under all variants, the most segments that any of them read.
     """
