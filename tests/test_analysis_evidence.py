@@ -3,12 +3,19 @@
 import pandas as pd
 import pytest
 
-from tempo_lib.analysis.evidence import PLACES, with_length, with_place
+from tempo_lib.analysis.evidence import PLACES, video_end, with_length, with_place
+
+SIX = (2.0, 6.0, 10.0, 14.0, 18.0, 22.0)  # segments of 4 s: 24 s
 
 
-def records(*spans, seconds=(2.0, 6.0, 10.0, 14.0, 18.0, 22.0)):  # six segments of 4 s: 24 s
-    rows = [{"start": start, "stop": stop, "seconds": list(seconds)} for start, stop in spans]
-    return pd.DataFrame(rows)
+def records(*spans, seconds=SIX):
+    end = video_end(seconds)
+    return pd.DataFrame([{"start": a, "stop": b, "video_seconds": end} for a, b in spans])
+
+
+def test_a_video_ends_half_a_segment_after_its_last_timestamp():
+    assert video_end(SIX) == 24.0
+    assert video_end((2.0, 6.0, 9.0)) == 10.5  # the last segment may be short
 
 
 @pytest.mark.parametrize(
@@ -37,12 +44,15 @@ def test_a_video_of_one_segment_ends_at_twice_its_middle():
 
 
 def test_lengths_are_in_order_and_hold_their_ends():
-    frame = pd.DataFrame({"num_segments": [64, 16, 48, 1, 17]})
+    frame = pd.DataFrame({"num_segments": [64, 24, 48, 1, 25], "question_id": list("abcde")})
     found = with_length(frame)
-    assert found["num_segments"].tolist() == [16, 1, 48, 17, 64]
+    assert found["num_segments"].tolist() == [24, 1, 48, 25, 64]
     assert found["length"].unique().tolist() == [
-        "up to 16 segments",
-        "17 to 48 segments",
+        "up to 24 segments",
+        "25 to 48 segments",
         "more than 48 segments",
     ]
+    half = frame.assign(num_segments=frame["num_segments"] // 2)  # a variant with half the frames
+    both = with_length(pd.concat([frame, half]))
+    assert (both.groupby("question_id")["length"].nunique() == 1).all()
     assert with_length(frame, [20, 40, 60])["length"].iloc[-1] == "more than 60 segments"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tempo_lib.analysis.evidence import video_end
 from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
@@ -121,8 +122,8 @@ def answers_of_seeds(
     """Every question of every suite under every variant, by every model.
 
     Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow),
-    skewness (of the tokens per segment) and duration (where the benchmark groups by it). ``seed``
-    draws the segments of random-drop.
+    skewness (of the tokens per segment), duration (where the benchmark groups by it) and
+    video_seconds. ``seed`` draws the segments of random-drop.
     """
     import pandas as pd
 
@@ -138,7 +139,9 @@ def answers_of_seeds(
             # Video-MME's own groups are its durations
             long = [record.tags.get("duration", [record.kind])[0] for record in records]
             room = room.clip(upper=frame["budget"])
-            parts.append(frame.assign(capacity=room, skewness=shape, duration=long))
+            ends = [video_end(record.seconds) for record in records]
+            more = {"capacity": room, "skewness": shape, "duration": long, "video_seconds": ends}
+            parts.append(frame.assign(**more))
         frames[model_seed] = pd.concat(parts, ignore_index=True)
     return pool_seeds(frames)
 
