@@ -2,7 +2,7 @@
 
 Lost in the middle (Liu et al., 2024, TACL 12:157): what stands between the ends of a long context
 is found less often. Tempo's "less is more" (section 4.3) says that fewer tokens of a long video can
-help. Both are asked of records alone, without a model.
+help. Both are read off records, without a model.
 """
 
 from collections.abc import Sequence
