@@ -32,8 +32,8 @@ def training_plan(
 ) -> DescribedFigure:
     """Hours of each stage beside the gigabytes on one GPU.
 
-    ``rows``: those of ``plan_stage``, one per stage. Computing and decoding go on side by side, so a
-    stage takes the longer of the two.
+    ``rows``: those of ``plan_stage``, one per stage. Computing and decoding go on side by side, so
+    a stage takes the longer of the two.
     """
     title = f"What the training costs on {machine.num_gpus} GPUs"
     stages = [f"stage {row['stage']}" for row in rows]
