@@ -47,7 +47,7 @@ def test_an_order_comes_from_other_videos(ablated):
 
 def test_one_video_is_too_few(ablated):
     one = ablated[ablated["video"] == "0"]
-    with pytest.raises(ValueError, match="an order is learnt from other videos, and there is 1 alone"):
+    with pytest.raises(ValueError, match="learnt from other videos, and there is 1 alone"):
         cross_fitted(one, equal_gradients(SUITE, 32))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
@@ -59,8 +60,13 @@ def way_of_a_question(preset: Preset) -> DescribedFigure:
             (xa, ya), (xb, yb) = (
                 (box.get_x() + BOX_WIDTH / 2, box.get_y() + BOX_HEIGHT / 2) for box in ends
             )
-            clip = dict(zip(("patchA", "patchB"), ends, strict=True))
-            style = {"arrowstyle": "-|>", "mutation_scale": 16, "color": MUTED, "linewidth": 1.6}
+            clip: Any = dict(zip(("patchA", "patchB"), ends, strict=True))
+            style: Any = {
+                "arrowstyle": "-|>",
+                "mutation_scale": 16,
+                "color": MUTED,
+                "linewidth": 1.6,
+            }
             ax.add_patch(FancyArrowPatch((xa, ya), (xb, yb), shrinkA=0, shrinkB=2, **clip, **style))
         fig.alt_text = f"{title}: " + "; ".join(f"{a} to {b}" for a, b in ARROWS) + "."
     return fig
