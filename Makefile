@@ -8,7 +8,7 @@
 #   make app         the web page, in an environment of its own beside .venv
 #   make check       format, lint, types, notebook rules
 #   make mutants     change the code of a room here and there: which tests notice (ROOM=, SAMPLE=)
-#   make lab         JupyterLab on the notebooks
+#   make lab         JupyterLab on copies of the notebooks, which open with 00_start_here
 #   make notebooks   re-execute the notebooks in place
 #   make ship        put the miniature trained in runs/ into the package
 #   make lock        both lock files anew from pyproject.toml and constraints.txt
@@ -112,8 +112,11 @@ format: $(STAMP)
 	$(VENV_PYTHON) -m ruff format .
 	$(VENV_PYTHON) -m ruff check --fix .
 
+# On copies, so that running them leaves the checkout clean; one that is there already is kept.
 lab: $(STAMP)
-	$(VENV_PYTHON) -m jupyterlab --notebook-dir=notebooks
+	@mkdir -p runs/lab && cp -n notebooks/*.ipynb runs/lab/ || true
+	@echo "Copies lie in runs/lab; delete one to get it anew."
+	$(VENV_PYTHON) -m jupyterlab --notebook-dir=runs/lab --LabApp.default_url=/lab/tree/00_start_here.ipynb
 
 notebooks: $(STAMP)
 	OMP_NUM_THREADS=$(CORES) $(VENV_PYTHON) -m tempo_lib.reproduce.notebooks

@@ -246,6 +246,7 @@ def as_text(records):
 def main(target):
     from tempo_lib import Tempo
     from tempo_lib.checkpoints.folders import find_checkpoint
+    from tests.soak_page import soak_page
 
     torch.set_num_threads(1)
     started = datetime.now(UTC)
@@ -253,6 +254,9 @@ def main(target):
     model.config.max_new_tokens = 4
     with tempfile.TemporaryDirectory() as folder:
         found = soak(model, Path(folder), (20, 20, 20), 500, kills=20)
+        page = Path(folder) / "page"
+        page.mkdir()
+        found["through_the_page"] = soak_page(model, make_videos(page, 20, 20, 20), 500)
     os.environ.pop("TEMPO_HOME", None)  # of the soak
     facts = provenance_facts(started, "tempo_lib.evaluation.runner", Path(__file__))
     document = {"made_by": "tests/soak.py", **facts, **found}

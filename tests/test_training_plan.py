@@ -3,10 +3,16 @@ import json
 import pytest
 
 from tempo_lib.cli.app import run
-from tempo_lib.cli.plan import paper_mixtures
 from tempo_lib.config import load_preset
 from tempo_lib.training.costs import parameter_counts
-from tempo_lib.training.plan import Assumptions, Machine, Mixture, plan_stage, sample_tokens
+from tempo_lib.training.plan import (
+    Assumptions,
+    Machine,
+    Mixture,
+    paper_mixtures,
+    plan_stage,
+    sample_tokens,
+)
 
 PAPER = load_preset("6b")
 MIXTURES = paper_mixtures()

@@ -31,9 +31,9 @@ def is_mixture(name: str) -> bool:
 
 def check_mixture(path: Path, root: Path | None, as_json: Path | None) -> int:
     """Say what a manifest of training mixtures names; 0, or 2 where something is wrong."""
-    from tempo_lib.cli.plan import paper_mixtures
     from tempo_lib.training.data import load_manifest
     from tempo_lib.training.manifest_check import check_manifest
+    from tempo_lib.training.plan import paper_mixtures
 
     if root is not None and not root.is_dir():
         raise InputError(f"no folder {root}; name the one with --root")

@@ -48,7 +48,7 @@ def plan(
     """
     from tempo_lib.config import load_preset
     from tempo_lib.training.costs import parameter_counts
-    from tempo_lib.training.plan import Assumptions, Machine, plan_stage
+    from tempo_lib.training.plan import Assumptions, Machine, paper_mixtures, plan_stage
 
     machine = Machine(
         num_gpus=gpus,
@@ -71,19 +71,6 @@ def plan(
     else:
         show(counts, rows, machine, given)
     return 0
-
-
-def paper_mixtures() -> "dict[int, Mixture]":
-    """Table B; the mixed samples of a stage count as videos, its longest ones."""
-    from tempo_lib.evaluation.published import load_published
-    from tempo_lib.training.plan import Mixture
-
-    names = {"Image": "images", "Video": "videos", "Mixed": "videos", "Text": "texts"}
-    table = load_published("tableb").dropna(subset=["samples"])
-    sizes: dict[int, dict[str, int]] = {}
-    for row in table[table["modality"].isin(names)].itertuples():
-        sizes.setdefault(int(row.stage), {})[names[str(row.modality)]] = int(row.samples)
-    return {stage: Mixture(**counts) for stage, counts in sizes.items()}
 
 
 def find_mixture(mixtures: "dict[int, Mixture]", stage: int) -> "Mixture":

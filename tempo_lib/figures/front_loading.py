@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from tempo_lib.analysis.front_loading import FEW_ANSWERS
 from tempo_lib.figures.style import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -36,6 +37,7 @@ SCHEMES = {
     "every": SeriesStyle(label="every m-th", colour=GREEN, marker="D", line="--"),
     "random": SeriesStyle(label="random k", colour=ORANGE, marker="^", line=":"),
     "merge": SeriesStyle(label="merged into k", colour=PURPLE, marker="v", line="-."),
+    "best": SeriesStyle(label="best k, by knock-out", colour=BLACK, marker="P"),
 }
 TARGETS = {  # target: label, colour, hatch
     "patches": ("patches of the frames", BLUE, ""),
@@ -46,7 +48,11 @@ TARGETS = {  # target: label, colour, hatch
 
 
 def slice_curves(
-    table: pd.DataFrame, *, preset: str | None = None, suite: str | None = None
+    table: pd.DataFrame,
+    *,
+    preset: str | None = None,
+    suite: str | None = None,
+    title: str = "Accuracy from the first, the last and other memories of a segment",
 ) -> DescribedFigure:
     """Accuracy over k, the memories kept of every segment, a line per scheme with 95 % intervals.
 
@@ -58,7 +64,6 @@ def slice_curves(
     if unknown or rows.empty:
         raise ValueError(f"unknown schemes {unknown}; this figure knows {', '.join(SCHEMES)}")
     names = [name for name in SCHEMES if name in set(rows["scheme"])]
-    title = "Accuracy from the first, the last and other memories of a segment"
     described = []
     with new_figure(5.6, title, preset) as fig:
         ax = fig.subplots()

@@ -116,7 +116,9 @@ def recipe_picture(table: pd.DataFrame, *, title: str, own: str) -> DescribedFig
 def _stories(preset: Preset, stage: int, sources: "Sequence[Source]") -> Counter[str]:
     corpora = {} if preset.miniature is None else preset.miniature.corpora
     specs = corpora[f"stage{stage}"].sources if f"stage{stage}" in corpora else ()
-    known = {f"stage{stage}-{spec.name}": spec.num_stories for spec in specs}
+    scales = {} if preset.miniature is None else preset.miniature.corpus_scale
+    scale = scales.get(f"stage{stage}", 1.0)
+    known = {f"stage{stage}-{spec.name}": round(scale * spec.num_stories) for spec in specs}
     counts: Counter[str] = Counter()
     for source in sources:
         if source.count is not None:

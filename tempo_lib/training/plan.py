@@ -66,6 +66,18 @@ class Assumptions:
     image_decode_seconds: float = 0.03
 
 
+def paper_mixtures() -> dict[int, Mixture]:
+    """Table B; the mixed samples of a stage count as videos, its longest ones."""
+    from tempo_lib.evaluation.published import load_published  # pandas
+
+    names = {"Image": "images", "Video": "videos", "Mixed": "videos", "Text": "texts"}
+    table = load_published("tableb").dropna(subset=["samples"])
+    sizes: dict[int, dict[str, int]] = {}
+    for row in table[table["modality"].isin(names)].itertuples():
+        sizes.setdefault(int(row.stage), {})[names[str(row.modality)]] = int(row.samples)
+    return {stage: Mixture(**counts) for stage, counts in sizes.items()}
+
+
 def plan_stage(
     preset: Preset, stage: int, mixture: Mixture, machine: Machine, given: Assumptions
 ) -> dict[str, Any]:
