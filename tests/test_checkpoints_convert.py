@@ -208,7 +208,7 @@ def test_the_command_says_what_it_wrote_and_bad_input_costs_one_line(released, t
     assert "131 tensors, 0.00204 GB in 1 file" in capsys.readouterr().out
     assert run(["convert", ours, back, "--max-shard-size", "1MB"]) == 0
     out = capsys.readouterr().out
-    assert "released layout, 130 tensors" in out
+    assert "layout release, 130 tensors" in out
     assert "base compressor that config.json names, Qwen3-VL-tiny" in out
     for arguments, word in (
         ([ours, back], "exists and is not an empty folder"),

@@ -124,10 +124,10 @@ def test_a_state_of_two_ranks_goes_on_with_one(folder):
 
 
 @pytest.mark.parametrize("layout", ["tempo", "release"])
-def test_a_state_of_two_ranks_is_exported_whole(folder, tmp_path, layout):
+def test_a_state_of_two_ranks_is_converted_whole(folder, tmp_path, layout):
     """Equal bit for bit to what one rank loads from it, and read by the reader of each layout."""
-    words = ["export", str(folder / "unfinished"), "--layout", layout, "--out"]
-    assert run([*words, str(tmp_path / "out")]) == 0
+    words = ["convert", str(folder / "unfinished"), str(tmp_path / "out"), "--layout", layout]
+    assert run(words) == 0
     model = Tempo.from_pretrained(folder / "start", dtype=torch.float32, device="cpu")
     numbers = load_preset("tiny").training.stages[1]
     set_trainable(model, numbers)

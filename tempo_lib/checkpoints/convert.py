@@ -7,7 +7,7 @@ What the other layout has no place for goes beside it, in files that its own loa
 * released -> ours: ``tempo_extras.safetensors`` holds the Yes-No difference that a used checkpoint
   may carry, and our config the whole released ``config.json`` (field ``released``).
 
-An export may also keep the layout, and read the state of an unfinished training (sharded.py).
+A conversion may also keep the layout, and read the state of an unfinished training (sharded.py).
 
 Memory: one shard at a time, whatever the size of the model.
 """

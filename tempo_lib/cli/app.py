@@ -19,7 +19,6 @@ from tempo_lib.cli.convert import convert
 from tempo_lib.cli.data import data
 from tempo_lib.cli.doctor import doctor
 from tempo_lib.cli.evaluate import evaluate
-from tempo_lib.cli.export import export
 from tempo_lib.cli.notebook import notebook
 from tempo_lib.cli.page import page
 from tempo_lib.cli.plan import plan
@@ -50,7 +49,6 @@ for command in (
     reproduce,
     notebook,
     convert,
-    export,
     doctor,
     bench,
 ):

@@ -1,4 +1,4 @@
-"""``tempo export``: both layouts from both, and from an unfinished training, bit for bit."""
+"""``tempo convert``: both layouts from both, and from an unfinished training, bit for bit."""
 
 import shutil
 from dataclasses import replace
@@ -25,16 +25,16 @@ def clip():
     return Video(frames, fps=2.0)
 
 
-def export(source, layout, out):
-    return run(["export", str(source), "--layout", layout, "--out", str(out)])
+def converted(source, layout, out):
+    return run(["convert", str(source), str(out), "--layout", layout])
 
 
 def test_ours_goes_to_the_release_and_to_itself(tmp_path, clip, capsys):
     shipped = find_checkpoint("tiny")
-    assert export(shipped, "release", tmp_path / "released") == 0
-    assert export(tmp_path / "released", "release", tmp_path / "again") == 0
-    assert export(tmp_path / "again", "tempo", tmp_path / "back") == 0
-    assert export(shipped, "tempo", tmp_path / "copy") == 0
+    assert converted(shipped, "release", tmp_path / "released") == 0
+    assert converted(tmp_path / "released", "release", tmp_path / "again") == 0
+    assert converted(tmp_path / "again", "tempo", tmp_path / "back") == 0
+    assert converted(shipped, "tempo", tmp_path / "copy") == 0
     assert bits(tmp_path / "back") == bits(tmp_path / "copy") == bits(shipped)
     assert bits(tmp_path / "again") == bits(tmp_path / "released")
     assert ROWS not in bits(tmp_path / "again")
@@ -47,7 +47,7 @@ def test_ours_goes_to_the_release_and_to_itself(tmp_path, clip, capsys):
 def test_the_release_goes_to_itself_as_it_is(golden_dir, tmp_path, clip):
     for name in ("Tempo-tiny", "Qwen3-VL-tiny"):
         shutil.copytree(golden_dir / name, tmp_path / name)
-    assert export(tmp_path / "Tempo-tiny", "release", tmp_path / "copy") == 0
+    assert converted(tmp_path / "Tempo-tiny", "release", tmp_path / "copy") == 0
     assert bits(tmp_path / "copy") == bits(tmp_path / "Tempo-tiny")
     config = (tmp_path / "copy/config.json").read_text()
     assert config == (tmp_path / "Tempo-tiny/config.json").read_text()
@@ -79,26 +79,26 @@ def test_the_last_state_of_an_unfinished_training_is_a_model(
     unfinished, tmp_path, capsys, clip, layout
 ):
     folder, then = unfinished
-    assert export(folder, layout, tmp_path / "out") == 0
+    assert converted(folder, layout, tmp_path / "out") == 0
     assert f"layout {layout} of step-00000002, " in capsys.readouterr().out
     model = Tempo.from_pretrained(tmp_path / "out", device="cpu")
     assert model.state_dict().keys() == then.keys()
     assert all(torch.equal(model.state_dict()[name], one) for name, one in then.items())
     assert not list((tmp_path / "out").glob("*.distcp"))
     assert not (tmp_path / "out" / "progress.json").exists()
-    assert export(folder / "state/step-00000001", layout, tmp_path / "earlier") == 0
+    assert converted(folder / "state/step-00000001", layout, tmp_path / "earlier") == 0
     assert bits(tmp_path / "earlier") != bits(tmp_path / "out")
 
 
-def test_what_cannot_be_exported_is_one_line(unfinished, tmp_path, capsys):
+def test_what_cannot_be_converted_is_one_line(unfinished, tmp_path, capsys):
     folder, _ = unfinished
     old = tmp_path / "step-00000002"
     shutil.copytree(folder / "state/step-00000002", old)
     (old / "config.json").unlink()
-    assert export(old, "tempo", tmp_path / "out") == 2
+    assert converted(old, "tempo", tmp_path / "out") == 2
     assert_one_error_line(capsys, "config.json")
-    assert export(tmp_path / "nowhere", "tempo", tmp_path / "out") == 2
+    assert converted(tmp_path / "nowhere", "tempo", tmp_path / "out") == 2
     assert_one_error_line(capsys, "no checkpoint at")
-    assert export(folder, "tempo", tmp_path) == 2
+    assert converted(folder, "tempo", tmp_path) == 2
     assert_one_error_line(capsys, "is not an empty folder")
     assert not (tmp_path / "out").exists()
