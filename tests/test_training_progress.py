@@ -6,6 +6,7 @@ import pkgutil
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -115,6 +116,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
     assert [one["step"] for one in again] == list(range(STEPS))
     assert [one["loss"] for one in again] == [one["loss"] for one in records]
     assert summary["steps"] == STEPS
+    assert summary["tokens_per_second"] == np.median([one["tokens_per_second"] for one in again])
     for one, two in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, two)
     left = {path.name for path in run.out_dir.iterdir()}

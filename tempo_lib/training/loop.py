@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -145,6 +146,8 @@ def train_and_summarise(
         "steps": len(records),
         "seconds": round(time.perf_counter() - started, 1),
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
+        "tokens_per_second": median(record["tokens_per_second"] for record in records),
+        "peak_gigabytes": max(record["peak_gigabytes"] for record in records),
         "trainable": list(run.numbers.trainable),
         "manifest_sha256": run.manifest_sha256,
         "data_sha256": data_digest(samples),
