@@ -122,6 +122,7 @@ class Page:
         """Answer the questions of a JSON file about videos that were uploaded with it."""
         visitor = self.visitors[str(request.session_hash)]
         visitor.cancel = threading.Event()
+        self.visitors.hold(visitor, [Path(file) for file in (cases, *(files or [])) if file])
         try:
             wanted = read_cases(cases, files)
         except (RefusedError, ValueError) as error:
