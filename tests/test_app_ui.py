@@ -3,6 +3,7 @@
 `make test-ui` installs what is missing. Pictures of states go to the folder TEMPO_UI_PICTURES.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -13,8 +14,15 @@ import urllib.request
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browsers import CHROMIUM, free_port, needs_browser, picture, set_slider, wait_for
+from browsers import (
+    CHROMIUM,
+    free_port,
+    needs_browser,
+    picture,
+    serious_findings,
+    set_slider,
+    wait_for,
+)
 from playwright.sync_api import expect, sync_playwright
 
 from tempo_lib.miniature.world import clips, rendering, scenes
@@ -178,6 +186,56 @@ def test_a_bad_file_and_no_file_are_said_in_one_sentence(page, tmp_path):
     expect(status(page)).to_have_value(re.compile("^Cannot read the file: .*[.]$"), timeout=WAIT)
 
 
+def test_an_image_is_answered_and_its_link_gives_the_file_back(page, clip):
+    path = clip[0].with_suffix(".png")
+    clips.write_image(path, np.full((64, 64, 3), 120, np.uint8))
+    upload(page, path)
+    ask(page, "Which place is it?")
+    expect(page.locator(".te-explorer .te-timeline")).to_have_count(0)
+    with page.expect_download() as held:
+        page.locator("a[download]").first.click()
+    assert held.value.path().read_bytes() == path.read_bytes()
+
+
+def batch(page, cases, *videos):
+    """Send cases and videos on the tab for batches."""
+    page.get_by_role("tab", name="Batch").click()
+    boxes = page.get_by_role("tabpanel", name="Batch").locator("input[type=file]")
+    for box, files in ((boxes.first, cases), (boxes.last, list(videos))):
+        with page.expect_response(re.compile("/upload")):
+            box.set_input_files(files)
+    return page.get_by_role("tabpanel", name="Batch").get_by_label("Status")
+
+
+def test_a_batch_answers_the_cases_of_a_file_and_gives_them_back(page, clip, tmp_path):
+    path, first, second = clip
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no film" * 1000)
+    queries = [(path.name, first), ("elsewhere/" + path.name, second), (bad.name, first)]
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps([{"video_path": v, "query": q} for v, q in queries]))
+    said = batch(page, cases, path, bad)
+    page.get_by_role("button", name="Answer all").click()
+    expect(said).to_have_value("Done: 3 questions.", timeout=WAIT)
+    assert not serious_findings(page)
+    picture(page, "batch")
+    with page.expect_download() as held:
+        page.get_by_role("tabpanel", name="Batch").locator("a[download]").last.click()
+    rows = json.loads(held.value.path().read_text())
+    assert [row["query"] for row in rows] == [first, second, first]
+    assert ["error" in row for row in rows] == [False, False, True]
+    assert sum(rows[0]["counts"]) == rows[0]["tokens_used"] <= rows[0]["budget"]
+    expect(page.get_by_role("tabpanel", name="Batch")).to_contain_text(rows[1]["text"])
+
+
+def test_a_batch_without_its_video_names_it(page, tmp_path, clip):
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps([{"video_path": "other.mp4", "query": "Who?"}]))
+    said = batch(page, cases, clip[0])
+    page.get_by_role("button", name="Answer all").click()
+    expect(said).to_have_value("Case 1: other.mp4 is not among the videos.", timeout=WAIT)
+
+
 def test_cancel_ends_the_work(page, clip):
     upload(page, clip[0])
     page.get_by_label("Question", exact=True).fill(clip[1])
@@ -221,18 +279,7 @@ def test_it_fits_and_reads_well_in_every_size_and_theme(browser, served, clip, w
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         picture(page, f"page-{scheme}-{width}")
-        serious = axe_findings(page, ".te-explorer")
-        assert not serious, serious
-
-
-def axe_findings(page, where):
-    """Serious and critical findings of axe-core about a part of the page."""
-    found = Axe().run(page, context=where).response["violations"]
-    return [
-        (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
+        assert not serious_findings(page)
 
 
 def test_the_server_removes_its_files_when_it_ends(browser, served, clip):

@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import jupyterlab
 import pytest
 from browsers import CHROMIUM, free_port, needs_browser, picture, wait_for
 from playwright.sync_api import expect, sync_playwright
@@ -32,6 +34,7 @@ def lab(tmp_path_factory, repo_root):
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTER_PATH": str(Path(jupyterlab.__file__).parents[4] / "share/jupyter"),  # widgets
         "PYTHONPATH": str(repo_root),
     }
     with log.open("wb") as stream:
