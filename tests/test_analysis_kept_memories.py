@@ -12,6 +12,8 @@ from tempo_lib.analysis.kept_memories import (
     write_effects,
 )
 from tempo_lib.analysis.probes import ProbeData, fit_readers
+from tempo_lib.evaluation.benchmark import Question
+from tempo_lib.miniature.lessons import candidate_answers
 from tempo_lib.video.clip import Video
 
 QUESTION = "Which number is shown with the red star?"
@@ -137,3 +139,11 @@ def test_readers_name_what_the_kept_positions_hold():
     kept_nK[:] = torch.tensor([True, False])
     right = np.array(readers.read(given, kept_nK)["colour"]) == names[label_n[:50]]
     assert right.mean() < 0.7
+
+
+def test_candidates_are_the_right_answer_with_every_option_in_its_place():
+    options = ("city", "forest")
+    question = Question("1", "Where?\nA city\nB forest", "The red star forest B.", options)
+    assert candidate_answers(question) == ["The red star city A.", "The red star forest B."]
+    with pytest.raises(ValueError, match="no option ends the answer"):
+        candidate_answers(Question("1", "Where?", "The red star forest."))
