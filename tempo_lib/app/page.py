@@ -14,7 +14,7 @@ import gradio as gr
 
 from tempo_lib.app.ask_request import EXPECTED, AskRequest, RefusedError, Result
 from tempo_lib.app.engine import Engine
-from tempo_lib.app.page_text import answer_html, linked, progress_line, sentence
+from tempo_lib.app.page_text import answer_html, linked, progress_line, sentence, table_html
 from tempo_lib.app.visitors import Visitor, Visitors
 from tempo_lib.gates import read_rows
 
@@ -127,7 +127,7 @@ class Page:
         try:
             wanted = read_cases(cases, files)
         except (RefusedError, ValueError) as error:
-            yield sentence(error), [], hidden
+            yield sentence(error), "", hidden
             return
         rows: list[list[Any]] = []
         records: list[dict[str, Any]] = []
@@ -135,9 +135,9 @@ class Page:
         for number, (name, path, question) in enumerate(wanted):
             each = (time.perf_counter() - started) / max(number, 1)
             left = f", about {each * (len(wanted) - number):.0f} s left" if number else ""
-            yield f"Question {number + 1} of {len(wanted)}{left}", rows, hidden
+            yield f"Question {number + 1} of {len(wanted)}{left}", table_html(rows), hidden
             if visitor.cancel.is_set():
-                yield f"Cancelled after {number} of {len(wanted)}.", rows, hidden
+                yield f"Cancelled after {number} of {len(wanted)}.", table_html(rows), hidden
                 return
             record = self._case(name, path, question, visitor)
             records.append(record)
@@ -152,7 +152,7 @@ class Page:
         target = visitor.folder / "predictions.json"
         target.write_text(json.dumps(records, indent=1), encoding="utf-8")
         saved = gr.DownloadButton(value=str(target), visible=True)
-        yield f"Done: {len(rows)} questions.", rows, saved
+        yield f"Done: {len(rows)} questions.", table_html(rows), saved
 
     def _case(self, name: str, path: Path, question: str, visitor: Visitor) -> dict[str, Any]:
         shared = {"video_path": name, "query": question}

@@ -116,8 +116,7 @@ def _batch_tab(page: Page) -> None:
         go = gr.Button("Answer all", variant="primary")
         stop = gr.Button("Cancel")
     status = gr.Textbox(label="Status", interactive=False, lines=1)
-    headers = ["video", "question", "prediction", "tokens"]
-    table = gr.Dataframe(headers=headers, wrap=True, interactive=False, label="Predictions")
+    table = gr.HTML("", label="Predictions")
     done = gr.DownloadButton("Save the predictions (JSON)", visible=False)
     go.click(page.batch, [cases, files], [status, table, done], show_progress="hidden")
     stop.click(page.cancel, None, status, queue=False)
