@@ -48,7 +48,7 @@ def serving(app):
 
 def wait_for(address, process, log):
     """Return once a server answers; its log where it ended instead."""
-    for _ in range(900):
+    for _ in range(3000):
         if process.poll() is not None:
             break
         try:
