@@ -169,7 +169,6 @@ def test_native_models_are_rows_of_table_1_at_the_papers_scale_alone(make_tiny_t
     model = make_tiny_tempo()
     assert tables.block_variants("table1", {0: model}) == ([EIGHT, FOUR], {})
     model.config.preset = "6b-rehearsal"
-    load_plugins(load_preset("6b").plugins)
     chosen, lacking = tables.block_variants("table1", {0: model})
     assert {*chosen, *lacking} == {EIGHT, FOUR, "native-base", "native-qwen3-vl-8b"}
     assert tables.block_variants("table2e", {0: model})[0] == ["ata", "prune", "prune-matched"]

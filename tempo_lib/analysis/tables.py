@@ -16,6 +16,7 @@ from tempo_lib.evaluation.benchmark import BENCHMARKS, mean_over
 from tempo_lib.evaluation.published import LONG, load_published, published_benchmark
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.registry import load_plugins
 from tempo_lib.statistics.claims import findings, load_claims
 from tempo_lib.statistics.summaries import ALL, difference_of, summarise
 
@@ -98,6 +99,7 @@ def block_variants(name: str, models: Mapping[int, Tempo]) -> tuple[list[str], d
     rows = [variant for _, variant in block.rows]
     presets = [load_preset(model.config.preset) for model in models.values()]
     if name == "table1" and not any(preset.miniature for preset in presets):
+        load_plugins(plugin for preset in presets for plugin in preset.plugins)
         rows += NATIVES.values()
     controls = [control for control in map(control_name, rows) if control]
     return split_by_parts(map(get_variant, (block.default, *rows, *controls)), models)

@@ -56,9 +56,12 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.analysis.tables import NATIVES
     from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
+    from tempo_lib.registry import load_plugins
     from tempo_lib.statistics.claims import variants_of_claims
 
-    numbers, is_real = load_preset(preset).evaluation, load_preset(preset).miniature is None
+    given = load_preset(preset)
+    load_plugins(given.plugins)  # they register native models
+    numbers, is_real = given.evaluation, given.miniature is None
     points = point_names(() if numbers is None else numbers.frames) if is_drawn(suite) else []
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
