@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager, suppress
 
 import pytest
 from batch_samples import write_notebook
@@ -20,12 +21,19 @@ from tempo_lib.reproduce.workflow import Workflow
 
 PRESET, SUITE, NUM_QUESTIONS = "6b-rehearsal", "videomme", 3
 WHOLE = 'suites: list = ["mini-videomme"]  # which; the batch run: all'
-MOST_SECONDS = 1800.0
 
 
-def start(*words):
+@contextmanager
+def started(*words):
+    """The command in a process group of its own, which ends with SIGKILL whatever happens."""
     command = [sys.executable, "-m", "tempo_lib.cli", "reproduce", "--preset", PRESET, *words]
-    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
+    options = {"start_new_session": True, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, "--cores", "1"], **options) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def written(home):
@@ -35,6 +43,7 @@ def written(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_killed_rehearsal_goes_on_where_it_was(tmp_path, monkeypatch, shared_dir):
     monkeypatch.setenv("TEMPO_HOME", str(tmp_path))
     preset = load_preset(PRESET)
@@ -42,16 +51,14 @@ def test_a_killed_rehearsal_goes_on_where_it_was(tmp_path, monkeypatch, shared_d
     make_weights(preset)
     facts = {"suites": ["mini-videomme"], "tables": [], "real": True}
     write_notebook(tmp_path, "20_suite", "print(suites)", parameters=WHOLE, **facts)
-    killed, end = start("--cores", "1"), time.monotonic() + MOST_SECONDS
-    while not any(written(tmp_path).values()):
-        assert killed.poll() is None and time.monotonic() < end, "nothing was written"
-        time.sleep(0.02)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    with started() as killed:
+        while not any(written(tmp_path).values()):
+            assert killed.poll() is None, "it ended before anything was written"
+            time.sleep(0.02)
     before, flow = written(tmp_path), Workflow(preset=preset, root=tmp_path)
     assert not (tmp_path / flow.marker(f"records-{SUITE}")).exists()
-    again = start("--cores", "1")
-    again.communicate(timeout=MOST_SECONDS)
+    with started() as again:
+        again.communicate()
     after = written(tmp_path)
     assert again.returncode == 0 and before.keys() <= after.keys()
     for path, content in before.items():
@@ -60,5 +67,5 @@ def test_a_killed_rehearsal_goes_on_where_it_was(tmp_path, monkeypatch, shared_d
     for path, content in after.items():
         asked = Counter(json.loads(line)["question_id"] for line in content.splitlines())
         assert (len(asked), asked.total()) == (NUM_QUESTIONS, NUM_QUESTIONS), path.name
-    once_more = start("--cores", "1", "--dry-run")
-    assert once_more.communicate()[0].splitlines()[-1] == "everything is up to date"
+    with started("--dry-run") as planned:
+        assert planned.communicate()[0].splitlines()[-1] == "everything is up to date"
