@@ -150,8 +150,8 @@ def answers_of_seeds(
             parts.append(frame.assign(**more))
         frames[model_seed] = pd.concat(parts, ignore_index=True)
     answers = pool_seeds(frames)
-    asked = answers[["suite", "question_id"]].itertuples(index=False, name=None)
-    answers = answers[[question not in failed[suite] for suite, question in asked]]
+    keys = answers[["suite", "question_id"]].itertuples(index=False, name=None)
+    answers = answers[[question not in failed[suite] for suite, question in keys]]
     answers = answers.reset_index(drop=True)
     answers.attrs["failed"] = {name: sorted(ids) for name, ids in failed.items() if ids}
     return answers
@@ -168,8 +168,8 @@ def _unanswered(suite: Benchmark, variants: Sequence[str], records: Sequence[Rec
             f"{suite.name}: every answer of {', '.join(empty)} failed; `tempo evaluate --suite "
             f"{suite.name} --variant {empty[0]}` says why"
         )
-    asked = {question.id for video in suite.videos for question in video.questions}
-    return asked - set.intersection(*found.values())
+    every = {question.id for video in suite.videos for question in video.questions}
+    return every - set.intersection(*found.values())
 
 
 def without_failed(suites: Sequence[Benchmark], answers: "pd.DataFrame") -> list[Benchmark]:

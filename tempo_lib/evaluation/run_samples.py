@@ -72,10 +72,10 @@ def read_run(path: Path) -> FinishedRun:
         for key in {(each.suite, each.world_seed, each.variant) for each in found}:
             if key in owner:
                 other = list(stated_otherwise(facts[key], own_facts))
-                told = ", ".join(f"{name} {a} / {b}" for name, a, b in other[:MOST_FACTS])
+                shown = ", ".join(f"{name} {a} / {b}" for name, a, b in other[:MOST_FACTS])
                 raise RunError(
                     f"{path} holds two runs of {key[2]} on {key[0]}: name one, {owner[key].name} "
-                    f"or {file.name}; they differ in {told or 'nothing that they state'}"
+                    f"or {file.name}; they differ in {shown or 'nothing that they state'}"
                 )
             owner[key] = file
             facts[key] = own_facts
