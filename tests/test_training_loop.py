@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 from tempo_lib import Tempo
 from tempo_lib.config import load_preset
 from tempo_lib.training import loop
-from tempo_lib.training.data import Collator
+from tempo_lib.training.collate import Collator
 from tempo_lib.training.loop import StageRun, train_stage
 from tempo_lib.training.precision import resolve_precision
 from tempo_lib.training.ranks import start_ranks

@@ -13,8 +13,8 @@ from tempo_lib.bench.gpu.scale import Workbench, random_tempo
 from tempo_lib.config import StageNumbers
 from tempo_lib.model.attention import training_attention
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.training.collate import Collator
 from tempo_lib.training.costs import Segments, forward_work, training_operations
-from tempo_lib.training.data import Collator
 from tempo_lib.training.feed import Feed
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.loop import train_step
