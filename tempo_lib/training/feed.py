@@ -153,7 +153,7 @@ class Encodings:
 
 
 class Targets(Sequence[int]):
-    """Target tokens of each sample, counted when asked for."""
+    """Target tokens of each sample, counted one by one, when needed."""
 
     def __init__(self, samples: Sequence[Sample], collate: Collator) -> None:
         self.samples, self.collate = samples, collate

@@ -107,8 +107,8 @@ def write_index(wanted: Wanted, file: Path, facts: dict[str, Any]) -> None:
 
 def _check_share(wanted: Wanted, counts: dict[str, int], problems: list[str], file: Path) -> None:
     """Say what is left out; TrainingError where it is too much, or where nothing is left."""
-    told = [json.loads(line) for line in problems[:MOST_SHOWN]]
-    said = [f"{one['file']}, {one['place']} ({one['id']}): {one['reason']}" for one in told]
+    first = [json.loads(line) for line in problems[:MOST_SHOWN]]
+    said = [f"{one['file']}, {one['place']} ({one['id']}): {one['reason']}" for one in first]
     all_of_them = file.with_suffix(PROBLEMS)
     if len(problems) > wanted.most_broken * counts["records"]:
         raise TrainingError(

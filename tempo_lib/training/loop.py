@@ -42,6 +42,7 @@ from tempo_lib.training.progress import (
 from tempo_lib.training.ranks import (
     clip_gradients,
     gradient_norm,
+    scale_gradients,
     start_ranks,
     whole_state,
 )
@@ -204,14 +205,12 @@ def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
         # images that only keep ranks in step leave zeros, which would still move by momentum
         model.compressor.zero_grad()
     parameters = [p for p in model.parameters() if p.requires_grad]
-    own = torch.stack(losses).sum()
-    told = ranks.total(torch.stack([own, own.new_tensor(targets), own.new_tensor(len(step.lost))]))
-    loss, targets, num_lost = told.tolist()
-    if num_lost and targets:  # others stand in, whose answers are of other lengths
+    own = torch.stack(losses).sum().float()
+    sums = ranks.total(torch.stack([own, own.new_tensor(targets), own.new_tensor(len(step.lost))]))
+    loss, targets, num_lost = sums.tolist()
+    if num_lost and targets:  # others stood in, whose answers are of other lengths
         loss *= step.num_targets / targets
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.mul_(step.num_targets / targets)
+        scale_gradients(parameters, step.num_targets / targets)
     norm = gradient_norm(parameters)
     size = norm.item()
     if not (math.isfinite(loss) and math.isfinite(size)):

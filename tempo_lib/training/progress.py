@@ -61,7 +61,7 @@ def data_digest(samples: Sequence[Sample]) -> str:
 
 
 def sample_facts(one: Sample) -> tuple[Any, ...]:
-    """What of a sample a digest is over."""
+    """What a digest is over, for one sample."""
     said = one.turns or (one.question, one.answer)
     rest = (one.window, one.system, [_medium(path) for path in one.all_media])
     return (one.id, one.query, said, *rest, *([one.part] if one.part else []))

@@ -27,11 +27,11 @@ def forget_after(out_dir: Path, done: int) -> None:
 
 def name_replaced(lost: list[tuple[str, str]], step: int, out_dir: Path, ranks: Ranks) -> None:
     """Say and keep what all ranks lost in a step; all must call it."""
-    told = [one for rank in ranks.gather(lost) for one in rank]
+    named = [one for rank in ranks.gather(lost) for one in rank]
     if not ranks.is_main:
         return
     with (out_dir / REPLACED).open("a", encoding="utf-8") as stream:
-        for name, reason in told:
+        for name, reason in named:
             print(f"replaced: sample {name}: {reason}", file=sys.stderr)
             print(json.dumps({"step": step, "sample": name, "reason": reason}), file=stream)
 

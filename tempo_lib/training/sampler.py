@@ -159,11 +159,11 @@ def _drawn(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _shares(indices: list[int], loads: Sequence[int], num_ranks: int) -> list[list[int]]:
     """Largest first, each to the rank that has least; what weighs nothing counts as one."""
     shares: list[list[int]] = [[] for _ in range(num_ranks)]
-    loads = [0] * num_ranks
+    sums = [0] * num_ranks
     for index in sorted(indices, key=lambda i: -loads[i]):
-        rank = loads.index(min(loads))
+        rank = sums.index(min(sums))
         shares[rank].append(index)
-        loads[rank] += max(1, loads[index])
+        sums[rank] += max(1, loads[index])
     return shares
 
 
