@@ -80,7 +80,7 @@ class Collator:
         self.keeps_in_step, self.labels = keeps_in_step, labels
 
     def num_segments(self, sample: Sample) -> int:
-        return len(self._seconds(sample))
+        return len(self._seconds(sample, self._clips(sample)))
 
     def num_frames(self, sample: Sample) -> int:
         return sum(len(clip.seconds) for clip in self._clips(sample))
@@ -105,7 +105,7 @@ class Collator:
             most = per_turn * (1 + len(sample.turns)) + len(sample.text.encode())
             most += per_segment * self.num_segments(sample)
             if most > self.max_context:
-                self._decoder_ids(sample)
+                self._decoder_ids(sample, self._clips(sample))
 
     def length_bounds(self) -> tuple[int, int]:
         """Most decoder tokens of one turn around its text, and of one segment."""
@@ -163,41 +163,41 @@ class Collator:
 
         ValueError where its media cannot be read, or where it does not fit the stage's context.
         """
-        segments, rows = None, []
-        if sample.media is not None:
+        segments, rows, clips = None, [], self._clips(sample)
+        if clips:
             window = sample.window or self.window
             segments = joined_segments(
                 [
                     segment_pixels(clip, self.rules, self.shape, window, window, is_sized=True)
-                    for clip in self._clips(sample)
+                    for clip in clips
                 ]
             )
             rows = self._rows(sample, segments)
-        return Encoded(segments, rows, *self._decoder_ids(sample))
+        return Encoded(segments, rows, *self._decoder_ids(sample, clips))
 
     def _clips(self, sample: Sample) -> list[Video]:
         """The sample's media, each as the model reads it."""
         return [self.store.get(path, sample.part) for path in sample.all_media]
 
-    def _seconds(self, sample: Sample) -> list[float]:
+    def _seconds(self, sample: Sample, clips: Sequence[Video]) -> list[float]:
         """The time of each segment, without its pixels."""
         window, seconds = sample.window or self.window, []
-        for clip in self._clips(sample):
+        for clip in clips:
             cut = cut_windows(clip.seconds, clip.fps, window, window, self.shape.temporal)
             seconds += cut.seconds_N.tolist()
         return seconds
 
-    def _decoder_ids(self, sample: Sample) -> tuple[list[int], list[int]]:
+    def _decoder_ids(self, sample: Sample, clips: Sequence[Video]) -> tuple[list[int], list[int]]:
         """Decoder ids and labels; ValueError where they exceed the stage's context."""
         if is_plain(self.labels):
-            seconds = self._seconds(sample)
-            is_image = sample.media is not None and self._clips(sample)[0].is_image
+            seconds = self._seconds(sample, clips)
+            is_image = len(clips) > 0 and clips[0].is_image
             counts = [self.tokens] * len(seconds)
             turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
             ids, labels = training_ids(self.text, sample.system or self.decoder_system, turn)
         else:
             window = sample.window or self.window
-            media = [self._memories(clip, window) for clip in self._clips(sample)]
+            media = [self._memories(clip, window) for clip in clips]
             ids, labels = self._conversation(sample, media)
         self._check_length(sample, len(ids))
         return ids, labels

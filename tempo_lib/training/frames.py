@@ -23,9 +23,7 @@ from tempo_lib.training.records import Part, Sample, TrainingError
 from tempo_lib.video.clip import Video, collect, load_video
 
 HELD_BYTES = 4 * 2**30  # of decoded clips in memory; the clips read last stay
-STREAMED_BYTES = (
-    2**28
-)  # where nothing is kept: the clips of the sample at hand, which are read thrice
+# where nothing is kept: the clips of the sample at hand, which are read thrice
 PIXEL_CODE = ("tempo_lib.video.clip", "tempo_lib.model.processing")  # what stored frames come from
 
 
@@ -52,7 +50,7 @@ def without_broken(
 class FrameStore:
     """Decoded, resized clips: once from the file, then from a small array on disk or in memory.
 
-    ``folder`` None: nothing is written, and a clip that has left memory is decoded again.
+    ``folder`` None: nothing is kept, neither there nor here.
     ``safe``: each file is decoded in a process of its own, which may hang or crash alone.
     """
 
@@ -67,19 +65,20 @@ class FrameStore:
         self.safe = safe
         self.rules, self.factor = model.config.pixel_rules, model.patch_shape.factor
         self.video, self.max_frames, self.folder = video, max_frames, folder
-        self.most_bytes = STREAMED_BYTES if folder is None else HELD_BYTES
-        self.num_bytes = 0
+        self.most_bytes, self.num_bytes = HELD_BYTES, 0
         self._held: OrderedDict[tuple[Path, Part | None], Video] = OrderedDict()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, path: Path, part: Part | None = None) -> Video:
         """The clip as a ``Video`` whose frames already have the model's size."""
+        if self.folder is None:
+            return self._decode(path, part)
         key = path, part
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
-        clip = self._held[key] = self._load(path, part)
+        clip = self._held[key] = self._load(path, part, self.folder)
         self.num_bytes += clip.frames.nbytes
         while self.num_bytes > self.most_bytes and len(self._held) > 1:
             self.num_bytes -= self._held.popitem(last=False)[1].frames.nbytes
@@ -96,15 +95,13 @@ class FrameStore:
                 broken[path] = " ".join(str(error).split())
         return broken
 
-    def _load(self, path: Path, part: Part | None) -> Video:
-        if self.folder is None:
-            return self._decode(path, part)
+    def _load(self, path: Path, part: Part | None, folder: Path) -> Video:
         stat = path.stat()
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, self.max_frames)
         numbers = (self.rules.model_dump_json(), self.factor, self.video.model_dump_json())
         shown = () if part is None else (part,)
         facts = repr((*key, *shown, *numbers, code_fingerprint(*PIXEL_CODE)))
-        cached = self.folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:32]}.npz"
+        cached = folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:32]}.npz"
         held = self._cached(cached, path)
         if held is not None:
             return held

@@ -5,7 +5,7 @@ and passes are planned before anything is decoded. ``indexing.py`` writes it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil
@@ -42,7 +42,7 @@ class Index(Sequence[Sample]):
         """The sample at a place; IndexError past the end."""
         if not 0 <= place < len(self):
             raise IndexError(f"no sample {place} among {len(self)}")
-        batch = _reader(self.file).get_batch(int(place) // AT_ONCE)
+        batch = self._reader.get_batch(int(place) // AT_ONCE)
         (row,) = batch.slice(int(place) % AT_ONCE, 1).to_pylist()
         return self._sample(row)
 
@@ -59,7 +59,7 @@ class Index(Sequence[Sample]):
 
     def column(self, name: str) -> np.ndarray:
         """One number per sample."""
-        return np.asarray(_whole(self.file, name))
+        return np.asarray(self._reader.read_all().column(name).to_numpy())
 
     def order(self) -> tuple[Sequence[bool], Sequence[float]]:
         """Per sample, whether it comes first, and how often it is read in an epoch."""
@@ -82,10 +82,9 @@ class Index(Sequence[Sample]):
             lambda high, wide, image: _area(high, wide, rules, shape.factor, bool(image))
         )
         segments, frames, loads = [], [], []
-        windows = self.column("window").tolist()
-        for window, text, pictures in zip(
-            windows, self.column("text_bytes").tolist(), _lists(self.file, "pictures"), strict=True
-        ):
+        columns = self.column("window").tolist(), self.column("text_bytes").tolist()
+        rows = zip(*columns, _lists(self._reader, "pictures"), strict=True)
+        for window, text, pictures in rows:
             window, sums = window or numbers.window, [0, 0, text_tokens(text)]
             for at in range(0, len(pictures), PICTURE):
                 high, wide, count, image = pictures[at : at + PICTURE]
@@ -111,6 +110,10 @@ class Index(Sequence[Sample]):
                 collate.check_lengths([self[place]])
             except VideoError:
                 continue  # found again, and replaced, when its step comes
+
+    @property
+    def _reader(self) -> Any:
+        return _reader(self.file, self.digest)
 
     def _sample(self, row: dict[str, Any]) -> Sample:
         media = [self.root / name for name in row["media"]]
@@ -148,18 +151,13 @@ def arrow() -> Any:
 
 
 @lru_cache(maxsize=8)
-def _reader(file: Path) -> Any:
-    """The open index, once a process; a forked process shares the map."""
+def _reader(file: Path, digest: str) -> Any:
+    """The open index of this content, once a process; a forked process shares the map."""
     pyarrow = arrow()
     return pyarrow.ipc.open_file(pyarrow.memory_map(str(file)))
 
 
-def _whole(file: Path, name: str) -> Any:
-    return _reader(file).read_all().column(name).to_numpy()
-
-
-def _lists(file: Path, name: str) -> Any:
-    reader = _reader(file)
+def _lists(reader: Any, name: str) -> Iterator[list[int]]:
     for number in range(reader.num_record_batches):
         yield from reader.get_batch(number).column(name).to_pylist()
 

@@ -7,11 +7,11 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.gates import read_rows
 from tempo_lib.training.data import Manifest, Source
 from tempo_lib.training.fetch import FetchError, fetch_hub, fetch_url
 from tempo_lib.training.plan import Mixture
 from tempo_lib.training.records import read_records
+from tempo_lib.training.rows import count_rows
 
 KINDS = {"image": "images", "video": "videos", "text": "texts"}
 SAME = 0.01  # share by which a count may differ: they are rounded, as "11k" in a file's name
@@ -127,7 +127,7 @@ def _on_disk(source: Source, root: Path) -> list[str]:
         return [f"{source.name}: {path} is missing"]
     problems = []
     try:
-        rows = len(read_rows(path))
+        rows = count_rows(path)
         if source.count is not None and abs(rows - source.count) > SAME * source.count:
             problems.append(f"{source.name}: {rows:,} records, the manifest says {source.count:,}")
         if not read_records(path, source.modality, share=source.share):
