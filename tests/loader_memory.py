@@ -26,7 +26,7 @@ from tempo_lib.training.run import StageRun
 from tempo_lib.training.targets import OURS
 from tests.training_samples import turn
 
-NUM_FILES, SECONDS = 50, 20.0
+NUM_FILES, SECONDS = 50, 8.0
 BATCH = 20
 MARKS = 10  # places at which memory is read
 
@@ -35,7 +35,8 @@ def write_world(root, num_samples):
     """Three of four samples are parts of clips, one is an image; the index of them all."""
     rng = np.random.default_rng(0)
     for n in range(NUM_FILES):
-        frames = rng.integers(0, 255, (int(2 * SECONDS), 48, 64, 3), np.uint8)
+        shades = rng.integers(0, 255, (int(2 * SECONDS), 1, 1, 3))
+        frames = np.broadcast_to(shades, (len(shades), 48, 64, 3)).astype(np.uint8)
         write_clip(root / f"{n}.mp4", frames)
         write_image(root / f"{n}.png", np.tile(frames[0], (1 + n % 5, 1 + n % 5, 1)))
     clips, images = [], []
@@ -44,8 +45,8 @@ def write_world(root, num_samples):
             spoken = turn(f"<image>\nWhat is {n}?", "A star.")
             images.append({"id": f"i{n}", "image": f"{n % NUM_FILES}.png", "conversations": spoken})
         else:
-            start = rng.uniform(0, SECONDS - 6)
-            shown = {"start": start, "end": start + rng.uniform(2, 5)}
+            start = rng.uniform(0, SECONDS - 3)
+            shown = {"start": start, "end": start + rng.uniform(1, 3)}
             spoken = turn(f"<video>\nWho is {n}?", "A star.")
             one = {"id": f"v{n}", "video": f"{n % NUM_FILES}.mp4", "conversations": spoken}
             clips.append({**one, **shown})

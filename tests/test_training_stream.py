@@ -168,7 +168,7 @@ def test_a_step_whose_sample_was_replaced_is_normalised_by_what_was_read(make_ti
     records = json.loads((tmp_path / "clips.json").read_text())
     place = [one.id for one in index].index("v4:0")
     feed = make_feed(make_tiny_tempo(), index, stage_run(tmp_path), ALONE)
-    stands_in = index[next(feed.encodings.stand_ins(place))]
+    stands_in = index[next(feed.encodings.neighbours(place))]
     assert stands_in.id == "v3:0"  # the next smaller one
     damage(tmp_path / "4.mp4")
     whole = {"steps": 1, "most_broken": 1.0}
@@ -261,7 +261,7 @@ def test_weights_of_one_change_nothing_and_need_a_global_batch():
         make_batches([1, 2], load_preset("tiny").training.stages[2], 0, (), [1.0, 2.0])
 
 
-def test_stand_ins_are_of_the_same_source_and_the_smaller_ones_first():
+def test_neighbours_are_of_the_same_source_and_the_smaller_ones_first():
     near = Neighbours(np.array([0, 1, 0, 0, 1, 0]), [5, 9, 1, 7, 3, 5])
     assert list(near(0)) == [2, 5, 3]
     assert list(near(3)) == [5, 0, 2]

@@ -48,7 +48,7 @@ class Feed:
     """Every step of every epoch, for one rank.
 
     ``sizes``: of samples that are decoded when their step comes; None: they are measured now.
-    ``stand_ins``: which samples are tried in the place of one that cannot be read; None: none, an
+    ``neighbours``: which samples are tried in the place of one that cannot be read; None: none, an
     error ends the training.
     """
 
@@ -61,7 +61,7 @@ class Feed:
         ranks: Ranks,
         sizes: Sizes | None = None,
         loader: LoaderNumbers = AT_HAND,
-        stand_ins: Neighbours | None = None,
+        neighbours: Neighbours | None = None,
         order: tuple[Sequence[bool], Sequence[float]] | None = None,
     ) -> None:
         self.samples, self.collate, self.numbers, self.ranks = samples, collate, numbers, ranks
@@ -71,7 +71,7 @@ class Feed:
             self.targets = list(self.targets)
             sizes = measured(samples, collate, numbers)
         self.sizes, self.lengths = sizes, sizes.segments
-        self.encodings = Encodings(samples, collate, stand_ins)
+        self.encodings = Encodings(samples, collate, neighbours)
         if order is None:
             order = [one.first for one in samples], [one.weight for one in samples]
         self.plan: Batches = make_batches(self.lengths, numbers, seed, *order)
@@ -128,9 +128,9 @@ class Encodings:
     """A data set of torch: each sample as numbers, or the first that can be read in its place."""
 
     def __init__(
-        self, samples: Sequence[Sample], collate: Collator, stand_ins: Neighbours | None
+        self, samples: Sequence[Sample], collate: Collator, neighbours: Neighbours | None
     ) -> None:
-        self.samples, self.collate, self.stand_ins = samples, collate, stand_ins
+        self.samples, self.collate, self.neighbours = samples, collate, neighbours
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -141,10 +141,10 @@ class Encodings:
         try:
             return self.collate.encode(sample)
         except ValueError as error:  # VideoError, or longer than its header said
-            if self.stand_ins is None:
+            if self.neighbours is None:
                 raise
             lost = ((sample.id, " ".join(str(error).split())),)
-        for other in islice(self.stand_ins(place), MOST_TRIES):
+        for other in islice(self.neighbours(place), MOST_TRIES):
             try:
                 return replace(self.collate.encode(self.samples[other]), lost=lost)
             except ValueError:

@@ -47,6 +47,7 @@ def check_manifest(
         facts = {kind: _count(sources, kind) for kind in KINDS}
         holes = list(manifest.holes.get(stage, ()))
         report.stages[stage] = {"sources": len(sources), **facts, "holes": holes}
+        report.stages[stage]["not known"] = _unknown(sources)
         number = int(stage.removeprefix("stage")) if stage.removeprefix("stage").isdigit() else -1
         gaps = _gaps(facts, published[number]) if number in published else []
         report.stages[stage]["against Table B"] = gaps
@@ -105,6 +106,18 @@ def _count(sources: tuple[Source, ...], kind: str) -> dict[str, int]:
     chosen = [source for source in sources if source.modality == kind]
     counted = [ceil(source.count * source.share) for source in chosen if source.count is not None]
     return {"records": sum(counted), "without count": len(chosen) - len(counted)}
+
+
+def _unknown(sources: tuple[Source, ...]) -> dict[str, int]:
+    """Of how many sources nobody says where a file is, which version of it, and which hash it has.
+
+    Generated files have no hub: what made them says what they are.
+    """
+    fetched = [one for one in sources if one.hub is not None or one.url is not None]
+    versions = [one for one in fetched if one.revision is None and one.url is None]
+    places = [one for one in fetched if one.media is None and one.modality != "text"]
+    hashes = [one for one in fetched if one.sha256 is None]
+    return {"sha256": len(hashes), "revision": len(versions), "media": len(places)}
 
 
 def _gaps(facts: Mapping[str, Mapping[str, int]], wanted: Mixture) -> list[str]:

@@ -47,9 +47,9 @@ def stream_feed(model: Tempo, index: Index, run: StageRun, ranks: Ranks) -> Feed
     sizes = index.sizes(numbers, config.video_numbers, config.pixel_rules, shape)
     collate = make_collator(model, run, ranks, is_kept=False)
     index.check_lengths(sizes, collate)
-    stand_ins = Neighbours(index.column("source"), sizes.loads)
+    neighbours = Neighbours(index.column("source"), sizes.loads)
     order = index.order()
-    return Feed(index, collate, numbers, run.seed, ranks, sizes, run.loader, stand_ins, order)
+    return Feed(index, collate, numbers, run.seed, ranks, sizes, run.loader, neighbours, order)
 
 
 def make_collator(model: Tempo, run: StageRun, ranks: Ranks, is_kept: bool) -> Collator:
