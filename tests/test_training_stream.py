@@ -25,6 +25,7 @@ from tempo_lib.training.run import StageRun
 from tempo_lib.training.sampler import GlobalBatches, Neighbours, make_batches
 from tempo_lib.training.sizes import model_size
 from tempo_lib.training.targets import OURS
+from tests.rank_jobs import Job, launch, read_samples, run_job, write_world
 from tests.training_samples import turn
 
 ALONE = Ranks(0, 1, torch.device("cpu"), "no")
@@ -326,3 +327,23 @@ def test_an_answer_longer_than_the_context_is_named_before_the_first_step(tiny_t
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     with pytest.raises(TrainingError, match=r"sample t2:0 needs \d+ decoder tokens"):
         make_feed(tiny_tempo, index_of(tmp_path), stage_run(tmp_path), ALONE)
+
+
+def test_two_ranks_replace_what_is_broken_and_lose_as_one_does(fresh_tiny_tempo, tmp_path):
+    """One rank alone finds it; both count it, and the step is divided by what was read."""
+    fresh_tiny_tempo.save_pretrained(tmp_path / "start")
+    write_world(tmp_path / "data")
+    one, two = (
+        Job(name, stage=2, steps=2, streams=True, numbers={"global_batch": 14, "micro_tokens": 900})
+        for name in ("one", "two")
+    )
+    read_samples(tmp_path / "data", one)  # the index knows nothing of what comes
+    damage(tmp_path / "data/videos/b.mp4")
+    alone = run_job(tmp_path, one)
+    assert all(record["replaced"] == 2 for record in alone)  # two questions about the clip
+    launch(tmp_path, [two], 2)
+    both = [json.loads(line) for line in (tmp_path / "two/losses.jsonl").read_text().splitlines()]
+    for name in ("loss", "grad_norm", "targets", "samples", "replaced"):
+        assert [r[name] for r in both] == pytest.approx([r[name] for r in alone], rel=1e-5)
+    lines = (tmp_path / "two" / REPLACED).read_text().splitlines()
+    assert sorted({json.loads(line)["sample"] for line in lines}) == ["b:0", "b:1"]

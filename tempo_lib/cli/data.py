@@ -167,6 +167,8 @@ def index(
     from tempo_lib.config import load_preset
     from tempo_lib.training.index import PROBLEMS
 
+    if not root.is_dir():
+        raise InputError(f"no folder {root}; name the one with --root")
     with bad_input(), needs_extra("train"):
         numbers = load_preset(preset)
     for number in numbers.stages if stage is None else (stage,):

@@ -58,7 +58,14 @@ class Manifest(BaseModel):
 def load_manifest(path: Path) -> Manifest:
     """Read and check a manifest; ValueError names the file and the broken field."""
     try:
-        return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8-sig")))
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(content, dict):
+            found = "nothing" if content is None else f"a {type(content).__name__}"
+            raise ValueError(
+                f"{path} is not a valid training manifest: expected preset and stages, it holds "
+                f"{found}; data_manifests/training/tiny.yaml is one"
+            )
+        return Manifest.model_validate(content)
     except ValidationError as error:
         raise ValueError(
             f"{path} is not a valid training manifest: {field_problems(error)}"
@@ -86,7 +93,8 @@ def stage_files(manifest: Manifest, stage: int, root: Path) -> list[tuple[Source
     """A stage's sources with their files; ValueError for a stage or a file that is not there."""
     key = f"stage{stage}"
     if key not in manifest.stages:
-        raise ValueError(f"the manifest has no {key}; it has {', '.join(sorted(manifest.stages))}")
+        known = ", ".join(sorted(manifest.stages)) or "no stage at all"
+        raise ValueError(f"the manifest has no {key}; it has {known}")
     files = [(source, root / source.annotations) for source in manifest.stages[key]]
     for source, path in files:
         if not path.is_file():

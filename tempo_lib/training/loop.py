@@ -180,8 +180,9 @@ def sample_counts(
 
 
 def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides as a summary holds them: not where base models lay on a disk."""
-    return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
+    """Overrides as a summary holds them: not where base models lay, nor how samples were loaded."""
+    apart = ("weights.", "training.loader.")
+    return {path: value for path, value in overrides.items() if not path.startswith(apart)}
 
 
 def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
