@@ -166,7 +166,7 @@ def _read(
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Probed:
     """Of each medium height, width, sampled frames and whether it is an image; or why not."""
 
     found: dict[Medium, list[int]]
@@ -181,10 +181,10 @@ def _media(sample: Sample) -> list[Medium]:
     return [(path, sample.part) for path in sample.all_media]
 
 
-def _probed(samples: list[Sample], fps: float, pool: ThreadPoolExecutor) -> Sizes:
+def _probed(samples: list[Sample], fps: float, pool: ThreadPoolExecutor) -> Probed:
     """The media of some samples, each opened once."""
     media = list(dict.fromkeys(one for sample in samples for one in _media(sample)))
-    sizes = Sizes({}, {})
+    sizes = Probed({}, {})
     for medium, size in zip(media, pool.map(partial(_probe, fps=fps), media), strict=True):
         if isinstance(size, str):
             sizes.broken[medium] = size

@@ -117,7 +117,7 @@ def _unknown(sources: tuple[Source, ...]) -> dict[str, int]:
     versions = [one for one in fetched if one.revision is None and one.url is None]
     places = [one for one in fetched if one.media is None and one.modality != "text"]
     hashes = [one for one in fetched if one.sha256 is None]
-    return {"sha256": len(hashes), "revision": len(versions), "media": len(places)}
+    return {"sha256 of": len(hashes), "revision of": len(versions), "media of": len(places)}
 
 
 def _gaps(facts: Mapping[str, Mapping[str, int]], wanted: Mixture) -> list[str]:

@@ -45,8 +45,8 @@ def check_replaced(
     if lost > most * max(read, min(FEWEST, num_samples)):
         raise TrainingError(
             f"{lost} of {read} samples could not be read, more than the {most:.0%} that may be "
-            f"replaced; each is named in {out_dir / REPLACED}: mend those files, or allow more, and "
-            "start it again"
+            f"replaced; each is named in {out_dir / REPLACED}: mend those files, or allow more, "
+            "and start it again"
         )
 
 
