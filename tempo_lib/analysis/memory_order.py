@@ -57,9 +57,7 @@ def forward_order(model: Tempo, all_readings: Sequence[Reading]) -> list[int]:
         chosen.append(ranked[0])
 
 
-def learn_order(
-    model: Tempo, all_readings: Sequence[Reading], method: str = FORWARD
-) -> list[int]:
+def learn_order(model: Tempo, all_readings: Sequence[Reading], method: str = FORWARD) -> list[int]:
     """The positions 0..K-1, the most important first. ValueError for an unknown method."""
     if method == FORWARD:
         return forward_order(model, all_readings)
@@ -99,7 +97,7 @@ def learn(
         "questions": len(found),
         **provenance_facts(started, "tempo_lib.analysis.memory_order"),
     }
-    path = out or order_file(model, preset)
+    path = out or order_file(model)
     write_order(path, order, facts)
     print(f"{', '.join(map(str, order))}\nwrote {path}")
 

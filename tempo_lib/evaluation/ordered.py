@@ -5,7 +5,7 @@ videos and without labels (``analysis.memory_order``), says which; the decoder r
 the positions' own order. No weight changes. ``ata-ordered`` and ``fixed-ordered`` use the tokens of
 ``ata`` and ``head-fixed``; both go beyond the paper.
 
-A model with an order is a model of its own in records: nothing that is recorded without one changes.
+A model with an order is a model of its own in records: what is recorded without one stays.
 
 Shape suffixes: N segments, K memory tokens, d channels.
 """
@@ -24,7 +24,7 @@ from tempo_lib.evaluation.records import weights_digest
 from tempo_lib.evaluation.variants import MATCHED, Variant
 from tempo_lib.model.compressor import Cut
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import manifest_path, project_root
 
 ATA_ORDERED, FIXED_ORDERED = "ata-ordered", "fixed-ordered"
 ORDERED = "ordered"  # how variants name the model with an order, as they name a checkpoint
@@ -76,21 +76,25 @@ def with_order(model: Tempo, order: Sequence[int]) -> Tempo:
     return ordered
 
 
-def order_file(model: Tempo, preset: str, root: Path | None = None) -> Path:
-    """Where the order of these weights is kept, under ``runs`` of the project."""
-    folder = (root or project_root()) / "runs" / preset / "memory_order"
+def order_file(model: Tempo, root: Path | None = None) -> Path:
+    """Where a reader's own order of these weights lies."""
+    folder = (root or project_root()) / "runs" / "memory_order"
     return folder / f"{weights_digest(model)[:16]}.json"
 
 
-def read_order(model: Tempo, preset: str, root: Path | None = None) -> list[int]:
-    """The learned order; ValueError, with the command that learns it, where there is none."""
-    path = order_file(model, preset, root)
-    if not path.is_file():
-        raise ValueError(
-            f"no order of memory positions for these weights at {path}; learn it with "
-            f"`python -m tempo_lib.analysis.memory_order {preset}`"
-        )
-    return [int(place) for place in json.loads(path.read_text(encoding="utf-8"))["order"]]
+def read_order(model: Tempo, root: Path | None = None) -> list[int]:
+    """The learned order: one that is kept with the project, where it is of these weights, else the
+    reader's own. ValueError, with the command that learns it, where there is none."""
+    own, weights = order_file(model, root), weights_digest(model)
+    kept = manifest_path("measurements").glob("memory_order*.json")
+    for path in (*sorted(kept), own):
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if found.get("weights") == weights:
+            return [int(place) for place in found["order"]]
+    raise ValueError(
+        f"no order of memory positions for these weights at {own}; learn it with "
+        "`python -m tempo_lib.analysis.memory_order PRESET --checkpoint FOLDER`"
+    )
 
 
 def is_ordered(row: Variant) -> bool:
@@ -99,7 +103,7 @@ def is_ordered(row: Variant) -> bool:
 
 
 def bound_to_order(
-    model: Tempo, rows: Sequence[Variant], preset: str, root: Path | None = None
+    model: Tempo, rows: Sequence[Variant], root: Path | None = None
 ) -> tuple[list[Variant], Mapping[str, Tempo]]:
     """The variants, ordered ones bound to a model with its order, and that model by name.
 
@@ -107,7 +111,7 @@ def bound_to_order(
     """
     if not any(map(is_ordered, rows)):
         return list(rows), {}
-    ordered = with_order(model, read_order(model, preset, root))
+    ordered = with_order(model, read_order(model, root))
     bound = [replace(row, checkpoint=ORDERED) if is_ordered(row) else row for row in rows]
     return bound, {ORDERED: ordered}
 

@@ -34,6 +34,7 @@ def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, part
     ``part`` of ``parts``: its share of the videos; other jobs make the others.
     """
     from tempo_lib.analysis import evaluations
+    from tempo_lib.evaluation.ordered import bound_to_order
     from tempo_lib.evaluation.ranks import Ranks
     from tempo_lib.evaluation.runner import evaluate_records
 
@@ -43,8 +44,9 @@ def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, part
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
     if parts > 1:
         benchmark = replace(benchmark, videos=tuple(Ranks(part, parts).share(benchmark.videos)))
-    chosen = [rows[name] for name in can_run]
-    evaluate_records(models[MODEL_SEED], benchmark, chosen, progress=False)
+    model = models[MODEL_SEED]
+    chosen, ordered = bound_to_order(model, [rows[name] for name in can_run])
+    evaluate_records(model, benchmark, chosen, progress=False, models=ordered)
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
     for name, lacking in left_out.items():
         print(f"left out: {name} needs {lacking}")
