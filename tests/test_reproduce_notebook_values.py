@@ -40,7 +40,9 @@ def test_every_notebook_takes_its_defaults_and_refuses_what_cannot_work(book, tm
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("17", {"budgets": []}, "budgets is empty; name at least one"),
+        ("17", {"panels": []}, "panels is empty; name at least one"),
+        ("17", {"budgets": [0]}, "budgets must hold more than 0"),
+        ("17", {"panels": ["lvbench"]}, "unknown suite 'lvbench' of preset tiny"),
         ("13", {"model_seeds": ["0"]}, "model_seeds holds '0'; its default is"),
         ("13", {"model_seeds": [-1]}, "model_seeds must hold 0 or more"),
         ("13", {"suites": ["mini-mlvu", "mlvu"]}, "unknown suite 'mlvu' of preset tiny; known: mi"),
@@ -50,7 +52,7 @@ def test_every_notebook_takes_its_defaults_and_refuses_what_cannot_work(book, tm
     ],
 )
 def test_a_value_is_refused_in_one_line(name, given, message):
-    with pytest.raises(ValueError, match="^[^\n]+$") as error:
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as error:
         check_values(pick_notebook(BOOKS, name), given)
     assert message in str(error.value)
 

@@ -56,6 +56,7 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     """Every variant behind a table, figure or claim about a suite, each once."""
     from tempo_lib.analysis.scaling import is_drawn, point_names
     from tempo_lib.analysis.stages import stage_variants
+    from tempo_lib.evaluation.ordered import ATA_ORDERED, FIXED_ORDERED
     from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
     from tempo_lib.statistics.claims import variants_of_claims
 
@@ -64,6 +65,7 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
     names += tuple(name for pair in NEW_QUESTIONS for name in pair)
+    names += (ATA_ORDERED, FIXED_ORDERED)
     stages = stage_variants(suite, preset).values()
     return list({row.name: row for row in (*map(get_variant, names), *stages)}.values())
 

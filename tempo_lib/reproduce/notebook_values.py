@@ -12,7 +12,7 @@ from tempo_lib.provenance import manifest_path
 from tempo_lib.reproduce.notebook_facts import Notebook, check_value
 
 COUNTS = ("num_questions", "num_stories", "world_seed", "seed")  # 0 or more
-SUITES = ("suite", "suites")
+SUITES = ("suite", "suites", "panels")
 FILLED = ("suites", "model_seeds", "ks", "budgets", "variants", "panels")  # unless by default []
 
 
@@ -48,6 +48,8 @@ def _check_list(label: str, name: str, value: list[Any], default: list[Any]) -> 
     wrong = [item for item in value if kinds and type(item) not in allowed]
     if wrong:
         raise ValueError(f"{label} holds {wrong[0]!r}; its default is {default!r}")
+    if name == "budgets" and any(not isinstance(one, str) and one <= 0 for one in value):
+        raise ValueError(f"{label} must hold more than 0, got {value!r}")
     if name in ("model_seeds", "ks") and any(item < int(name == "ks") for item in value):
         raise ValueError(f"{label} must hold {int(name == 'ks')} or more, got {value!r}")
 

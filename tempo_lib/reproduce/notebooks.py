@@ -47,8 +47,8 @@ def run_notebook(
 
     ``publish`` lets the notebook's run copy its results to ``figures/``. ``timeout`` is in seconds
     per cell, None for no limit. Raises ValueError before a kernel starts for a missing notebook,
-    unknown parameters, values that do not suit (``check_values``) or an ``out_dir`` that holds the source; NotebookError when
-    a cell fails, with the executed copy kept up to that cell.
+    values that do not suit it (``check_values``) or an ``out_dir`` that holds the source;
+    NotebookError when a cell fails, with the executed copy kept up to that cell.
     """
     path, out_dir = Path(path).resolve(), Path(out_dir).resolve()
     check_values(read_notebook(path), parameters)
