@@ -37,7 +37,7 @@ def forward_order(model: Tempo, all_readings: Sequence[Reading]) -> list[int]:
     """Positions in the order in which each next one lowers the mean divergence most.
 
     Half of them are chosen this way, which is as long a head as tables keep; the others follow by
-    the divergence that they gave as the last one's rivals. ValueError for no readings.
+    the divergence that they gave beside the last one chosen. ValueError for no readings.
     """
     if not all_readings:
         raise ValueError("an order is learned from questions, and there is none")
