@@ -44,6 +44,14 @@ def test_cuts_are_measured_with_places_shifted_and_kept(planted):
     }
 
 
+def test_orders_of_all_memories_are_compared_by_name(planted, monkeypatch):
+    first = lambda model, reading, cuts: [float(cut[0].argmax(-1)[0]) for cut in cuts]  # noqa: E731
+    monkeypatch.setattr(label_free, "divergences", first)
+    orders = {"own": range(K), "backwards": range(K - 1, -1, -1)}
+    table = label_free.order_divergences(None, planted[:1], orders)
+    assert table.set_index("order")["kl"].to_dict() == {"own": 0.0, "backwards": K - 1.0}
+
+
 def test_an_unknown_method_and_no_questions_are_refused(planted):
     with pytest.raises(ValueError, match="unknown method 'x'; known: forward, knock-out"):
         memory_order.learn_order(None, planted, "x")

@@ -107,6 +107,25 @@ def cut_divergences(
     return pd.DataFrame(rows)
 
 
+def order_divergences(
+    model: Tempo, all_readings: Sequence[Reading], orders: Mapping[str, Positions]
+) -> "pd.DataFrame":
+    """Columns order, question, kl: all memories, in other orders; ``orders`` has each by name.
+
+    Beside the places "shifted" of ``cut_divergences``, where the relative order stays, these tell
+    a decoder that expects memories at their places from one that expects them in their order.
+    """
+    import pandas as pd
+
+    rows = []
+    for reading in all_readings:
+        moved = [reading.memories.memories[:, list(order)] for order in orders.values()]
+        values = divergences(model, reading, moved)
+        for name, kl in zip(orders, values, strict=True):
+            rows.append({"order": name, "question": reading.question, "kl": kl})
+    return pd.DataFrame(rows)
+
+
 def knock_out(model: Tempo, all_readings: Sequence[Reading]) -> "pd.DataFrame":
     """Columns position, cost, rank, to_first, to_previous, n; most costly first.
 
