@@ -25,11 +25,11 @@ def planted(monkeypatch):
     return [Reading(f"Q{n}", each, (1,), torch.zeros(1, 3)) for n, each in enumerate(memories)]
 
 
-def test_forward_selection_takes_one_of_two_copies_and_knock_out_neither(planted):
+def test_forward_selection_takes_one_of_two_copies_and_ablation_costs_neither(planted):
     assert memory_order.learn_order(None, planted)[:3] == [4, 1, 5]
-    assert memory_order.learn_order(None, planted, "knock-out")[:3] == [4, 5, 0]
+    assert memory_order.learn_order(None, planted, "ablation")[:3] == [4, 5, 0]
     assert sorted(memory_order.learn_order(None, planted)) == list(range(K))
-    table = label_free.knock_out(None, planted).set_index("position")
+    table = label_free.ablation_costs(None, planted).set_index("position")
     assert table["cost"].round(6).to_dict() == {4: 2.0, 5: 0.1, 0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}
 
 
@@ -53,7 +53,7 @@ def test_orders_of_all_memories_are_compared_by_name(planted, monkeypatch):
 
 
 def test_an_unknown_method_and_no_questions_are_refused(planted):
-    with pytest.raises(ValueError, match="unknown method 'x'; known: forward, knock-out"):
+    with pytest.raises(ValueError, match="unknown method 'x'; known: forward, ablation"):
         memory_order.learn_order(None, planted, "x")
     with pytest.raises(ValueError, match="from questions, and there is none"):
         memory_order.forward_order(None, [])

@@ -126,7 +126,7 @@ def order_divergences(
     return pd.DataFrame(rows)
 
 
-def knock_out(model: Tempo, all_readings: Sequence[Reading]) -> "pd.DataFrame":
+def ablation_costs(model: Tempo, all_readings: Sequence[Reading]) -> "pd.DataFrame":
     """Columns position, cost, rank, to_first, to_previous, n; most costly first.
 
     ``cost``: mean KL where the position alone is replaced by its mean; the others: the geometry

@@ -4,7 +4,7 @@
     python -m tempo_lib.analysis.memory_order tiny --checkpoint F   another one
 
 The videos are of a world seed that no table uses. What counts is how far the distribution of the
-model's own answer moves (``label_free``): by *knock-out*, one position at a time, or by *forward*
+model's own answer moves (``label_free``): by *ablation* of one position at a time, or by *forward*
 selection, which adds the position that brings a cut nearest to whole memories. The latter sees that
 near copies are worth one of them, and is the default; it needs about K^2 / 2 readings per question.
 """
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tempo_lib.analysis.label_free import Reading, divergences, knock_out, readings
+from tempo_lib.analysis.label_free import Reading, divergences, ablation_costs, readings
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
@@ -27,7 +27,7 @@ from tempo_lib.fingerprint import write_atomic
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import provenance_facts
 
-FORWARD, KNOCK_OUT = "forward", "knock-out"
+FORWARD, ABLATION = "forward", "ablation"
 VALIDATION_SEED = 9_000  # of the world; tables use 0, readers small numbers
 NUM_QUESTIONS = 12  # of each of the suites
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -61,9 +61,9 @@ def learn_order(model: Tempo, all_readings: Sequence[Reading], method: str = FOR
     """The positions 0..K-1, the most important first. ValueError for an unknown method."""
     if method == FORWARD:
         return forward_order(model, all_readings)
-    if method == KNOCK_OUT:
-        return [int(place) for place in knock_out(model, all_readings)["position"]]
-    raise ValueError(f"unknown method {method!r}; known: {FORWARD}, {KNOCK_OUT}")
+    if method == ABLATION:
+        return [int(place) for place in ablation_costs(model, all_readings)["position"]]
+    raise ValueError(f"unknown method {method!r}; known: {FORWARD}, {ABLATION}")
 
 
 def write_order(path: Path, order: Sequence[int], facts: dict[str, Any]) -> None:
