@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tempo_lib.analysis.label_free import Reading, divergences, ablation_costs, readings
+from tempo_lib.analysis.label_free import Reading, ablation_costs, divergences, readings
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import benchmark_names, load_benchmark
