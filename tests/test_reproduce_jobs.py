@@ -35,7 +35,7 @@ def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys):
 
 def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
     from tempo_lib.analysis import evaluations
-    from tempo_lib.evaluation import runner
+    from tempo_lib.evaluation import ordered, runner
     from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS
     from tempo_lib.statistics.claims import variants_of_claims
 
@@ -51,13 +51,15 @@ def test_records_hold_every_variant_of_tables_and_claims(monkeypatch, capsys):
         jobs, "load_benchmark", lambda _, name, **__: seen.update(suite=name) or suite
     )
     monkeypatch.setattr(
-        runner, "evaluate_records", lambda model, suite, rows, progress: seen.update(rows=rows)
+        runner, "evaluate_records", lambda model, suite, rows, **_: seen.update(rows=rows)
     )
+    monkeypatch.setattr(ordered, "bound_to_order", lambda model, rows: (rows, {}))
     jobs.records("tiny", "mini-longvideobench")
     wanted = {row.name for row in VARIANTS.values() if row.paper_row is not None}
     wanted |= {f"{name}-matched" for name in wanted if f"{name}-matched" in VARIANTS}
     wanted |= set(variants_of_claims())
     wanted |= {name for pair in NEW_QUESTIONS for name in pair}
+    wanted |= {ordered.ATA_ORDERED, ordered.FIXED_ORDERED}
     wanted |= {"stage0", "stage1"}  # the later stages are rows of Table 2 A
     missing = {"prior-reranker", "prior-reranker-matched"}
     names = [row.name for row in seen["rows"]]

@@ -14,15 +14,16 @@ from tempo_lib.analysis.evidence import video_end
 from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
 from tempo_lib.checkpoints.hub import fetch_command
 from tempo_lib.config import Preset, load_preset
-from tempo_lib.evaluation.benchmark import Benchmark
+from tempo_lib.evaluation.benchmark import Benchmark, benchmark_names
 from tempo_lib.evaluation.jobs import find_models
 from tempo_lib.evaluation.native import NATIVE_MODELS
+from tempo_lib.evaluation.ordered import bound_to_order, is_ordered, read_order
 from tempo_lib.evaluation.records import Record, compression_digest
 from tempo_lib.evaluation.runner import evaluate_records, frame_of
 from tempo_lib.evaluation.scorers import check_scorer
 from tempo_lib.evaluation.variants import MATCHED, TEMPO, Variant, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.provenance import project_root
+from tempo_lib.provenance import is_rehearsal, project_root
 from tempo_lib.statistics.claims import variants_of_claims
 from tempo_lib.statistics.intervals import skewness
 from tempo_lib.statistics.summaries import QUESTION, pool_seeds
@@ -59,10 +60,15 @@ def seed_checkpoint(preset: Preset | str, seed: int) -> Path | str:
 
 
 def load_models(preset: Preset | str, seeds: Sequence[int]) -> dict[int, Tempo]:
-    """Training seed -> its model. All are found before any is loaded."""
+    """Training seed -> its model. All are found before any is loaded.
+
+    ValueError where a preset of real benchmarks has no folder of one: nothing is fetched then.
+    """
     if not seeds:
         raise ValueError("model_seeds is empty; name at least one training seed, such as 0")
-    places = {seed: seed_checkpoint(preset, seed) for seed in seeds}
+    numbers = load_preset(preset) if isinstance(preset, str) else preset
+    _check_videos(numbers)
+    places = {seed: seed_checkpoint(numbers, seed) for seed in seeds}
     return {seed: Tempo.from_pretrained(place) for seed, place in places.items()}
 
 
@@ -111,6 +117,11 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
             return f"weights of {row.native}"
         if command:
             return f"weights of {row.native} ({command})"
+        try:
+            if is_ordered(row):
+                read_order(model)
+        except ValueError:
+            return "a learned order of memory positions"
     return None
 
 
@@ -137,7 +148,8 @@ def answers_of_seeds(
     for model_seed, model in models.items():
         parts = []
         for suite in suites:
-            records = evaluate_records(model, suite, variants, **options)
+            rows, ordered = bound_to_order(model, list(map(get_variant, variants)))
+            records = evaluate_records(model, suite, rows, models=ordered, **options)
             failed[suite.name] |= _unanswered(suite, variants, records)
             frame = frame_of(records)  # suite by suite: the lists of all would fill the memory
             room = frame["num_segments"] * model.config.k_max
@@ -250,6 +262,17 @@ def unused_tokens(frame: "pd.DataFrame") -> "pd.DataFrame":
     table = pd.DataFrame({"mean": gap.mean(), "most": gap.max(), "most_over": -gap.min()})
     exact = [get_variant(name).allocation in USE_ALL for name in table.index]
     return table.assign(uses_all=np.array(exact, dtype=bool))
+
+
+def _check_videos(preset: Preset) -> None:
+    """Before gigabytes of weights are fetched, there must be something to ask about."""
+    data, names = project_root() / "data", benchmark_names(preset)
+    is_generated = preset.miniature is not None or is_rehearsal(preset.name)
+    if not is_generated and not any((data / name).is_dir() for name in names):
+        raise ValueError(
+            f"preset {preset.name} needs a benchmark in {data} ({', '.join(names)}), and there is "
+            "none: see `tempo data`, or use preset tiny"
+        )
 
 
 def _prompts(row: Variant) -> set[str]:

@@ -195,16 +195,17 @@ def run(
 ) -> "Evaluated":
     """All answers of all ranks; InputError where there is none, with the first reason."""
     from tempo_lib.checkpoints.folders import CheckpointError
-    from tempo_lib.evaluation import runner
+    from tempo_lib.evaluation import ordered, runner
     from tempo_lib.evaluation.records import RecordsError
 
     if budget is not None:
         with bad_input():  # a name that the suite does not know
             data.tokens(budget)
+    with bad_input():  # an order that was not learned yet
+        rows, models = ordered.bound_to_order(loaded.model, rows)
     with bad_input(CheckpointError, RecordsError):
-        done = runner.run_evaluation(
-            loaded.model, data, rows, budget=budget, ranks=ranks, progress=not ranks.rank
-        )
+        options = {"budget": budget, "ranks": ranks, "models": models}
+        done = runner.run_evaluation(loaded.model, data, rows, progress=not ranks.rank, **options)
     if not done.records:
         reason = done.failures[0].error if done.failures else "the suite has no questions"
         raise InputError(f"all {len(done.failures)} answers failed, first: {reason}")
@@ -218,6 +219,7 @@ def find_variants(
     preset: "Preset", suite: str, names: Sequence[str], plugins: Sequence[str]
 ) -> "list[Variant]":
     """The variants of ``names``; ValueError for an unknown plug-in, benchmark or variant."""
+    from tempo_lib.evaluation import ordered  # noqa: F401  registers its policies
     from tempo_lib.evaluation.benchmark import benchmark_source
     from tempo_lib.evaluation.variants import VARIANTS, get_variant
     from tempo_lib.registry import load_plugins

@@ -22,7 +22,12 @@ def notebook(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Where the executed copy goes.", show_default="runs/notebooks"
+            "--out",
+            "-o",
+            "--to",
+            metavar="DIR",
+            help="Where the executed copy goes.",
+            show_default="runs/notebooks",
         ),
     ] = None,
     timeout: Annotated[
@@ -37,7 +42,7 @@ def notebook(
 
     Examples:
 
-    * tempo notebook table2c -p num_questions=12
+    * tempo notebook 17 -p num_questions=40 -o out/
     * tempo notebook 01 -p question="When is the red star seen?" -p budget=128
     """
     with needs_extra("notebooks"):

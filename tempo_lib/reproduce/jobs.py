@@ -34,6 +34,7 @@ def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, part
     ``part`` of ``parts``: its share of the videos; other jobs make the others.
     """
     from tempo_lib.analysis import evaluations
+    from tempo_lib.evaluation.ordered import bound_to_order
     from tempo_lib.evaluation.ranks import Ranks
     from tempo_lib.evaluation.runner import evaluate_records
 
@@ -43,8 +44,9 @@ def records(preset: str, suite: str, num_questions: int = 0, part: int = 0, part
     benchmark = load_benchmark(preset, suite, num_questions=num_questions)
     if parts > 1:
         benchmark = replace(benchmark, videos=tuple(Ranks(part, parts).share(benchmark.videos)))
-    chosen = [rows[name] for name in can_run]
-    evaluate_records(models[MODEL_SEED], benchmark, chosen, progress=False)
+    model = models[MODEL_SEED]
+    chosen, ordered = bound_to_order(model, [rows[name] for name in can_run])
+    evaluate_records(model, benchmark, chosen, progress=False, models=ordered)
     print(f"{suite}: {benchmark.num_questions} questions, {len(can_run)} variants")
     for name, lacking in left_out.items():
         print(f"left out: {name} needs {lacking}")
@@ -55,6 +57,7 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     from tempo_lib.analysis.scaling import is_drawn, point_names
     from tempo_lib.analysis.stages import stage_variants
     from tempo_lib.analysis.tables import NATIVES
+    from tempo_lib.evaluation.ordered import ATA_ORDERED, FIXED_ORDERED
     from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
     from tempo_lib.registry import load_plugins
     from tempo_lib.statistics.claims import variants_of_claims
@@ -66,6 +69,7 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
     names += tuple(name for pair in NEW_QUESTIONS for name in pair)
+    names += (ATA_ORDERED, FIXED_ORDERED)
     names += tuple(NATIVES.values()) if is_real else ()
     stages = stage_variants(suite, preset).values()
     return list({row.name: row for row in (*map(get_variant, names), *stages)}.values())

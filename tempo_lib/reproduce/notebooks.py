@@ -24,7 +24,8 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from tempo_lib.provenance import project_root, published_folder
-from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, check_value, code_sha256, read_notebook
+from tempo_lib.reproduce.notebook_facts import KERNEL_SPEC, code_sha256, read_notebook
+from tempo_lib.reproduce.notebook_values import check_values
 
 # Cells that papermill adds; they do not count when a reader looks for "cell 7".
 ADDED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
@@ -46,16 +47,11 @@ def run_notebook(
 
     ``publish`` lets the notebook's run copy its results to ``figures/``. ``timeout`` is in seconds
     per cell, None for no limit. Raises ValueError before a kernel starts for a missing notebook,
-    unknown parameters, mistyped values or an ``out_dir`` that holds the source; NotebookError when
-    a cell fails, with the executed copy kept up to that cell.
+    values that do not suit it (``check_values``) or an ``out_dir`` that holds the source;
+    NotebookError when a cell fails, with the executed copy kept up to that cell.
     """
     path, out_dir = Path(path).resolve(), Path(out_dir).resolve()
-    declared = read_notebook(path).parameters
-    for name, value in parameters.items():
-        if name not in declared:
-            known = ", ".join(declared) or "none"
-            raise ValueError(f"{path.name} has no parameter {name!r}; it knows {known}")
-        check_value(f"{path.name}: {name}", declared[name][0], value)
+    check_values(read_notebook(path), parameters)
     copy = out_dir / path.name
     if out_dir == path.parent or (copy.exists() and copy.samefile(path)):
         raise ValueError(f"the executed copy would replace its source {path}: use another out_dir")
