@@ -45,6 +45,8 @@ STYLE = """
 .te-answer table td, .te-answer table th { padding: 2px 12px 2px 0; text-align: left; }
 .te-answer a, .te-answer a:visited { color: inherit; text-decoration: underline; }
 button[role="tab"][aria-selected="true"] { color: inherit; }
+/* gradio's button for further files holds a second one: screen readers lose their way in it */
+#batch .icon-button:has(button, input) { display: none; }
 """
 # gradio's own orange and greys are too pale to read (WCAG AA asks for a contrast of 4.5)
 THEME = gr.themes.Default(primary_hue="blue").set(
