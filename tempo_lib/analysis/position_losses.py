@@ -33,14 +33,20 @@ def ablations(num_memory_tokens: int) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
+def memories_of(model: Tempo, batch: Batch) -> torch.Tensor:
+    """Memories (N, K, D) of a batch's segments."""
+    vision = model.compressor.encode_vision(batch["pixel_rows"], batch["grid_thw"])
+    text = (batch["compressor_ids"], batch["compressor_mask"])
+    return model.compressor(vision, *text, batch["grid_thw"])[0]
+
+
+@torch.no_grad()
 def position_losses(model: Tempo, batch: Batch) -> "pd.DataFrame":
     """Rows (ablated, loss, right) on a held-out batch: loss in nats per target token, right the
     share of target tokens that are likeliest. ``ablated``: a name of ``ablations``."""
     import pandas as pd
 
-    vision = model.compressor.encode_vision(batch["pixel_rows"], batch["grid_thw"])
-    text = (batch["compressor_ids"], batch["compressor_mask"])
-    memories_NKD, _ = model.compressor(vision, *text, batch["grid_thw"])
+    memories_NKD = memories_of(model, batch)
     mean_1KD = memories_NKD.mean(0, keepdim=True)
     is_target_SL = batch["labels"][:, 1:] != IGNORE
     targets_A = batch["labels"][:, 1:][is_target_SL]
