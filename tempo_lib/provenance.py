@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tempo_lib.fingerprint import (
     code_fingerprint,
@@ -38,6 +38,7 @@ REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random a
 FIGURE_DPI = 200
 RESULT_SUFFIXES = (".png", ".pdf", ".csv", ".json")
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
+COLUMN = "-column"  # ends the name of a picture for a column of text, beside the wide one
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
@@ -45,6 +46,13 @@ AUTOMATIC_KEYS = frozenset(
     | {"started", "finished", "duration_seconds", "threads", "files"}
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@runtime_checkable
+class HasColumn(Protocol):
+    """A figure that can lay itself out for a column of text."""
+
+    def save_column(self, fname: Any, **options: Any) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +161,17 @@ class Run:
     def _write_figure(self, fig: "Figure") -> list[Path]:
         png, pdf = self.dir / f"{self.name}.png", self.dir / f"{self.name}.pdf"
         # No date and no program name inside: the same picture gives the same bytes.
+        bare = dict.fromkeys(("CreationDate", "Creator", "Producer"))
         with written_whole(png) as part:
             fig.savefig(part, dpi=FIGURE_DPI, metadata={"Software": None})
         with written_whole(pdf) as part:
-            fig.savefig(part, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-        return [png, pdf]
+            fig.savefig(part, metadata=bare)
+        if not isinstance(fig, HasColumn):
+            return [png, pdf]
+        column = self.dir / f"{self.name}{COLUMN}.pdf"
+        with written_whole(column) as part:
+            fig.save_column(part, format="pdf", metadata=bare)
+        return [png, pdf, column]
 
     def _publish(self, files: list[Path]) -> None:
         """Copy all, then give all their names, the provenance last: it says what is whole."""

@@ -120,7 +120,7 @@ def _both_names(benchmark: str, cells: pd.DataFrame) -> str:
     """The benchmark of the published numbers over the suite of the measured ones."""
     suite = next((str(name) for name in cells["suite"] if isinstance(name, str) and name), "")
     part = " long" if benchmark.endswith(LONG) else ""
-    own = suite.replace("mini-longvideobench", "mini-longvi-\ndeobench") + part
+    own = suite.replace("mini-longvideobench", "mini-long-\nvideobench") + part
     return f"{_two_lines(benchmark)}\n{own}" if suite else _two_lines(benchmark)
 
 
