@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from tempo_lib.fingerprint import (
     code_fingerprint,
@@ -27,7 +27,7 @@ from tempo_lib.fingerprint import (
     write_atomic,
     written_whole,
 )
-from tempo_lib.gates import check_parameters
+from tempo_lib.gates import HasColumn, check_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,13 +46,6 @@ AUTOMATIC_KEYS = frozenset(
     | {"started", "finished", "duration_seconds", "threads", "files"}
 )
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-@runtime_checkable
-class HasColumn(Protocol):
-    """A figure that can lay itself out for a column of text."""
-
-    def save_column(self, fname: Any, **options: Any) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,19 +152,16 @@ class Run:
         return path
 
     def _write_figure(self, fig: "Figure") -> list[Path]:
-        png, pdf = self.dir / f"{self.name}.png", self.dir / f"{self.name}.pdf"
         # No date and no program name inside: the same picture gives the same bytes.
-        bare = dict.fromkeys(("CreationDate", "Creator", "Producer"))
-        with written_whole(png) as part:
-            fig.savefig(part, dpi=FIGURE_DPI, metadata={"Software": None})
-        with written_whole(pdf) as part:
-            fig.savefig(part, metadata=bare)
-        if not isinstance(fig, HasColumn):
-            return [png, pdf]
-        column = self.dir / f"{self.name}{COLUMN}.pdf"
-        with written_whole(column) as part:
-            fig.save_column(part, format="pdf", metadata=bare)
-        return [png, pdf, column]
+        bare = {"metadata": dict.fromkeys(("CreationDate", "Creator", "Producer"))}
+        png = {"dpi": FIGURE_DPI, "metadata": {"Software": None}}
+        ways: dict[str, tuple[Any, Any]] = {".png": (fig.savefig, png), ".pdf": (fig.savefig, bare)}
+        if isinstance(fig, HasColumn):
+            ways[f"{COLUMN}.pdf"] = (fig.save_column, {"format": "pdf", **bare})
+        for suffix, (save, options) in ways.items():
+            with written_whole(self.dir / f"{self.name}{suffix}") as part:
+                save(part, **options)
+        return [self.dir / f"{self.name}{suffix}" for suffix in ways]
 
     def _publish(self, files: list[Path]) -> None:
         """Copy all, then give all their names, the provenance last: it says what is whole."""

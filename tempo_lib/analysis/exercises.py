@@ -88,7 +88,7 @@ def graded_probe(
 ) -> str:
     """One sentence on ``attempt(train_ND, train_labels, test_ND)``, which returns test labels.
 
-    Solved: it gains at least half of what logistic regression gains over the commonest label. The
+    Solved: it gains at least half of what logistic regression gains over one constant label. The
     last third is tested on.
     """
     from sklearn.linear_model import LogisticRegression

@@ -75,7 +75,7 @@ def scores_with_roc(
             said.append(f"{name}: area {np.trapezoid(found, others):.2f}")
         ax.set_xlabel("time in the video (seconds)")
         roc.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle=DASHES, label="chance")
-        roc.set(xlabel="other segments above the threshold", ylabel="evidence above the threshold")
+        roc.set(xlabel="share of other segments", ylabel="share of the evidence")
         roc.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title="ROC")
         fig.legend_below(roc, 3)
         fig.alt_text = f"{title}. {'; '.join(said)}. Chance is 0.5."
