@@ -147,12 +147,13 @@ def _measured_tokens(ax: Axes, row: Any, style: SeriesStyle) -> None:
 
 def _other_ways(ax: Axes, others: pd.DataFrame | None) -> None:
     """Grey squares with their intervals and names: other policies, and all tokens."""
-    for row in () if others is None else others.itertuples():
+    for number, row in enumerate(() if others is None else others.itertuples()):
         x, y = row.tokens_per_frame, 100 * row.accuracy
         ax.vlines(x, 100 * row.low, 100 * row.high, color=GREY, linewidth=1.2, alpha=0.5)
         ax.plot(x, y, "s", color=MUTED, markersize=8)
-        place: Any = {"xytext": (-8, 0), "textcoords": "offset points", "ha": "right"}
-        ax.annotate(row.label, (x, y), va="center", color=MUTED, fontsize=11, **place)
+        up = 10 if number % 2 else -10  # points often lie on each other
+        place: Any = {"xytext": (-8, up), "textcoords": "offset points", "ha": "right"}
+        ax.annotate(row.label, (x, y), va="center", color=MUTED, fontsize=12, **place)
 
 
 def _log_limits(values: pd.DataFrame) -> tuple[float, float]:
