@@ -7,6 +7,7 @@ fonts are 12 pt at 10 inches of width, which can be read on a slide. Every figur
 
 import io
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ class DescribedFigure(Figure):
         self.set_size_inches(narrow, high)
         if title and self._suptitle is not None:  # type: ignore[attr-defined]
             self._suptitle.set_text(textwrap.fill(title, int(TITLE_LETTERS * narrow)))  # type: ignore[attr-defined]
-        self.savefig(fname, **options)
+        with warnings.catch_warnings():  # where panels are too many for a column, they touch
+            warnings.filterwarnings("ignore", message="constrained_layout not applied")
+            self.savefig(fname, **options)
         self.set_size_inches(wide, high)
         if title and self._suptitle is not None:  # type: ignore[attr-defined]
             self._suptitle.set_text(title)  # type: ignore[attr-defined]
