@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # --help reads this file too
     from pydantic import ValidationError
@@ -13,6 +13,13 @@ if TYPE_CHECKING:  # --help reads this file too
 _PLAIN = {"str": str, "int": int, "float": float, "bool": bool}
 PARAMETER_TYPES = (*_PLAIN, "list")  # what a notebook's parameter may be; of a list, its items
 INJECTED = "# Parameters\n"  # how papermill's own cell begins
+
+
+@runtime_checkable
+class HasColumn(Protocol):
+    """A figure that can lay itself out for a column of text."""
+
+    def save_column(self, fname: Any, **options: Any) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from tempo_lib.fingerprint import (
     write_atomic,
     written_whole,
 )
-from tempo_lib.gates import check_parameters
+from tempo_lib.gates import HasColumn, check_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +38,7 @@ REHEARSAL = "-rehearsal"  # ends the name of a preset whose weights are random a
 FIGURE_DPI = 200
 RESULT_SUFFIXES = (".png", ".pdf", ".csv", ".json")
 CSV_FLOAT_FORMAT = "%.6g"  # float32 carries no more; the rest would be noise in every diff
+COLUMN = "-column"  # ends the name of a picture for a column of text, beside the wide one
 # Filled in by save(); record() must not overwrite what was measured.
 AUTOMATIC_KEYS = frozenset(
     {"name", "preset", "parameters", "seeds", "commit", "dirty", "versions", "python", "platform"}
@@ -151,13 +152,16 @@ class Run:
         return path
 
     def _write_figure(self, fig: "Figure") -> list[Path]:
-        png, pdf = self.dir / f"{self.name}.png", self.dir / f"{self.name}.pdf"
         # No date and no program name inside: the same picture gives the same bytes.
-        with written_whole(png) as part:
-            fig.savefig(part, dpi=FIGURE_DPI, metadata={"Software": None})
-        with written_whole(pdf) as part:
-            fig.savefig(part, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-        return [png, pdf]
+        bare = {"metadata": dict.fromkeys(("CreationDate", "Creator", "Producer"))}
+        png = {"dpi": FIGURE_DPI, "metadata": {"Software": None}}
+        ways: dict[str, tuple[Any, Any]] = {".png": (fig.savefig, png), ".pdf": (fig.savefig, bare)}
+        if isinstance(fig, HasColumn):
+            ways[f"{COLUMN}.pdf"] = (fig.save_column, {"format": "pdf", **bare})
+        for suffix, (save, options) in ways.items():
+            with written_whole(self.dir / f"{self.name}{suffix}") as part:
+                save(part, **options)
+        return [self.dir / f"{self.name}{suffix}" for suffix in ways]
 
     def _publish(self, files: list[Path]) -> None:
         """Copy all, then give all their names, the provenance last: it says what is whole."""

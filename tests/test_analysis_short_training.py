@@ -1,4 +1,4 @@
-"""A short training under an intervention: what it reads, how it is scored and compared."""
+"""What short trainings start from and read, and how finished ones are compared."""
 
 import numpy as np
 import pandas as pd
@@ -7,23 +7,16 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tempo_lib import Tempo
-from tempo_lib.allocation.reduction import reduce_memories
-from tempo_lib.analysis import short_training
-from tempo_lib.analysis.interventions import applied
 from tempo_lib.analysis.short_training import (
     HEADS_LEAD,
     LARGER,
     NO_CHANGE,
     SMALLER,
     TOO_LITTLE,
-    ShortTraining,
     attention_verdict,
     compare_with_baseline,
-    exact_answers,
+    fresh_model,
     interval_over_seeds,
-    measured_slices,
-    slice_sizes,
-    train_and_measure,
 )
 from tempo_lib.checkpoints.folders import find_checkpoint
 from tempo_lib.config import load_preset
@@ -31,7 +24,6 @@ from tempo_lib.miniature.lessons import (
     is_caption,
     lesson_corpus,
 )
-from tempo_lib.model.processing import segment_pixels
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +44,6 @@ def data(tmp_path_factory):
 def trained():
     """Reads short clips well, so that some answers are right and some are not."""
     return Tempo.from_pretrained(find_checkpoint("tiny", "stage1"), dtype=torch.float32)
-
-
-def short_run(name, num_steps=2):
-    preset = load_preset("tiny")
-    options = {"seed": 0, "num_steps": num_steps, "stage0_steps": 1}
-    return ShortTraining(preset=preset, intervention=name, **options)
 
 
 def test_held_out_clips_have_every_question_that_a_scene_allows(data, trained):
@@ -82,87 +68,18 @@ def test_tasks_part_the_samples_with_pictures_and_leave_texts(data):
     assert data.samples(0, "questions") == data.samples(0)  # captions are all there is
 
 
-@pytest.mark.parametrize("scheme", ["head", "tail"])
-def test_one_pass_scores_as_greedy_decoding_does(data, trained, scheme):
-    held_out = data.held_out(trained)
-    (_, batch), *_ = held_out.batches()
-    vision = trained.compressor.encode_vision(batch["pixel_rows"], batch["grid_thw"])
-    ids, mask = batch["compressor_ids"], batch["compressor_mask"]
-    memories, _ = trained.compressor(vision, ids, mask, batch["grid_thw"])
-    verdicts = []
-    for size in (2, 4, 6):
-        keep_K = torch.arange(32) < size if scheme == "head" else torch.arange(32) >= 32 - size
-        judged = exact_answers(trained, batch, memories.detach(), keep_K).tolist()
-        said = []
-        for index, sample in enumerate(held_out.samples):
-            mine = memories[2 * index : 2 * index + 2].detach()
-            kept = torch.stack(reduce_memories(mine, [size, size], scheme=scheme))
-            said.append(greedy(trained, held_out, sample, kept))
-        assert judged == said
-        verdicts += said
-    assert set(verdicts) == {True, False} or scheme == "tail"
-
-
-def greedy(model, held_out, sample, kept_Nkd):
-    clip = held_out.collate.store.get(sample.media)
-    segments = segment_pixels(clip, held_out.collate.rules, model.patch_shape, 4, 4)
-    from tempo_lib.model.compressor import SegmentMemories
-
-    none = torch.zeros(len(kept_Nkd))
-    memories = SegmentMemories(kept_Nkd, none, segments.seconds_N, none)
-    counts = torch.full((len(kept_Nkd),), kept_Nkd.shape[1])
-    said = model.decode(memories, sample.question, counts=counts, scheme="none")
-    return said.text == sample.answer
-
-
-def test_whole_memories_answer_alike_from_both_ends(data, trained):
-    answers = measured_slices(trained, data.held_out(trained), ks=[2, 32])
-    right = answers.set_index(["k", "scheme", "question_id"])["correct"]
-    assert right[32, "head"].equals(right[32, "tail"])
-    assert right[32, "head"].mean() > right[2, "tail"].mean()
-
-
-def test_head_is_the_end_that_the_compressor_makes_first(data, trained):
-    held_out = data.held_out(trained)
-    plain = measured_slices(trained, held_out, ks=[1])
-    with applied(trained, "reversed"):
-        turned = measured_slices(trained, held_out, is_reversed=True, ks=[1])
-    pd.testing.assert_frame_equal(plain, turned)  # one memory has no order
-
-
-@pytest.mark.parametrize(
-    ("capacity", "expected"), [(4, [1, 2, 4]), (16, [1, 2, 4, 8, 16]), (6, [1, 2, 4, 6])]
-)
-def test_sizes_double_up_to_all_memories(capacity, expected):
-    assert slice_sizes(capacity) == expected
-
-
-def test_a_short_training_is_measured_on_its_way(data):
-    training = short_run("k4")
-    answers, losses = train_and_measure(training, data)
-    assert sorted(answers["step"].unique()) == list(training.measured_steps) == [0, 1, 2]
-    assert sorted(answers["k"].unique()) == [1, 2, 4]
-    questions = answers.groupby(["step", "scheme", "k"])["question_id"].nunique()
-    assert (questions == questions.iloc[0]).all()
-    assert set(answers["intervention"]) == {"k4"} and len(losses) == 2
-
-
-def test_a_frozen_decoder_stays_as_it_was(data, monkeypatch):
-    trained_parts = []
-    monkeypatch.setattr(
-        short_training,
-        "train_stage",
-        lambda model, samples, run: trained_parts.append(run.numbers.trainable) or [{"loss": 1.0}],
-    )
-    answers, losses = train_and_measure(short_run("frozen-decoder", num_steps=0), data)
-    assert losses == [1.0]
-    assert trained_parts[1] == ("compressor", "memory_tokens", "projector")
-    assert set(answers["intervention"]) == {"frozen-decoder"}
-
-
 def test_a_preset_without_a_miniature_has_no_data(tmp_path):
     with pytest.raises(ValueError, match="6b is no miniature"):
         lesson_corpus(load_preset("6b"), tmp_path)
+
+
+def test_a_fresh_model_has_its_seeds_memory_tokens_and_leaves_the_vision_tower_alone():
+    one, same, other = (fresh_model(load_preset("tiny"), 4, seed) for seed in (1, 1, 2))
+    assert one.compressor.memory_tokens.shape[1] == 4
+    assert torch.equal(one.compressor.memory_tokens, same.compressor.memory_tokens)
+    assert not torch.equal(one.compressor.memory_tokens, other.compressor.memory_tokens)
+    frozen = [name for name, one_of in one.named_parameters() if not one_of.requires_grad]
+    assert frozen and all(".visual." in name for name in frozen)
 
 
 def row(condition, seed, index=0.4, change=np.nan, p=np.nan, whole=0.9, step=8):

@@ -83,7 +83,7 @@ def test_words_say_fair_or_not_trainings_and_verdict():
 def test_over_trainings_interval_and_verdict_are_theirs():
     seeds = {"num_seeds": 5, "with_sign": 4, "next_low": -0.02, "next_high": 0.5}
     fig = figures.claims_forest(claims(**seeds, seeds_verdict="not shown"), "tiny")
-    assert "what 5 trainings of the miniature show (preset tiny)" in fig.get_suptitle()
+    assert "what 5 trainings of the miniature show (miniature)" in fig.get_suptitle()
     ax = fig.axes[0]
     assert words(ax).count(MARKED["not shown"][0]) == 4 and "4 of 5" in words(ax)
     ends = [segment.tolist() for segment in lines_of(ax)]
@@ -97,7 +97,7 @@ def test_over_trainings_interval_and_verdict_are_theirs():
 def test_sizes_and_description_say_what_is_drawn():
     fig = figures.claims_forest(claims(), "tiny")
     assert "n = 20 to 40" in fig.axes[0].get_xlabel()
-    assert "one training of the miniature shows (preset tiny)" in fig.get_suptitle()
+    assert "one training of the miniature shows (miniature)" in fig.get_suptitle()
     assert "uniform helps (2B): +8.0 (+5.0 to +10.0), the paper +4.0, shown." in fig.alt_text
     assert "dynamic helps (2B): suites differ, the paper +4.0, not shown." in fig.alt_text
     assert "not testable here (budget binds for 35 %)." in fig.alt_text

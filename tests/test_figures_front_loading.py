@@ -81,7 +81,7 @@ def test_every_picture_can_be_read_on_a_slide_and_aloud(figure):
     sizes = [text.get_fontsize() for text in figure.findobj(lambda p: hasattr(p, "get_fontsize"))]
     assert figure.get_figwidth() == 10 and min(sizes) >= 12
     assert figure.alt_text.endswith(".") and "nan" not in figure.alt_text
-    assert any("preset tiny" in text for text in texts_of(figure))
+    assert any("(miniature)" in text for text in texts_of(figure))
 
 
 def test_curves_draw_all_questions_once_per_scheme_at_every_k():
@@ -126,7 +126,7 @@ def test_a_heat_map_with_holes_is_refused_and_a_wide_one_has_no_numbers():
 def test_attention_says_the_share_of_every_patch_and_stacks_targets_to_all():
     fig = attention_of()
     frames, bars = fig.axes[:4], fig.axes[4]
-    assert [ax.get_title() for ax in frames] == [f"memory {n}" for n in (1, 5, 11, 16)]
+    assert [ax.get_title() for ax in frames] == [f"memory {n}" for n in (0, 4, 10, 15)]
     assert [text.get_text() for text in frames[0].texts] == ["10 %", "20 %", "30 %", "40 %"]
     veil = frames[0].images[1].get_array()
     assert veil[1, 1, 3] == 0 and veil[0, 0, 3] == veil[..., 3].max()  # dim where nobody looks

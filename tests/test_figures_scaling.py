@@ -71,7 +71,7 @@ def test_figure_1c_shows_published_numbers_in_a_panel_of_their_own(by_tokens):
 
 def test_figure_3_has_one_line_per_budget_in_every_panel(by_frames):
     for ax, suite in zip(by_frames.axes[:2], ("mini-videomme", "mini-lvbench"), strict=True):
-        assert ax.get_title(loc="left") == f"{suite} (preset tiny)"
+        assert ax.get_title(loc="left") == f"{suite} (miniature)"
         lines = [line for line in ax.lines if "tokens" in line.get_label()]
         assert len(lines) == len(BUDGETS)
         assert all(len(line.get_xdata()) == 2 for line in lines)
@@ -80,7 +80,7 @@ def test_figure_3_has_one_line_per_budget_in_every_panel(by_frames):
 
 def test_figure_3_gives_published_points_the_style_of_their_stand_in(by_frames):
     lines = [line for line in by_frames.axes[1].lines if "tokens" in line.get_label()]
-    stand_in = lines[-1]
+    stand_in = lines[0]  # the largest budget is drawn first, thickest
     words = [text.get_text().strip() for text in by_frames.axes[3].texts]
     assert words == ["4K: 52.7", "8K: 52.3", "12K: 53.7"]
     highest = by_frames.axes[3].lines[-1]

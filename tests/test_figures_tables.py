@@ -80,7 +80,7 @@ def points(ax):
 
 def test_a_cell_shows_published_measured_and_token_matched_accuracies():
     column, other, costs = ablation_table(table(), TITLE).axes
-    assert column.get_title(loc="left") == "MLVU\nn = 40"
+    assert column.get_title(loc="left") == "MLVU\nmini-mlvu\nn = 40"
     shown = words(column)
     assert shown[:3] == ["60.0", "40.0\u00b16", "45.5\u00b16"]
     assert shown[3:5] == ["60.0", "52.0\u00b16"]  # merge uses ATA's tokens: nothing to match
@@ -110,7 +110,7 @@ def test_marks_stand_at_the_differences_and_the_default_has_none_of_its_own():
 
 def test_title_and_description_say_what_is_drawn():
     fig = ablation_table(table(), TITLE, preset="tiny")
-    assert fig.get_suptitle() == "Table 2 B. Rules (preset tiny)"
+    assert fig.get_suptitle() == "Table 2 B. Rules (miniature)"
     assert "measured -10.0 (-13.0 to -7.0) 40.0\u00b16" in fig.alt_text
     assert "token-matched -4.5 (-7.5 to -1.5) 45.5\u00b16" in fig.alt_text
 
@@ -140,7 +140,7 @@ def test_table_1_lists_published_models_then_tempo_published_and_measured():
 
 
 def test_table_1_describes_what_was_measured():
-    assert "MLVU measured 41.0 (35.0 to 47.0)" in comparison(budgets()).alt_text
+    assert "MLVU mini-mlvu measured 41.0 (35.0 to 47.0)" in comparison(budgets()).alt_text
 
 
 @pytest.mark.parametrize(

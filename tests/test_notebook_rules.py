@@ -75,6 +75,12 @@ def test_a_code_cell_that_breaks_a_rule_is_named(source, message, tmp_path):
     assert problem.startswith("cell 8: ") and message in problem
 
 
+def test_a_cell_for_an_exercise_may_hold_a_function(tmp_path):
+    nb = good_notebook(compute="def f():\n    return None")
+    nb.cells[7].metadata["tags"] = ["exercise"]
+    assert problems_of(nb, tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "source",
     ["\n".join(["x = 1"] * 15), 'unit = "tokens / frame"', 'path = f"{preset}/a.csv"'],

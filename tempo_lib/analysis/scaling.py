@@ -3,7 +3,7 @@
 A point is ATA with at most so many frames under a budget; its name is that of ``sweep_name``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,14 @@ def at_most_frames(points: "pd.DataFrame", suite: str) -> "pd.DataFrame":
         raise ValueError(f"no points of suite {suite!r}; there are points of {known}")
     most = part["max_frames"].max()
     return part[part["max_frames"] == most].sort_values("budget").reset_index(drop=True)
+
+
+def other_ways(answers: "pd.DataFrame", labels: Mapping[str, str]) -> "pd.DataFrame":
+    """Columns label, n, accuracy, low, high, tokens_per_frame of the variants in ``labels``."""
+    part = answers[answers["variant"].isin(labels)]
+    part = part.assign(tokens_per_frame=part["tokens_used"] / part["num_frames"])
+    table = summarise(part, ["variant"], means={"tokens_per_frame": "tokens_per_frame"})
+    return table.assign(label=table["variant"].map(labels)).drop(columns="variant")
 
 
 def long_videos(suite: Benchmark) -> Benchmark:

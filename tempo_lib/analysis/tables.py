@@ -178,8 +178,11 @@ def readable(table: "pd.DataFrame") -> "pd.DataFrame":
     """A table to read: numbers with their 95 % intervals as text, "-" for what is absent."""
     import pandas as pd
 
-    shown: dict[str, Any] = {name: table[name] for name in ("paper_row", "benchmark")}
+    shown: dict[str, Any] = {"row": table["paper_row"], "published on": table["benchmark"]}
     shown["published"] = [_text(value) for value in table["published"]]
+    own = table["suite"].fillna("").astype(str)  # never a measurement under a benchmark's name
+    long = table["benchmark"].str.endswith(LONG)
+    shown["measured on"] = own.where(~long | (own == ""), own + LONG.lower()).replace("", ABSENT)
     for title, prefix in (("", ""), (" at equal tokens", "twin_")):
         whole, change = f"{prefix}measured", f"{prefix}difference"
         shown[f"measured{title}"] = _spans(table, whole, f"{prefix}low", f"{prefix}high", "")

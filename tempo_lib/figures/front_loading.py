@@ -101,7 +101,7 @@ def probe_heat_map(table: pd.DataFrame, *, preset: str | None = None) -> Describ
     if grid.isna().any(axis=None):
         raise ValueError("an attribute lacks a position; probe all of them at every position")
     step = max(1, grid.shape[1] // MOST_CELLS_WITH_TEXT)
-    shown = grid.rename(columns=lambda position: position + 1)
+    shown = grid
     with new_figure(1.9 + 0.46 * len(grid), "Content of each memory position", preset) as fig:
         ax = fig.subplots()
         options: dict[str, Any] = {"annot": step == 1, "fmt": ".0f", "annot_kws": {"size": 12}}
@@ -112,10 +112,10 @@ def probe_heat_map(table: pd.DataFrame, *, preset: str | None = None) -> Describ
         ax.tick_params(length=0)
         ax.tick_params(axis="x", rotation=0)
         ax.tick_params(axis="y", rotation=0)
-        ax.set(xlabel="position of the memory token in its segment (1: the first)", ylabel="")
+        ax.set(xlabel="position of the memory token in its segment (0: the first)", ylabel="")
         described = [
             f"{name} {row.iloc[0]:+.0f} at the first, {row.iloc[-1]:+.0f} at the last, most "
-            f"({row.max():+.0f}) at {int(row.to_numpy().argmax()) + 1}"
+            f"({row.max():+.0f}) at {int(row.to_numpy().argmax())}"
             for name, row in grid.iterrows()
         ]
         what = "Heat map of what a probe reads at each memory position, in points above its control"
@@ -148,7 +148,7 @@ def attention_over_frame(
         f"{label} {first[target]:.0f} % at the first, {last[target]:.0f} % at the last"
         for target, (label, *_) in TARGETS.items()
     ]
-    shown = ", ".join(str(position + 1) for position in positions)
+    shown = ", ".join(str(position) for position in positions)
     with new_figure(5.4, "Attention targets of the memory tokens", preset) as fig:
         parts: Any = fig.subfigures(1, 2, width_ratios=(1, 1.25))
         _overlays(parts[0], frame_HW3, patches_PRC, positions)
@@ -269,7 +269,7 @@ def _overlays(
                 box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
                 ax.text(*spot, f"{100 * share:.0f} %", ha="center", va="center", bbox=box)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"memory {position + 1}", loc="center")
+        ax.set_title(f"memory {position}", loc="center")
     part.supxlabel("share of its attention to the frame", fontsize=12)
 
 
@@ -280,9 +280,9 @@ def _targets(part: SubFigure, means: pd.DataFrame) -> None:
     for target, (label, colour, hatch) in TARGETS.items():
         share = means[target].to_numpy(float)
         style: Any = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.6}
-        ax.bar(means.index + 1, 100 * share, 0.85, bottom=100 * base, label=label, **style)
+        ax.bar(means.index, 100 * share, 0.85, bottom=100 * base, label=label, **style)
         base += share
-    ax.set_xticks(range(1, len(means) + 1, max(1, len(means) // 8)))
+    ax.set_xticks(range(0, len(means), max(1, len(means) // 8)))
     ax.set(ylim=(0, 100), xlim=(0.3, len(means) + 0.7))
     ax.set(xlabel="position of the memory token", ylabel="share of its attention (%)")
     ax.set_title("By kind of target")

@@ -3,6 +3,7 @@
 Right and wrong are said in words and by a mark, so nothing rests on colour alone.
 """
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ def _block(
     if options:
         lines.append(("     ".join(map(printable, options)), BLACK, "normal"))
     verdict, colour = (RIGHT, BLUE) if record.correct else (WRONG, VERMILLION)
-    answer = _cut(printable(record.answer))
+    answer = _cut(_readable(record.answer))
     words = f"Prediction: {_cut(_given(record))}   {verdict} (answer: {answer})"
     lines.append((words, colour, "bold"))
     cost = f"{record.tokens_used} of {record.budget} tokens on {record.num_segments} segments"
@@ -240,17 +241,24 @@ def _small_panel(ax: Axes, record: "Record", number: int, k_max: int | None) -> 
     verdict, colour = (RIGHT, BLUE) if record.correct else (WRONG, VERMILLION)
     question = printable(record.question.split("\n")[0])
     title = textwrap.fill(f"{number}. {question}", TITLE_CHARACTERS)
-    ax.set_title(title, fontsize=12, pad=22)
+    ax.set_title(title, fontsize=12, pad=27)
     label = f"{verdict}: {_cut(_given(record))}"
-    ax.text(0, 1.03, label, transform=ax.transAxes, color=colour, fontweight="bold")
+    if not record.correct:
+        label = _cut(f"{label} (right: {_readable(record.answer)})", 2 * MOST_LETTERS)
+    ax.text(0, 1.07, label, transform=ax.transAxes, color=colour, fontweight="bold")
 
 
 def _given(record: "Record") -> str:
-    return printable(record.prediction) or "(nothing)"
+    return _readable(record.prediction) or "(nothing)"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 4] + " ..."
+def _readable(text: str) -> str:
+    """One line, and a timestamp in words: the models' own spelling is for tokenizers."""
+    return re.sub(r"\s*<([\d.]+) seconds>", r" at \1 s", printable(text))
+
+
+def _cut(text: str, most: int = MOST_LETTERS) -> str:
+    return text if len(text) <= most else text[: most - 4] + " ..."
 
 
 def _most(segments: Segments) -> str:

@@ -2,22 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.colors import ListedColormap
+from pandas.io.formats.style import Styler
 
 from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.evaluation.published import load_published
-from tempo_lib.figures.style import (
-    BLACK,
-    MUTED,
-    DescribedFigure,
-    new_figure,
-)
 
 if TYPE_CHECKING:
     from tempo_lib.training.data import Source
@@ -26,7 +18,6 @@ NONE = "-"
 UNSTATED = ""  # the paper or the preset says nothing
 QWEN_IMAGE_MAX_PIXELS = 16777216  # size.longest_edge of Qwen3-VL's image processor
 SAME = "#DCEBF5"  # behind a cell in which both agree
-CELL_INCHES, CELL_LETTERS = 0.5, 24
 # Of the paper's stages; a stage that only a preset has goes by its number.
 STAGE_TITLES = {0: "Alignment", 1: "Pre-training", 2: "Broad SFT", 3: "Long-context SFT"}
 
@@ -67,50 +58,38 @@ def mixture_table(preset: Preset, sources: Mapping[str, "Sequence[Source]"]) -> 
     return table.sort_values("row", key=lambda row: row.map(order.index), kind="stable")
 
 
-def recipe_picture(table: pd.DataFrame, *, title: str, own: str) -> DescribedFigure:
-    """A table of the training recipe: each cell the published text in grey, below it the own one.
+def recipe_html(table: pd.DataFrame, *, title: str, own: str) -> Styler:
+    """Table A or B to read: in each cell what is published, and below it the preset's own.
 
-    ``table``: columns section, row, stage, published, own; ``own`` names the lower line. Cells
-    in which both agree are shaded. ValueError when a cell stands twice.
+    ``table``: columns section, row, stage, published, own; cells that agree are shaded. ValueError
+    where a cell stands twice.
     """
-    if table.duplicated(["section", "row", "stage"]).any():
-        raise ValueError("a cell of the recipe stands twice; keep one row per (row, stage)")
-    lines: list[tuple[str, str]] = []  # (section, row); a section's own line has an empty row
-    for section, cells in table.groupby("section", sort=False):
-        lines += [(str(section), ""), *((str(section), row) for row in cells["row"].unique())]
-    grids = {
-        name: table.pivot(index=["section", "row"], columns="stage", values=name).reindex(lines)
-        for name in ("published", "own")
-    }
-    published, mine = (grid.fillna("") for grid in grids.values())
-    agree = (published == mine) & (mine != "")
-    with new_figure(CELL_INCHES * len(lines) + 1.5, title) as fig:
-        ax = fig.subplots()
-        options: dict[str, Any] = {"cbar": False, "linewidths": 3, "linecolor": "white", "fmt": ""}
-        options |= {"cmap": ListedColormap(["white", SAME]), "vmin": 0, "vmax": 1}
-        sns.heatmap(agree.astype(int), ax=ax, annot=published + "\n", annot_kws=_grey(), **options)
-        for row, column in np.ndindex(mine.shape):
-            at = (column + 0.5, row + 0.72)
-            ax.text(*at, mine.iat[row, column], ha="center", va="center", color=BLACK)
-        labels = ["\n".join(wrap(row, CELL_LETTERS)) for _, row in lines]
-        ax.set_yticks(np.arange(len(lines)) + 0.5, labels, rotation=0)
-        for place, (section, row) in enumerate(lines):
-            if not row:
-                across: Any = {"transform": ax.get_yaxis_transform(), "va": "center"}
-                ax.text(-0.3, place + 0.6, section, fontweight="bold", **across)
-                ax.axhline(place, color=BLACK, linewidth=1)
-        ax.set(xlabel="", ylabel="")
-        ax.set_xticks(np.arange(mine.shape[1]) + 0.5, [_stage_words(s) for s in mine.columns])
-        ax.tick_params(length=0, labeltop=True, labelbottom=False)
-        key = f"Grey, above: published for Tempo-6B. Black, below: {own}. Shaded: the same."
-        fig.supxlabel(key, fontsize=12, color=BLACK, x=0.01, ha="left")
-        stated = int(((published != "") & (mine != "")).to_numpy().sum())
-        fig.alt_text = (
-            f"{title}. A table with one column per training stage; each cell holds what is "
-            f"published for Tempo-6B and below it {own}. Of {stated} cells that both state, "
-            f"{int(agree.to_numpy().sum())} are the same."
-        )
-    return fig
+    if table.duplicated(["row", "stage"]).any():
+        raise ValueError("a cell of the table stands twice")
+    keys = table.assign(section=table["section"] if "section" in table.columns else "Samples")
+    wide = keys.set_index(["section", "row", "stage"])[["published", "own"]].unstack("stage")
+    order = keys[["section", "row"]].drop_duplicates()
+    wide = wide.reindex(pd.MultiIndex.from_frame(order)).fillna(UNSTATED)
+    published, mine = wide["published"], wide["own"]
+    shown = published + "\n" + mine
+    shown.columns = [_stage_words(stage) for stage in shown.columns]
+    shown.index.names = ["", ""]
+    agree = ((published == mine) & (mine != UNSTATED)).to_numpy()
+    shades = pd.DataFrame(
+        np.where(agree, f"background-color: {SAME}", ""), shown.index, shown.columns
+    )
+    stated = int(((published != UNSTATED) & (mine != UNSTATED)).to_numpy().sum())
+    caption = (
+        f"{title}. Above: published for Tempo-6B; below: {own}. Shaded: the same, "
+        f"{int(agree.sum())} of {stated} cells that both state."
+    )
+    rules: Any = [
+        {"selector": "td", "props": "white-space: pre-line; text-align: center"},
+        {"selector": "th", "props": "white-space: pre-line; text-align: left"},
+        {"selector": "caption", "props": "font-weight: bold; text-align: left"},
+    ]
+    styler = Styler(shown, uuid="recipe", cell_ids=False, caption=caption)
+    return styler.apply(lambda _: shades, axis=None).set_table_styles(rules)
 
 
 def _stories(preset: Preset, stage: int, sources: "Sequence[Source]") -> Counter[str]:
@@ -197,10 +176,6 @@ OWN_CELLS: dict[str, Callable[[Preset, StageNumbers], str]] = {
     "Weight Decay": lambda _, s: f"{s.weight_decay:.1f}",
     "GPUs (NVIDIA H100)": lambda _, s: str(s.num_gpus or UNSTATED),
 }
-
-
-def _grey() -> dict[str, Any]:
-    return {"color": MUTED, "fontsize": 12, "va": "center"}
 
 
 def _stage_words(stage: int) -> str:

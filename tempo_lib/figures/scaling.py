@@ -28,18 +28,24 @@ OURS = "Tempo"  # begins the names of the paper's own models
 MOST_BUDGETS = 6
 PUBLISHED_SPAN = 3.0  # points of accuracy in each small panel of Figure 3, so that they compare
 PUBLISHED_FRAMES = [512, 1024, 2048]
+OWN_TICKS = [0.125, 0.25, 0.5, 1, 2, 4, 8]  # of what is measured
 TICKS = (2, 4, 8, 16, 32, 64, 128)  # tokens per frame
 
 
 def accuracy_by_tokens(
-    points: pd.DataFrame, published: pd.DataFrame, *, preset: str | None = None
+    points: pd.DataFrame,
+    published: pd.DataFrame,
+    others: pd.DataFrame | None = None,
+    *,
+    preset: str | None = None,
 ) -> DescribedFigure:
     """Figure 1c: the measured points of one suite, and the published ones in a panel of their own.
 
     ``points``: one row per budget with suite, role, accuracy, low, high, n, tokens_per_frame and
     its upper ``bound`` (Eq. 5), to which a dotted line leads. ``published``: model,
-    tokens_per_frame and value in percent; a model without tokens is a line across. ValueError for
-    several suites.
+    tokens_per_frame and value in percent; a model without tokens is a line across. ``others``:
+    label, accuracy, low, high, tokens_per_frame of baselines and of whole memories, measured on the
+    same suite. ValueError for several suites.
     """
     suites = list(dict.fromkeys(points["suite"]))
     if len(suites) != 1:
@@ -49,9 +55,11 @@ def accuracy_by_tokens(
         ours, theirs = fig.subplots(1, 2, width_ratios=(1, 1.15))
         for row in points.itertuples():
             _measured_tokens(ours, row, styles[row.role])
-        widest = points[["bound", "tokens_per_frame"]].to_numpy().max()
-        ours.set(xlim=(0, 1.08 * widest), ylim=_around(points), ylabel="accuracy (%)")
-        size = f"memory tokens per frame, n = {points['n'].max():.0f}"
+        shown = points if others is None else pd.concat([points, others])
+        _other_ways(ours, others)
+        _log_axis(ours, OWN_TICKS, _log_limits(shown[["bound", "tokens_per_frame"]]))
+        ours.set(ylim=_around(shown), ylabel="accuracy (%)")
+        size = f"memory tokens per frame (log scale), n = {points['n'].max():.0f}"
         ours.set_xlabel(f"{size}\nbars: 95 % intervals; dotted: upper bound")
         ours.set_title(f"Measured on {suites[0]}{made_by(preset)}")
         _published_tokens(theirs, published)
@@ -63,6 +71,8 @@ def accuracy_by_tokens(
             f"budget {row.role}: {_percent(row)} at {row.tokens_per_frame:.2f} tokens per frame"
             for row in points.itertuples()
         ]
+        for row in () if others is None else others.itertuples():
+            found.append(f"{row.label} {_percent(row)} at {row.tokens_per_frame:.2f}")
         sentences = [f"{row.model} {row.value:.1f} %" for row in published.itertuples()]
         fig.alt_text = (
             f"Accuracy against tokens per frame, with 95 % intervals. Measured on {suites[0]}: "
@@ -103,7 +113,7 @@ def accuracy_by_frames(
         limits = np.array([ax.get_ylim() for ax in grid[0]])
         for ax in grid[0]:
             ax.set_ylim(max(limits[:, 0].min(), -4), min(limits[:, 1].max(), 104))
-        grid[0, 0].set_ylabel("accuracy (%), 95 % interval")
+        grid[0, 0].set_ylabel("accuracy (%)\nbands: 95 %, largest and smallest budget")
         grid[1, 0].set_ylabel("accuracy (%)")
         fig.legend_below(grid[0, 0])
         intro = "Accuracy against the most frames read, with 95 % intervals."
@@ -135,6 +145,22 @@ def _measured_tokens(ax: Axes, row: Any, style: SeriesStyle) -> None:
     ax.plot(x, y, label=style.label, **{**style.marks(), "markersize": 9})
 
 
+def _other_ways(ax: Axes, others: pd.DataFrame | None) -> None:
+    """Grey squares with their intervals and names: other policies, and all tokens."""
+    for number, row in enumerate(() if others is None else others.itertuples()):
+        x, y = row.tokens_per_frame, 100 * row.accuracy
+        ax.vlines(x, 100 * row.low, 100 * row.high, color=GREY, linewidth=1.2, alpha=0.5)
+        ax.plot(x, y, "s", color=MUTED, markersize=8)
+        up = 10 if number % 2 else -10  # points often lie on each other
+        place: Any = {"xytext": (-8, up), "textcoords": "offset points", "ha": "right"}
+        ax.annotate(row.label, (x, y), va="center", color=MUTED, fontsize=12, **place)
+
+
+def _log_limits(values: pd.DataFrame) -> tuple[float, float]:
+    """Limits that hold all tokens per frame, with room for names on the left."""
+    return float(np.nanmin(values.to_numpy())) / 1.6, 1.25 * float(np.nanmax(values.to_numpy()))
+
+
 def _published_tokens(ax: Axes, published: pd.DataFrame) -> None:
     known = published[published["tokens_per_frame"].notna() & published["value"].notna()]
     best = known["value"].max()
@@ -158,13 +184,15 @@ def _published_tokens(ax: Axes, published: pd.DataFrame) -> None:
 
 
 def _lines(ax: Axes, points: pd.DataFrame, styles: Mapping[str, SeriesStyle]) -> None:
-    for number, (role, style) in enumerate(styles.items()):
+    for number, (role, style) in enumerate(reversed(styles.items())):
         rows = points[points["role"] == role].sort_values("max_frames")
-        shift = 2 ** (0.07 * (number - (len(styles) - 1) / 2))  # so that intervals stand apart
-        x = rows["max_frames"].to_numpy(float) * shift
+        x = rows["max_frames"].to_numpy(float)
         y, low, high = (100 * rows[name].to_numpy(float) for name in ("accuracy", "low", "high"))
-        ax.vlines(x, low, high, color=style.colour, linewidth=1.5, alpha=0.55)
-        ax.plot(x, y, label=style.label, **{**style.curve(), "linestyle": "-"})
+        if number in (0, len(styles) - 1):  # of the largest budget and the smallest: else a thicket
+            ax.fill_between(x, low, high, color=style.colour, alpha=0.12, linewidth=0)
+        # where budgets do not bind their lines coincide: the smaller lies thinner on top
+        size = {"linewidth": 9.0 - 7.0 * number / max(len(styles) - 1, 1), "markersize": 7}
+        ax.plot(x, y, label=style.label, **{**style.curve(), "linestyle": "-", **size})
     caps = sorted(set(points["max_frames"]))
     _log_axis(ax, caps, (caps[0] / 1.35, caps[-1] * 1.35))
     ax.set_xlabel(f"most frames read (log scale), n = {points['n'].max():.0f}")

@@ -20,6 +20,7 @@ SEGMENTS_PER_KEY_FRAME = 8
 MIN_KEY_FRAMES, MAX_KEY_FRAMES = 7, 10  # ten leave room for their times at 12 pt
 HEADROOM = 1.18  # above k_max on the left axis and above 1 on the right one, so that they meet
 FEW = "#A6A6A6"
+FLAT_RANGE = 0.05  # of scores: below it, min-max makes a difference that is hardly there look whole
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ def mark_relevant(ax: Axes, segments: Segments) -> None:
 def draw_scores(ax: Axes, segments: Segments) -> None:
     """Relevance scores on a right axis of their own, named in the legend of ``ax``."""
     right = ax.twinx()
+    if words := flat_warning(segments.scores_N):
+        at: dict[str, Any] = {"transform": ax.transAxes, "va": "top", "fontweight": "bold"}
+        ax.text(0.01, 0.99, words, color=VERMILLION, **at)
     marker = "o" if len(segments.seconds_N) <= 64 else None
     style: dict[str, Any] = {"color": BLUE, "linewidth": 1.5, "marker": marker, "markersize": 4}
     right.plot(segments.seconds_N, segments.scores_N, **style)
@@ -123,6 +127,14 @@ def draw_scores(ax: Axes, segments: Segments) -> None:
     right.set_ylabel("relevance score\n(0 to 1)", color=BLUE)
     right.tick_params(axis="y", colors=BLUE)
     right.spines["right"].set(visible=True, color=BLUE)
+
+
+def flat_warning(scores_N: np.ndarray) -> str:
+    """What to say where min-max scaling stretches scores that hardly differ; "" where they do."""
+    low, high = float(np.min(scores_N)), float(np.max(scores_N))
+    if high - low >= FLAT_RANGE or len(scores_N) < 2:
+        return ""
+    return f"nearly flat scores ({low:.3f} to {high:.3f}), stretched by min-max: no discovery"
 
 
 def draw_key_frames(strip: Axes, ax: Axes, video: Video | VideoStream, segments: Segments) -> None:

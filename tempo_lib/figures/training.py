@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from statsmodels.stats.proportion import proportion_confint
 
 from tempo_lib.config import Preset, StageNumbers
 from tempo_lib.figures.style import (
@@ -96,9 +97,10 @@ def base_curves(losses: Mapping[str, pd.DataFrame], preset: str | None = None) -
 
 
 def smoothed(losses: pd.Series) -> pd.Series:
-    """Centred running mean over SMOOTHING_SHARE of the steps (an odd number, at least 1)."""
+    """Running mean of the last SMOOTHING_SHARE of the steps (an odd number, at least 1)."""
     width = 2 * (int(len(losses) * SMOOTHING_SHARE) // 2) + 1
-    return losses.rolling(width, center=True, min_periods=1).mean()
+    # of this step and those before it: a centred mean would rise before the loss does
+    return losses.rolling(width, min_periods=1).mean()
 
 
 def decoder_learning(history: pd.DataFrame, preset: str | None = None) -> DescribedFigure:
@@ -140,13 +142,16 @@ def accuracy_by_length(table: pd.DataFrame, preset: str | None = None) -> Descri
     kinds = list(dict.fromkeys(table["kind"]))
     num_rows = -(-len(kinds) // 3)
     lengths = sorted(table["segments"].unique())
-    title = "The base decoder on held-out transcripts; dashed: target"
+    title = "The base decoder on held-out transcripts (95 % intervals; dashed: target)"
     with new_figure(0.9 + 2.1 * num_rows, title, preset) as fig:
         panels = list(fig.subplots(num_rows, 3, sharex=True, sharey=True, squeeze=False).flat)
         for ax in panels[len(kinds) :]:
             ax.set_axis_off()
         for kind, ax in zip(kinds, panels, strict=False):
             rows = table[table["kind"] == kind]
+            right = (rows["accuracy"] * rows["n"]).round()
+            ends = proportion_confint(right, rows["n"], method="wilson")
+            ax.vlines(rows["segments"], *ends, color=BLUE, linewidth=2, alpha=0.5)
             ax.plot(rows["segments"], rows["accuracy"], "-o", color=BLUE, linewidth=2)
             if kind in TARGETS:
                 ax.axhline(TARGETS[kind], color=BLACK, linewidth=1, linestyle=DASHES)

@@ -55,7 +55,7 @@ def _entry(preset: str, facts: dict[str, Any]) -> list[str]:
     parameters = ", ".join(f"{key}={value}" for key, value in facts["parameters"].items())
     alt = " ".join(str(facts.get("alt_text") or name).replace("]", "").split())
     picture = [f"![{alt}]({preset}/{name}.png)", ""] if f"{name}.png" in files else []
-    links = [f"[{Path(file).suffix[1:]}]({preset}/{file})" for file in files]
+    links = [f"[{file.removeprefix(name).lstrip('-.')}]({preset}/{file})" for file in files]
     return [
         f"## {name} (preset {facts['preset']})",
         "",

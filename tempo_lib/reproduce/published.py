@@ -8,16 +8,18 @@ import json
 from pathlib import Path
 
 from tempo_lib.fingerprint import sha256_of_file
-from tempo_lib.provenance import RESULT_SUFFIXES
+from tempo_lib.provenance import COLUMN, RESULT_SUFFIXES
 
 
 def altered(folder: Path) -> dict[str, list[str]]:
     """Result -> its files that are absent, or not of its provenance; {} where all is well."""
     found: dict[str, list[str]] = {}
     names = {path.stem for path in folder.glob("*") if path.suffix in RESULT_SUFFIXES}
+    names -= {f"{name}{COLUMN}" for name in names}
     for name in sorted(names):
         hashes = _hashes(folder / f"{name}.json")
-        there = {path.name for path in folder.glob(f"{name}.*") if path.suffix in RESULT_SUFFIXES}
+        own = [*folder.glob(f"{name}.*"), *folder.glob(f"{name}{COLUMN}.*")]
+        there = {path.name for path in own if path.suffix in RESULT_SUFFIXES}
         wrong = there - set(hashes) - {f"{name}.json"}
         wrong |= {file for file, said in hashes.items() if _hash(folder / file) != said}
         if wrong or not hashes:
