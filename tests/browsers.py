@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tempo_lib.app.explorer import front_end
@@ -47,7 +48,7 @@ def serving(app):
 
 def wait_for(address, process, log):
     """Return once a server answers; its log where it ended instead."""
-    for _ in range(900):
+    for _ in range(3000):
         if process.poll() is not None:
             break
         try:
@@ -64,18 +65,36 @@ def picture(page, name):
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
-def open_explorer(browser, data, **options):
-    """A page with the explorer alone on it."""
+def blank_page(browser, **options):
+    """A page with the scripts, an empty place and nothing else."""
     page = browser.new_page(**options)
     page.set_content(
         "<!doctype html><html lang=en><title>explorer</title><main><h1>Explorer</h1>"
         "<div id=here></div></main><style>:root { color-scheme: light dark } body { margin: 12px }"
         f"h1 {{ display: none }} {front_end.style()}</style>"
     )
-    page.add_script_tag(content=f"{front_end.script()}\nwindow.mount = mount;", type="module")
+    names = "{ mount, mountGrid }"
+    script = f"{front_end.script()}\nObject.assign(window, {names});"
+    page.add_script_tag(content=script, type="module")
     page.wait_for_function("() => Boolean(window.mount)")
+    return page
+
+
+def open_explorer(browser, data, **options):
+    """A page with the explorer alone on it."""
+    page = blank_page(browser, **options)
     page.evaluate("data => { mount(document.querySelector('#here'), data); }", data)
     return page
+
+
+def serious_findings(page):
+    """Serious and critical findings of axe-core about the whole page."""
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], [node["html"][:160] for node in one["nodes"]][:3])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
 
 
 def set_slider(slider, value):

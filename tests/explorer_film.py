@@ -20,6 +20,10 @@ from tempo_lib.miniature.world.questions import all_questions
 SEED, NUM_FRAMES = 3, 192
 SIZE = {"width": 900, "height": 900}
 COLOURS = 64
+SETTLED = (  # the film has turned to its second
+    "() => { const film = document.querySelector('video');"
+    " return !film.seeking && film.readyState >= 3; }"
+)
 
 
 def explorer_data(folder):
@@ -61,7 +65,9 @@ def main(target):
         pictures, stands = [], []
         for act, milliseconds in scenes_of(page):
             act()
-            page.wait_for_timeout(400)  # the film has turned to its second
+            page.wait_for_timeout(400)
+            page.wait_for_function(SETTLED)
+            page.wait_for_timeout(400)  # the player's own signs of waiting fade
             shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             pictures.append(shot.quantize(COLOURS, dither=Image.Dither.NONE))
             stands.append(milliseconds)

@@ -170,3 +170,10 @@ def test_temperature_draws_by_its_seed_and_leaves_global_chance_alone(engine, cl
 def test_a_question_without_a_video_is_answered(engine, tiny_tempo):
     answer = result_of(engine, None).answers[0]
     assert answer.text == tiny_tempo.answer(None, "Which number?", max_new_tokens=4).text
+
+
+def test_one_flag_to_cancel_serves_many_questions(engine, clip):
+    cancel = threading.Event()
+    for question in ("What?", "Who?"):
+        *_, result = engine.ask(AskRequest(path=clip, question=question), cancel)
+        assert isinstance(result, Result) and not cancel.is_set()

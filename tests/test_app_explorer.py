@@ -107,7 +107,7 @@ def test_the_colours_are_those_of_the_figures():
 
 
 def test_one_text_holds_all_scripts_and_no_import_of_a_neighbour():
-    text = front_end.script(for_notebooks=True)
+    text = front_end.script("explorer")
     assert not re.search(r"^import ", text, flags=re.MULTILINE)
     assert "export function mount" in text and "export default" in text
     names = re.findall(r"^(?:export )?(?:const|let|function) (\w+)", text, flags=re.MULTILINE)

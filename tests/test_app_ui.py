@@ -3,18 +3,16 @@
 `make test-ui` installs what is missing. Pictures of states go to the folder TEMPO_UI_PICTURES.
 """
 
-import os
+import json
 import re
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browsers import CHROMIUM, free_port, needs_browser, picture, set_slider, wait_for
+from app_page import WAIT, ask, opened, page_served, status, upload
+from browsers import CHROMIUM, needs_browser, picture, serious_findings, set_slider
 from playwright.sync_api import expect, sync_playwright
 
 from tempo_lib.miniature.world import clips, rendering, scenes
@@ -23,26 +21,13 @@ from tempo_lib.miniature.world.questions import all_questions
 pytest.importorskip("gradio", reason="the page has an environment of its own: make test-ui")
 pytestmark = [pytest.mark.ui, needs_browser]
 SIZES = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
-WAIT = 60_000  # milliseconds; machines are shared
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Address, process and temporary folder of ``tempo app``."""
-    folder = tmp_path_factory.mktemp("served")
-    port, log = free_port(), folder / "log"
-    command = [sys.executable, "-m", "tempo_lib.cli", "app", "--port", str(port)]
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=stream, env={**os.environ, "TMPDIR": str(folder)}
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(address, process, log)
-        yield address, process, folder
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with page_served(tmp_path_factory.mktemp("served")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +43,6 @@ def page(browser, served):
     yield from opened(browser, served[0], 1280, "light")
 
 
-def opened(browser, address, width, scheme):
-    """A page that fails its test on any script error and any request to another machine."""
-    made = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    made.set_default_timeout(WAIT)
-    problems = []
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("request", lambda request: outside(request.url) and problems.append(request.url))
-    made.goto(f"{address}/?__theme={scheme}")
-    made.get_by_label("Question", exact=True).wait_for()
-    yield made
-    made.close()
-    assert not problems
-
-
-def outside(url):
-    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
-
-
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A drawn clip and two questions about it."""
@@ -84,22 +51,6 @@ def clip(tmp_path_factory):
     clips.write_clip(path, rendering.render(story, 7))
     texts = [question.text for question in all_questions(story, 4)]
     return path, texts[0], texts[-1]
-
-
-def status(page):
-    return page.locator("#status textarea, #status input").first
-
-
-def upload(page, path):
-    page.locator("input[type=file]").first.set_input_files(path)
-    expect(status(page)).to_have_value("The file is here: put a question.", timeout=WAIT)
-
-
-def ask(page, question):
-    page.get_by_label("Question", exact=True).fill(question)
-    page.get_by_role("button", name="Ask", exact=True).click()
-    expect(page.locator("#answers .te-answer").first).to_contain_text(question, timeout=WAIT)
-    expect(status(page)).to_have_value("Done.", timeout=WAIT)
 
 
 def used(page, number=0):
@@ -178,6 +129,55 @@ def test_a_bad_file_and_no_file_are_said_in_one_sentence(page, tmp_path):
     expect(status(page)).to_have_value(re.compile("^Cannot read the file: .*[.]$"), timeout=WAIT)
 
 
+def test_an_image_is_answered_and_its_link_gives_the_file_back(page, clip):
+    path = clip[0].with_suffix(".png")
+    clips.write_image(path, np.full((64, 64, 3), 120, np.uint8))
+    upload(page, path)
+    ask(page, "Which place is it?")
+    expect(page.locator(".te-explorer .te-timeline")).to_have_count(0)
+    with page.expect_download() as held:
+        page.locator("a[download]").first.click()
+    assert held.value.path().read_bytes() == path.read_bytes()
+
+
+def batch(page, cases, *videos):
+    """Send cases and videos on the tab for batches."""
+    page.get_by_role("tab", name="Batch").click()
+    for box, files in (("[accept*=json]", cases), ("[multiple]", list(videos))):
+        with page.expect_response(re.compile("/upload")):
+            page.locator(f"#batch input{box}").set_input_files(files)
+    return page.locator("#batch").get_by_label("Status")
+
+
+def test_a_batch_answers_the_cases_of_a_file_and_gives_them_back(page, clip, tmp_path):
+    path, first, second = clip
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no film" * 1000)
+    queries = [(path.name, first), ("elsewhere/" + path.name, second), (bad.name, first)]
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps([{"video_path": v, "query": q} for v, q in queries]))
+    said = batch(page, cases, path, bad)
+    page.get_by_role("button", name="Answer all").click()
+    expect(said).to_have_value("Done: 3 questions.", timeout=WAIT)
+    assert not serious_findings(page)
+    picture(page, "batch")
+    with page.expect_download() as held:
+        page.get_by_text("Save the predictions (JSON)").click()
+    rows = json.loads(held.value.path().read_text())
+    assert [row["query"] for row in rows] == [first, second, first]
+    assert ["error" in row for row in rows] == [False, False, True]
+    assert sum(rows[0]["counts"]) == rows[0]["tokens_used"] <= rows[0]["budget"]
+    expect(page.locator("#batch")).to_contain_text(rows[1]["text"])
+
+
+def test_a_batch_without_its_video_names_it(page, tmp_path, clip):
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps([{"video_path": "other.mp4", "query": "Who?"}]))
+    said = batch(page, cases, clip[0])
+    page.get_by_role("button", name="Answer all").click()
+    expect(said).to_have_value("Case 1: other.mp4 is not among the videos.", timeout=WAIT)
+
+
 def test_cancel_ends_the_work(page, clip):
     upload(page, clip[0])
     page.get_by_label("Question", exact=True).fill(clip[1])
@@ -221,18 +221,7 @@ def test_it_fits_and_reads_well_in_every_size_and_theme(browser, served, clip, w
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         picture(page, f"page-{scheme}-{width}")
-        serious = axe_findings(page, ".te-explorer")
-        assert not serious, serious
-
-
-def axe_findings(page, where):
-    """Serious and critical findings of axe-core about a part of the page."""
-    found = Axe().run(page, context=where).response["violations"]
-    return [
-        (one["id"], [node["html"][:120] for node in one["nodes"]][:3])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
+        assert not serious_findings(page)
 
 
 def test_the_server_removes_its_files_when_it_ends(browser, served, clip):

@@ -16,7 +16,7 @@ import torch
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tempo_lib.model.tempo import Tempo
@@ -71,6 +71,39 @@ class Readings:
     hits: dict[str, np.ndarray]
     controls: dict[str, np.ndarray]
     chance: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Trained probes, one per position, whose outputs are the classes of all attributes in turn."""
+
+    probes: list[Pipeline]
+    classes: dict[str, np.ndarray]
+
+    def read(self, memories_nKd: torch.Tensor, kept_nK: torch.Tensor) -> dict[str, list[str]]:
+        """By attribute, the class that the kept positions of each row name together, their outputs
+        added up; "" where none is kept. A probe names a class also where there is none to see."""
+        features_nKd = memories_nKd.float().cpu().numpy()
+        given_nK = kept_nK.cpu().numpy()
+        outputs = [probe.predict(features_nKd[:, k]) for k, probe in enumerate(self.probes)]
+        total_nc = np.einsum("Knc,nK->nc", np.stack(outputs), given_nK)
+        ends = np.cumsum([len(names) for names in self.classes.values()])[:-1]
+        parts = zip(self.classes.items(), np.split(total_nc, ends, axis=1), strict=True)
+        kept_n = given_nK.any(1)
+        return {
+            name: np.where(kept_n, names[part.argmax(1)], "").tolist()
+            for (name, names), part in parts
+        }
+
+
+def fit_readers(data: ProbeData) -> Readers:
+    """Probes of every attribute, trained on all rows; how well they read others: ``readings``."""
+    _check(data.memories_nKd, data.labels, data.groups_n)
+    found = {name: np.unique(values, return_inverse=True) for name, values in data.labels.items()}
+    one_hot_nc = np.hstack([np.eye(len(names))[code] * 2 - 1 for names, code in found.values()])
+    features = np.moveaxis(np.asarray(data.memories_nKd, dtype=np.float64), 1, 0)
+    probes = [_new_probe().fit(features_nd, one_hot_nc) for features_nd in features]
+    return Readers(probes, {name: names for name, (names, _) in found.items()})
 
 
 def collect_memories(
@@ -164,7 +197,7 @@ def readings(
     ends = np.cumsum([part.shape[1] for part in one_hot])[:-1]
     num_folds = min(NUM_FOLDS, len(np.unique(groups_n)))
     folds = GroupKFold(num_folds, shuffle=True, random_state=seed)
-    probe = make_pipeline(StandardScaler(), Ridge(RIDGE))
+    probe = _new_probe()
     hits = []
     for features_nd in np.moveaxis(np.asarray(memories_nKd, dtype=np.float64), 1, 0):
         options = {"groups": groups_n, "cv": folds}
@@ -180,6 +213,10 @@ def readings(
     by_name = zip(codes, stacked[: len(codes)], strict=True)
     controls = zip(codes, stacked[len(codes) :], strict=True)
     return Readings(dict(by_name), dict(controls), chance)
+
+
+def _new_probe() -> Pipeline:
+    return make_pipeline(StandardScaler(), Ridge(RIDGE))
 
 
 def _half_gains(

@@ -107,8 +107,9 @@ class Engine:
                 yield event
                 if isinstance(event, Result):
                     return
-        finally:
+        except GeneratorExit:  # only then: after an answer the caller's flag serves the next one
             job.cancel.set()
+            raise
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from tempo_lib.app.ask_request import EXPECTED, AskRequest, RefusedError, Result
 from tempo_lib.app.engine import Engine
-from tempo_lib.app.page_text import answer_html, linked, progress_line, sentence
+from tempo_lib.app.page_text import answer_html, linked, progress_line, sentence, table_html
 from tempo_lib.app.visitors import Visitor, Visitors
 from tempo_lib.gates import read_rows
 
@@ -122,10 +122,12 @@ class Page:
         """Answer the questions of a JSON file about videos that were uploaded with it."""
         visitor = self.visitors[str(request.session_hash)]
         visitor.cancel = threading.Event()
+        hidden = gr.DownloadButton(visible=False)
+        self.visitors.hold(visitor, [Path(file) for file in (cases, *(files or [])) if file])
         try:
             wanted = read_cases(cases, files)
         except (RefusedError, ValueError) as error:
-            yield sentence(error), [], None
+            yield sentence(error), "", hidden
             return
         rows: list[list[Any]] = []
         records: list[dict[str, Any]] = []
@@ -133,9 +135,9 @@ class Page:
         for number, (name, path, question) in enumerate(wanted):
             each = (time.perf_counter() - started) / max(number, 1)
             left = f", about {each * (len(wanted) - number):.0f} s left" if number else ""
-            yield f"Question {number + 1} of {len(wanted)}{left}", rows, None
+            yield f"Question {number + 1} of {len(wanted)}{left}", table_html(rows), hidden
             if visitor.cancel.is_set():
-                yield f"Cancelled after {number} of {len(wanted)}.", rows, None
+                yield f"Cancelled after {number} of {len(wanted)}.", table_html(rows), hidden
                 return
             record = self._case(name, path, question, visitor)
             records.append(record)
@@ -149,7 +151,8 @@ class Page:
             )
         target = visitor.folder / "predictions.json"
         target.write_text(json.dumps(records, indent=1), encoding="utf-8")
-        yield f"Done: {len(rows)} questions.", rows, str(target)
+        saved = gr.DownloadButton(value=str(target), visible=True)
+        yield f"Done: {len(rows)} questions.", table_html(rows), saved
 
     def _case(self, name: str, path: Path, question: str, visitor: Visitor) -> dict[str, Any]:
         shared = {"video_path": name, "query": question}

@@ -44,7 +44,17 @@ STYLE = """
 .te-answer { margin: 0 0 12px; } .te-answer p { margin: 2px 0; }
 .te-answer table td, .te-answer table th { padding: 2px 12px 2px 0; text-align: left; }
 .te-answer a, .te-answer a:visited { color: inherit; text-decoration: underline; }
+button[role="tab"][aria-selected="true"] { color: inherit; }
 """
+# gradio's own orange and greys are too pale to read (WCAG AA asks for a contrast of 4.5)
+THEME = gr.themes.Default(primary_hue="blue").set(
+    body_text_color_subdued="*neutral_600",
+    input_placeholder_color="*neutral_600",
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_hover_dark="*primary_800",
+)
 
 
 def build(page: Page) -> gr.Blocks:
@@ -54,7 +64,7 @@ def build(page: Page) -> gr.Blocks:
         gr.Markdown(f"# Tempo: ask a video\n\n{page.note}")
         with gr.Tab("Ask"):
             _ask_tab(page, config)
-        with gr.Tab("Batch"):
+        with gr.Tab("Batch", elem_id="batch"):
             _batch_tab(page)
         blocks.unload(page.left)
     blocks.queue(max_size=page.engine.max_waiting, default_concurrency_limit=8, api_open=False)
@@ -106,8 +116,8 @@ def _batch_tab(page: Page) -> None:
         go = gr.Button("Answer all", variant="primary")
         stop = gr.Button("Cancel")
     status = gr.Textbox(label="Status", interactive=False, lines=1)
-    table = gr.Dataframe(headers=["video", "question", "prediction", "tokens"], wrap=True)
-    done = gr.File(label="Predictions (JSON)", interactive=False)
+    table = gr.HTML("", label="Predictions")
+    done = gr.DownloadButton("Save the predictions (JSON)", visible=False)
     go.click(page.batch, [cases, files], [status, table, done], show_progress="hidden")
     stop.click(page.cancel, None, status, queue=False)
 
@@ -135,6 +145,7 @@ def add_page(app: FastAPI, page: Page, api_key: str | None = None) -> FastAPI:
         path="/",
         auth=None if api_key is None else ("tempo", api_key),
         max_file_size=MOST_UPLOADED,
+        theme=THEME,
         css=style() + STYLE,
         ssr_mode=False,
         mcp_server=False,

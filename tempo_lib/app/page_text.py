@@ -2,9 +2,11 @@
 
 import html
 import re
+from collections.abc import Sequence
 
 from tempo_lib.app.ask_request import Result
 
+BATCH_COLUMNS = ("video", "question", "prediction", "tokens")
 NUM_CITED = 5  # segments with most of the tokens
 SECOND = re.compile(r"(\d+(?:\.\d+)?) (?:seconds|s)\b")
 
@@ -34,6 +36,14 @@ def answer_html(result: Result) -> str:
         )
     parts.append(f"<p><small>{took}</small></p>")
     return f'<div class="te-answer">{"".join(parts)}</div>'
+
+
+def table_html(rows: Sequence[Sequence[object]]) -> str:
+    """A batch as far as it is: video, question, prediction and tokens; all text escaped."""
+    heads = "".join(f'<th scope="col">{head}</th>' for head in BATCH_COLUMNS)
+    cells = [[f"<td>{html.escape(str(cell))}</td>" for cell in row] for row in rows]
+    lines = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return f'<div class="te-answer"><table><tr>{heads}</tr>{lines}</table></div>' if rows else ""
 
 
 def linked(text: str) -> str:

@@ -1,12 +1,14 @@
 """Who looks at the page: each visitor's files, open videos and answers, kept apart and removed.
 
-Files that a visitor gave are moved into a folder of the visitor's own; a browser reaches them by
+Files that a visitor gave are kept in a folder of the visitor's own; a browser reaches them by
 an address that nobody can guess, and no other path is served.
 """
 
+import os
 import secrets
 import shutil
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ class Visitor:
     rows: list[Row] = field(default_factory=list)
     film: dict[str, Any] | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
+    uploads: list[Path] = field(default_factory=list)  # as the page has put them, oldest first
 
     def show(self, path: Path | None, address: str = "") -> None:
         """Turn to another file; what was said about the last one is dropped."""
@@ -73,16 +76,28 @@ class Visitors:
             return self._known[name]
 
     def take(self, visitor: Visitor, uploaded: Path) -> None:
-        """Move a file that was uploaded into the visitor's folder, and show it."""
+        """Keep a file that was uploaded in the visitor's folder too, and show it."""
         own = sorted(visitor.folder.iterdir(), key=lambda path: path.stat().st_mtime)
         for old in own[: max(0, len(own) + 1 - MOST_FILES)]:
             self._drop(old)
         target = visitor.folder / f"{secrets.token_hex(4)}{uploaded.suffix.lower()[:8]}"
         try:
-            shutil.move(uploaded, target)
+            try:
+                os.link(uploaded, target)  # the page links to the upload: it stays, at no cost
+            except OSError:
+                shutil.copyfile(uploaded, target)  # the disk knows no links
         except OSError as error:
             raise RefusedError("the upload did not arrive whole; send it again") from error
+        self.hold(visitor, [uploaded])
+        for old in visitor.uploads[:-MOST_FILES]:
+            self._release(visitor, old)
         self.show(visitor, target)
+
+    def hold(self, visitor: Visitor, uploads: Sequence[Path]) -> None:
+        """Remember files where the page has put them, so that they go with the visitor."""
+        with self._lock:
+            others = [path for path in visitor.uploads if path not in uploads]
+            visitor.uploads = [*others, *uploads]
 
     def show(self, visitor: Visitor, path: Path) -> None:
         """Turn a visitor to a file of theirs, or to an example."""
@@ -107,7 +122,17 @@ class Visitors:
         self._engine.forget(name)
         for path in visitor.folder.iterdir():
             self._drop(path)
+        for path in list(visitor.uploads):
+            self._release(visitor, path)
         shutil.rmtree(visitor.folder, ignore_errors=True)
+
+    def _release(self, visitor: Visitor, uploaded: Path) -> None:
+        """Remove an upload, unless another tab has sent the very same file."""
+        with self._lock:
+            visitor.uploads.remove(uploaded)
+            is_held = any(uploaded in other.uploads for other in self._known.values())
+        if not is_held:
+            uploaded.unlink(missing_ok=True)
 
     def _drop(self, path: Path) -> None:
         with self._lock:

@@ -21,6 +21,7 @@ from tempo_lib.cli.answering import (
 )
 from tempo_lib.cli.common import (
     OF_CHECKPOINT,
+    BaseCompressorOption,
     BudgetOption,
     CheckpointOption,
     DebugNumericsOption,
@@ -91,13 +92,7 @@ def ask(
         ),
     ] = None,
     checkpoint: CheckpointOption = None,
-    base_compressor: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Base model with the Yes/No rows, for a checkpoint that does not hold them.",
-        ),
-    ] = None,
+    base_compressor: BaseCompressorOption = None,
     max_new_tokens: Annotated[
         int | None,
         typer.Option(

@@ -33,6 +33,13 @@ CheckpointOption = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="Checkpoint folder or hub id.", show_default=OF_PRESET),
 ]
+BaseCompressorOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Base model with the Yes/No rows, for a checkpoint that does not hold them.",
+    ),
+]
 BudgetOption = Annotated[
     int | None,
     typer.Option(

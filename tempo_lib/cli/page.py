@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo_lib.cli.ask import MINIATURE_NOTE
-from tempo_lib.cli.common import CheckpointOption, InputError, SetOption, load_model
+from tempo_lib.cli.common import (
+    BaseCompressorOption,
+    CheckpointOption,
+    InputError,
+    SetOption,
+    load_model,
+)
 from tempo_lib.cli.serving import (
     HostOption,
     PortOption,
@@ -31,6 +37,7 @@ def page(
     videos: VideosOption = None,
     preset: ScaleOption = None,
     checkpoint: CheckpointOption = None,
+    base_compressor: BaseCompressorOption = None,
     overrides: SetOption = None,
     max_waiting: WaitingOption = 16,
 ) -> None:
@@ -55,7 +62,7 @@ def page(
         raise InputError("the web page has an environment of its own: make app") from error
     from tempo_lib.app.engine import Engine
 
-    loaded = load_model(preset, checkpoint, None, overrides or [])
+    loaded = load_model(preset, checkpoint, base_compressor, overrides or [])
     with tempfile.TemporaryDirectory(prefix="tempo-app-") as folder:
         root = Path(folder)
         is_tiny = loaded.preset == "tiny"

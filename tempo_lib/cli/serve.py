@@ -1,6 +1,6 @@
 """``tempo serve``: the chat endpoint of the OpenAI protocol."""
 
-from tempo_lib.cli.common import CheckpointOption, SetOption, load_model
+from tempo_lib.cli.common import BaseCompressorOption, CheckpointOption, SetOption, load_model
 from tempo_lib.cli.serving import (
     HostOption,
     PortOption,
@@ -20,6 +20,7 @@ def serve(
     videos: VideosOption = None,
     preset: ScaleOption = None,
     checkpoint: CheckpointOption = None,
+    base_compressor: BaseCompressorOption = None,
     overrides: SetOption = None,
     max_waiting: WaitingOption = 16,
 ) -> None:
@@ -38,7 +39,9 @@ def serve(
     api_key(host)
     from tempo_lib.app.engine import Engine
 
-    engine = Engine(load_model(preset, checkpoint, None, overrides or []).model, max_waiting)
+    engine = Engine(
+        load_model(preset, checkpoint, base_compressor, overrides or []).model, max_waiting
+    )
     app = make_app(engine, host, videos)
     print(f"listening on http://{host}:{port}/v1", flush=True)
     listen(app, host, port)

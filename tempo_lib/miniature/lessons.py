@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from tempo_lib.config import Preset
+from tempo_lib.evaluation.benchmark import Question
+from tempo_lib.evaluation.letters import LETTERS
 from tempo_lib.miniature.pretrain.build import Miniature, make_corpus
 from tempo_lib.miniature.world.captions import CAPTION_QUESTION, DESCRIPTION_QUESTION
 from tempo_lib.miniature.world.corpora import build_corpus
@@ -53,6 +55,16 @@ class LabelledClip:
     def video(self) -> Video:
         """Painted anew each time: a lesson's clips together would not fit in memory."""
         return Video(render(self.story, list(self.seed), self.size), fps=FPS)
+
+
+def candidate_answers(question: Question) -> list[str]:
+    """The right answer, with each option and its letter in the place of the right one's."""
+    ends = [f"{text} {letter}." for text, letter in zip(question.options, LETTERS, strict=False)]
+    right = [end for end in ends if question.answer.endswith(end)]
+    if len(right) != 1:
+        raise ValueError(f"no option ends the answer {question.answer!r}: {question.options}")
+    stem = question.answer.removesuffix(right[0])
+    return [stem + end for end in ends]
 
 
 def draw_stories(count: int, seed: int, num_frames: int = 64) -> list[Story]:

@@ -1,21 +1,11 @@
 // The explorer: player, timelines, controls. `mount` serves the notebook's widget and the web page.
 
 import { POLICIES } from "./allocate.js";
-import { COLOURS, clock, drawTimeline, segmentAt } from "./timeline.js";
+import { COLOURS, clock, drawTimeline, element, picturesOf, segmentAt } from "./timeline.js";
 
 const SCHEMES = { head: "head (the paper)", tail: "tail", merge: "merge" };
 const TABLE_COLUMNS = ["track", "question", "policy", "scheme", "segment", "start_seconds",
   "stop_seconds", "timestamp", "score", "tokens", "relevant"];
-
-function element(name, options = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(options)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value !== null && value !== undefined) made.setAttribute(key, value);
-  }
-  made.append(...children);
-  return made;
-}
 
 let numMounted = 0;
 
@@ -31,10 +21,6 @@ export function mount(root, data, host = {}) {
     return { budget, kMax, kMin: Math.max(0, Math.min(state.kMin, kMax)) };
   };
   const film = () => data.films[data.rows[state.tracks[0].row].film];
-  const picturesOf = (segment) => {
-    const { frames, edges } = film();
-    return frames[Math.floor((segment * frames.length) / (edges.length - 1))] ?? [];
-  };
   const lastSecond = () => film().edges[film().edges.length - 1];
 
   function allocation(track) {
@@ -163,7 +149,7 @@ export function mount(root, data, host = {}) {
   function hover(event, place) {
     const made = tracks[place];
     const segment = segmentAt(film().edges, made.secondAt(inside(made.svg, event)));
-    const pictures = picturesOf(segment).map((src) => element("img", { src, alt: "" }));
+    const pictures = picturesOf(film(), segment).map((src) => element("img", { src, alt: "" }));
     parts.tip.replaceChildren(element("div", { class: "te-pictures" }, ...pictures),
       ...describe(made, segment).map((words) => element("div", {}, words)));
     parts.tip.hidden = false;
@@ -186,7 +172,7 @@ export function mount(root, data, host = {}) {
       made.svg.setAttribute("aria-valuenow", segment + 1);
       made.svg.setAttribute("aria-valuetext", describe(made, segment).join(", "));
     }
-    const pictures = picturesOf(segment);
+    const pictures = picturesOf(film(), segment);
     const hasVideo = !!parts.video.src && !parts.video.hidden;
     parts.picture.hidden = hasVideo || !pictures.length;
     if (pictures.length) parts.picture.src = pictures[Math.floor(pictures.length / 2)];

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
-SCRIPTS = ("allocate.js", "timeline.js", "explorer.js")
+SCRIPTS = ("allocate.js", "timeline.js", "explorer.js", "grid.js")
 # Widgets run from one text, which cannot import its neighbours; in one text it need not.
 LOCAL_IMPORT = re.compile(r'^import \{[^}]*\} from "\./[a-z]+\.js";\n', re.MULTILINE)
-IN_NOTEBOOKS = """
+WIDGETS = {
+    "explorer": """
 export default {
   render({ model, el }) {
     const videos = {};
@@ -28,14 +29,28 @@ export default {
     };
   },
 };
-"""
+""",
+    "front-loading": """
+export default {
+  render({ model, el }) {
+    const keep = model.get("can_ask") ? (kept) => model.send({ kind: "keep", kept }) : null;
+    const grid = mountGrid(el, model.get("data"), keep);
+    model.on("msg:custom", (message) => {
+      if (message.kind === "effect") grid.show(message.effect);
+      if (message.kind === "say") grid.say(message.text);
+    });
+    return () => grid.destroy();
+  },
+};
+""",
+}
 
 
-def script(for_notebooks: bool = False) -> str:
-    """One JavaScript module that exports ``mount``, and in notebooks the widget's ``render``."""
+def script(widget: str | None = None) -> str:
+    """One module that exports ``mount`` and ``mountGrid``, and the ``render`` of a widget."""
     parts = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in SCRIPTS]
     whole = "\n".join(LOCAL_IMPORT.sub("", part) for part in parts)
-    return whole + IN_NOTEBOOKS if for_notebooks else whole
+    return whole if widget is None else whole + WIDGETS[widget]
 
 
 def style() -> str:

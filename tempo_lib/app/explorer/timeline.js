@@ -7,6 +7,21 @@ const MARGIN = { left: 40, right: 36, top: 14, bottom: 24 };
 const HEIGHT = 170;
 const MOST_DOTS = 64; // scores with a dot each; more would melt into a band
 
+export function element(name, options = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(options)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined) made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** A segment's pictures: data URLs, shared with its neighbours in long films. */
+export function picturesOf({ frames, edges }, segment) {
+  return frames[Math.floor((segment * frames.length) / (edges.length - 1))] ?? [];
+}
+
 function shape(parent, name, attributes, text) {
   const made = document.createElementNS(NAMESPACE, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);

@@ -27,15 +27,32 @@ MOST_RECORDS = 64  # in one explorer; more would make a page of many megabytes
 MOST_VIDEO_BYTES = 64 * 2**20  # sent to the browser; a longer film shows its frames
 
 
-class Explorer(anywidget.AnyWidget):
+class WidgetWithFigure(anywidget.AnyWidget):
+    """A widget with a static figure for whoever cannot show widgets."""
+
+    data = traitlets.Dict().tag(sync=True)
+    can_ask = traitlets.Bool(False).tag(sync=True)
+
+    def figure(self) -> "DescribedFigure | None":
+        """The figure; None where there is nothing to show."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and beside it the figure."""
+        bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        fig = self.figure()
+        if fig is not None:
+            shown, described = fig._repr_mimebundle_()
+            bundle, metadata = {**bundle, **shown}, {**metadata, **described}
+        return bundle, metadata
+
+
+class Explorer(WidgetWithFigure):
     """Explore one video under a model: ``Explorer(session, video, questions)``.
 
     ``budget``, ``k_min``, ``k_max``: where the sliders start, by default the model's own. Without
     ``video`` there are no pictures. Saved runs need no model: ``Explorer.from_records``.
     """
-
-    data = traitlets.Dict().tag(sync=True)
-    can_ask = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -44,7 +61,7 @@ class Explorer(anywidget.AnyWidget):
         questions: Sequence[str] = (),
         **limits: int,
     ) -> None:
-        self._esm, self._css = script(for_notebooks=True), style()
+        self._esm, self._css = script("explorer"), style()
         super().__init__(can_ask=session is not None)
         self._session = session
         self._films: list[Film | None] = [video]
@@ -113,15 +130,6 @@ class Explorer(anywidget.AnyWidget):
         answer = Answer(row.prediction or "", [], counts_N, scores_N, seconds_N, bounds["budget"])
         limits = {"k_min": bounds["k_min"], "k_max": bounds["k_max"]}
         return allocation(answer, None, row.question, **limits)  # small: it stands in every copy
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and beside it the figure for whoever cannot show widgets."""
-        bundle, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        fig = self.figure()
-        if fig is not None:
-            shown, described = fig._repr_mimebundle_()
-            bundle, metadata = {**bundle, **shown}, {**metadata, **described}
-        return bundle, metadata
 
     def _fill(
         self,
