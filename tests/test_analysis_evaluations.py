@@ -8,7 +8,9 @@ from planted_answers import answers
 from tempo_lib.analysis import evaluations
 from tempo_lib.checkpoints import folders as checkpoint_folders
 from tempo_lib.checkpoints.folders import CheckpointError
+from tempo_lib.evaluation import runner
 from tempo_lib.evaluation.variants import get_variant
+from tempo_lib.model.numerics import NotFiniteError
 from tempo_lib.statistics.claims import claims_table, measured, variants_of_claims
 
 
@@ -79,6 +81,48 @@ def test_models_of_two_seeds_answer_the_same_questions(make_tiny_tempo, tmp_path
     found = measured(claims_table(frame))
     row = found[(found["claim"] == "uniform") & (found["compared"] == "token-matched")].iloc[0]
     assert row["seeds"].startswith("0: ")
+
+
+def test_a_failed_answer_takes_its_question_from_all_variants_and_is_counted(
+    make_tiny_tempo, tmp_path, capsys, monkeypatch
+):
+    """Left out, never wrong: one variant meets a number that is none on one question."""
+    suite, names, seen = small_suite(tmp_path), ["ata", "uniform"], []
+    real = runner.answer
+
+    def failing(jobs, benchmark, clips, question):
+        if any(job.variant.name == "uniform" for job in jobs) and question.id == lost:
+            seen.append(question.id)
+            raise NotFiniteError("logits are not finite")
+        return real(jobs, benchmark, clips, question)
+
+    models, lost = {0: brief(make_tiny_tempo())}, suite.videos[1].questions[2].id
+    whole = evaluations.answers_of_seeds(models, [suite], names, cache=False)
+    assert whole.attrs["failed"] == {}
+    monkeypatch.setattr(runner, "answer", failing)
+    with pytest.warns(UserWarning, match=f"1 answers failed and are left out, first {lost}"):
+        frame = evaluations.answers_of_seeds(models, [suite], names, cache=False)
+    assert seen and frame.attrs["failed"] == {suite.name: [lost]}
+    pd.testing.assert_frame_equal(
+        frame, whole[whole["question_id"] != lost].reset_index(drop=True), check_like=True
+    )
+    assert evaluations.same_questions(frame)
+    (left,) = evaluations.without_failed([suite], frame)
+    assert left.num_questions == suite.num_questions - 1 == len(frame) / len(names)
+    told = f"{suite.name}: 1 questions left out, as an answer failed: ['{lost}']\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert evaluations.without_failed([suite], whole) == [suite]
+
+
+def test_a_variant_without_any_answer_is_named_and_no_table_is_made(make_tiny_tempo, tmp_path):
+    suite, model = small_suite(tmp_path), brief(make_tiny_tempo())
+    model.config.max_context = 130  # room for the budget of ata, not for all tokens
+    model.config.budget = BUDGET
+    with (
+        pytest.warns(UserWarning, match="answers failed"),
+        pytest.raises(ValueError, match="every answer of no-ata failed; `tempo evaluate --suite"),
+    ):
+        evaluations.answers_of_seeds({0: model}, [suite], ["ata-b60", "no-ata"], cache=False)
 
 
 def test_unequal_questions_are_seen():

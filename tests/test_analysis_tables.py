@@ -8,7 +8,7 @@ import pytest
 from evaluation_samples import BUDGET, brief, small_suite
 from planted_answers import answers as planted
 
-from tempo_lib.analysis import evaluations, tables
+from tempo_lib.analysis import evaluations, grids, tables
 from tempo_lib.config import load_preset
 from tempo_lib.evaluation.published import load_published, source_lines
 from tempo_lib.model.session import VideoSession
@@ -150,6 +150,30 @@ def test_table_1_has_every_published_row_and_measures_tempo_alone():
     assert set(others["reason"]) == {tables.PUBLISHED_ONLY}
 
 
+def test_native_models_are_measured_in_their_own_rows_where_they_answered():
+    right = {EIGHT: 3, FOUR: 2, "native-base": 1}
+    lacking = {"native-qwen3-vl-8b": "weights of qwen3-vl-8b (hf download it)"}
+    table = tables.comparison_table(answers(right), missing=lacking)
+    without = tables.comparison_table(answers({EIGHT: 3, FOUR: 2}))
+    natives = table["paper_row"] == "Qwen3-VL*"
+    pd.testing.assert_frame_equal(table[~natives], without[~natives])
+    small = cell(table, "native-base")
+    assert (small["size"], small["published"], small["measured"]) == ("2B", 68.3, 25.0)
+    assert (small["difference"], small["suite"], small["reason"]) == (-50.0, "mini-mlvu", "")
+    large = cell(table, "native-qwen3-vl-8b")
+    assert large["reason"] == "needs weights of qwen3-vl-8b (hf download it)"
+    assert math.isnan(large["measured"]) and large["published"] == 78.1
+
+
+def test_native_models_are_rows_of_table_1_at_the_papers_scale_alone(make_tiny_tempo):
+    model = make_tiny_tempo()
+    assert tables.block_variants("table1", {0: model}) == ([EIGHT, FOUR], {})
+    model.config.preset = "6b-rehearsal"
+    chosen, lacking = tables.block_variants("table1", {0: model})
+    assert {*chosen, *lacking} == {EIGHT, FOUR, "native-base", "native-qwen3-vl-8b"}
+    assert tables.block_variants("table2e", {0: model})[0] == ["ata", "prune", "prune-matched"]
+
+
 def test_findings_are_the_claims_of_the_table_and_sentences_tell_them():
     right = {"ata": 4, "uniform": 1, "uniform-matched": 3, "head-fixed": 4, "tail-fixed": 1}
     frame = answers(right, ("mini-mlvu", "mini-lvbench"))
@@ -215,12 +239,12 @@ def test_accuracies_are_pooled_and_by_suite_and_kind():
 
 def test_the_grid_reads_variants_by_kinds_in_percent():
     table = accuracies(planted(ata=1.0, uniform=0.0))
-    grid = tables.accuracy_grid(table)
+    grid = grids.accuracy_grid(table)
     assert grid.index.tolist() == ["ata", "uniform"]
     assert grid.columns.tolist() == ["tokens", "all, n = 120", "after, n = 60", "needle, n = 60"]
     assert grid.loc["ata", "all, n = 120"].startswith("100.0 (")
     with pytest.raises(ValueError, match="no accuracies of suite 'mini'; the table holds all"):
-        tables.accuracy_grid(table, "mini")
+        grids.accuracy_grid(table, "mini")
 
 
 def test_mlvu_is_the_mean_over_its_tasks_in_accuracy_and_difference():

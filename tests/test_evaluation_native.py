@@ -156,5 +156,8 @@ def test_other_sizes_are_found_by_the_name_they_are_registered_under(brief_tempo
     assert (row.native, row.pooled, row.match) == ("large", True, "ata")
     can_run, lacking = split_by_parts([row], {0: brief_tempo})
     assert (can_run, lacking) == ([row.name], {})
+    monkeypatch.setitem(NATIVE_MODELS._found, "large", lambda model: "nobody/large")
+    _, lacking = split_by_parts([row], {0: brief_tempo})  # a hub id that the cache lacks
+    assert lacking == {row.name: "weights of large (hf download nobody/large)"}
     with pytest.raises(ValueError, match="native-large"):
         get_variant("native-huge")

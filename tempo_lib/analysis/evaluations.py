@@ -4,6 +4,7 @@ A model of training seed 0 is the preset's checkpoint; others are trained by the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from tempo_lib.analysis.evidence import video_end
 from tempo_lib.checkpoints.folders import BASE_MODELS, CheckpointError, find_checkpoint, stage_names
+from tempo_lib.checkpoints.hub import fetch_command
 from tempo_lib.config import Preset, load_preset
 from tempo_lib.evaluation.benchmark import Benchmark
 from tempo_lib.evaluation.jobs import find_models
@@ -104,10 +106,11 @@ def missing_part(row: Variant, models: Iterable[Tempo]) -> str | None:
         except CheckpointError:
             return f"scores of the {row.score_source}"
         try:
-            if row.native is not None:
-                NATIVE_MODELS.get(row.native)(model)
+            command = row.native and fetch_command(NATIVE_MODELS.get(row.native)(model))
         except CheckpointError:
             return f"weights of {row.native}"
+        if command:
+            return f"weights of {row.native} ({command})"
     return None
 
 
@@ -123,16 +126,19 @@ def answers_of_seeds(
 
     Columns of ``evaluate`` and model_seed; capacity (tokens that budget and segments allow),
     skewness (of the tokens per segment), duration (where the benchmark groups by it) and
-    video_seconds. ``seed`` draws the segments of random-drop.
+    video_seconds. ``seed`` draws the segments of random-drop. A question that failed in one of the
+    answers is left out of all, so that they stay paired: a warning counts them, and
+    ``attrs["failed"]`` has their ids by suite. ValueError where a variant has no answer at all.
     """
     import pandas as pd
 
-    frames = {}
+    options: dict[str, Any] = {"seed": seed, "progress": False, "root": root, "cache": cache}
+    frames, failed = {}, {suite.name: set[str]() for suite in suites}
     for model_seed, model in models.items():
         parts = []
         for suite in suites:
-            options: dict[str, Any] = {"seed": seed, "progress": False, "root": root}
-            records = evaluate_records(model, suite, variants, cache=cache, **options)
+            records = evaluate_records(model, suite, variants, **options)
+            failed[suite.name] |= _unanswered(suite, variants, records)
             frame = frame_of(records)  # suite by suite: the lists of all would fill the memory
             room = frame["num_segments"] * model.config.k_max
             shape = [skewness(record.counts) for record in records]
@@ -143,7 +149,42 @@ def answers_of_seeds(
             more = {"capacity": room, "skewness": shape, "duration": long, "video_seconds": ends}
             parts.append(frame.assign(**more))
         frames[model_seed] = pd.concat(parts, ignore_index=True)
-    return pool_seeds(frames)
+    answers = pool_seeds(frames)
+    keys = answers[["suite", "question_id"]].itertuples(index=False, name=None)
+    answers = answers[[question not in failed[suite] for suite, question in keys]]
+    answers = answers.reset_index(drop=True)
+    answers.attrs["failed"] = {name: sorted(ids) for name, ids in failed.items() if ids}
+    return answers
+
+
+def _unanswered(suite: Benchmark, variants: Sequence[str], records: Sequence[Record]) -> set[str]:
+    """Ids of the questions that a variant has no record of; ValueError for one without any."""
+    found = {name: set[str]() for name in variants}
+    for record in records:
+        found[record.variant].add(record.question_id)
+    empty = [name for name, answered in found.items() if not answered]
+    if empty:
+        raise ValueError(
+            f"{suite.name}: every answer of {', '.join(empty)} failed; `tempo evaluate --suite "
+            f"{suite.name} --variant {empty[0]}` says why"
+        )
+    every = {question.id for video in suite.videos for question in video.questions}
+    return every - set.intersection(*found.values())
+
+
+def without_failed(suites: Sequence[Benchmark], answers: "pd.DataFrame") -> list[Benchmark]:
+    """The suites without the questions that ``answers_of_seeds`` left out; prints how many."""
+    kept = []
+    for suite in suites:
+        failed = answers.attrs["failed"].get(suite.name, ())
+        if failed:
+            print(f"{suite.name}: {len(failed)} questions left out, as an answer failed: {failed}")
+        videos = [
+            replace(video, questions=tuple(q for q in video.questions if q.id not in failed))
+            for video in suite.videos
+        ]
+        kept.append(replace(suite, videos=tuple(videos)))
+    return kept
 
 
 def records_of_seeds(

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tempo_lib.analysis.evaluations import split_by_parts
+from tempo_lib.config import load_preset
 from tempo_lib.evaluation.benchmark import BENCHMARKS, mean_over
 from tempo_lib.evaluation.published import LONG, load_published, published_benchmark
 from tempo_lib.evaluation.variants import VARIANTS, get_variant, matched_name
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.registry import load_plugins
 from tempo_lib.statistics.claims import findings, load_claims
 from tempo_lib.statistics.summaries import ALL, difference_of, summarise
 
@@ -25,6 +27,8 @@ DEFAULT = "ata"
 TEMPO = "Tempo"  # the group of Table 1 whose rows can be measured
 ABSENT = "-"
 PUBLISHED_ONLY = "published only"
+# Rows of Table 1, by model and size, that a variant answers where the base models are the paper's.
+NATIVES = {("Qwen3-VL*", "2B"): "native-base", ("Qwen3-VL*", "8B"): "native-qwen3-vl-8b"}
 # budget binding for this share of the questions; by_words; twin_*: the token-matched control
 _COST = ("tokens", "tokens_per_frame", "budget", "binding", "by_words")
 _SHARE = ("measured", "low", "high", "n", *_COST)
@@ -88,10 +92,15 @@ def get_block(name: str) -> Block:
 def block_variants(name: str, models: Mapping[int, Tempo]) -> tuple[list[str], dict[str, str]]:
     """Variants to evaluate for a table, token-matched controls included, and what others lack.
 
-    The default and ATA, which controls are matched to, come first.
+    The default and ATA, which controls are matched to, come first. Native models are rows of Table
+    1 at the paper's scale: the miniature's base model is no Qwen3-VL.
     """
     block = get_block(name)
     rows = [variant for _, variant in block.rows]
+    presets = [load_preset(model.config.preset) for model in models.values()]
+    if name == "table1" and not any(preset.miniature for preset in presets):
+        load_plugins(plugin for preset in presets for plugin in preset.plugins)
+        rows += NATIVES.values()
     controls = [control for control in map(control_name, rows) if control]
     return split_by_parts(map(get_variant, (block.default, *rows, *controls)), models)
 
@@ -117,7 +126,7 @@ def paper_table(
     if block.default not in set(answers["variant"]):
         known = ", ".join(answers["variant"].unique())
         raise ValueError(f"{name} compares with {block.default}; the answers hold {known}")
-    suites = {published_benchmark(suite): suite for suite in _suites_beside(answers)}
+    suites = _benchmark_suites(answers)
     printed = _published(block)
     rows = []
     for label, variant in block.rows:
@@ -139,7 +148,7 @@ def paper_table(
 def comparison_table(
     answers: "pd.DataFrame", seed: int = 0, missing: Mapping[str, str] | None = None
 ) -> "pd.DataFrame":
-    """Table 1: every published row, and beside Tempo's what is measured here.
+    """Table 1: every published row, and beside Tempo's and native models' what is measured here.
 
     Columns group, size, range (tokens per frame as printed), note and used (tokens per frame
     that Tempo is published to use), then those of ``paper_table``.
@@ -153,7 +162,16 @@ def comparison_table(
     table = printed.merge(used, "left", keys).merge(ours, "left", keys)
     texts = {"variant": "", "suite": "", "twin": "", "reason": PUBLISHED_ONLY}
     extra = ["group", "size", "range", "note", "used"]
-    return table.fillna(texts).reindex(columns=[*extra, *COLUMNS])
+    table = table.fillna(texts).reindex(columns=[*extra, *COLUMNS])
+    suites = _benchmark_suites(answers)
+    for at, row in table.iterrows():
+        variant = NATIVES.get((row["paper_row"], row["size"]), "")
+        if variant in {*answers["variant"], *(missing or {})}:
+            suite = suites.get(row["benchmark"].removesuffix(LONG), "")
+            facts = {"variant": variant, "suite": suite, "benchmark": row["benchmark"]}
+            facts |= _cell(answers, get_block("table1"), facts, seed, missing or {})
+            table.loc[at, list(facts)] = list(facts.values())
+    return table
 
 
 def readable(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -173,27 +191,6 @@ def readable(table: "pd.DataFrame") -> "pd.DataFrame":
         shown[title] = [_text(value) for value in table[name]]
     shown["not measured because"] = table["reason"].where(table["measured"].isna(), "")
     return pd.DataFrame(shown)
-
-
-def accuracy_grid(table: "pd.DataFrame", suite: str = ALL) -> "pd.DataFrame":
-    """Accuracies by variant, suite and kind, of one suite: percent with its interval.
-
-    ``table``: of ``summarise(answers, ["variant"], ["suite", "kind"], {"tokens": "tokens_used"})``.
-    """
-    part = table[table["suite"] == suite]
-    if part.empty:
-        known = ", ".join(dict.fromkeys(table["suite"]))
-        raise ValueError(f"no accuracies of suite {suite!r}; the table holds {known}")
-    values = (part[name] * 100 for name in ("accuracy", "low", "high"))
-    shown = [f"{a:.1f} ({low:.0f} to {high:.0f})" for a, low, high in zip(*values, strict=True)]
-    sizes = part.groupby("kind")["n"].max()
-    part = part.assign(shown=shown, column=[f"{kind}, n = {sizes[kind]}" for kind in part["kind"]])
-    order = {"index": part["variant"].unique(), "columns": part["column"].unique()}
-    grid = part.pivot(index="variant", columns="column", values="shown").reindex(**order)
-    whole = part[part["kind"] == ALL].set_index("variant")
-    grid.insert(0, "tokens", whole["tokens"].round(1))
-    grid.columns.name = None
-    return grid
 
 
 def block_findings(answers: "pd.DataFrame", name: str, seed: int = 0) -> "pd.DataFrame":
@@ -216,6 +213,11 @@ def _published(block: Block) -> "pd.DataFrame":
         return table
     tempo = table[table["group"] == TEMPO]
     return tempo.assign(variant=tempo["model"].map(dict(block.rows)))
+
+
+def _benchmark_suites(answers: "pd.DataFrame") -> dict[str, str]:
+    """Published benchmark -> the suite that it is, or that stands for it."""
+    return {published_benchmark(suite): suite for suite in _suites_beside(answers)}
 
 
 def _suites_beside(answers: "pd.DataFrame") -> list[str]:

@@ -267,7 +267,9 @@ def check_parts(
 
     A variant that keeps whole segments of fewer frames needs a budget of one segment.
     """
-    from tempo_lib.checkpoints.loading import check_layout
+    from tempo_lib.checkpoints.folders import CheckpointError
+    from tempo_lib.checkpoints.hub import fetch_command
+    from tempo_lib.checkpoints.loading import check_layout, local_folder
     from tempo_lib.evaluation.native import NATIVE_MODELS
     from tempo_lib.evaluation.scorers import check_scorer
     from tempo_lib.evaluation.variants import TEMPO
@@ -279,7 +281,12 @@ def check_parts(
     if variant.score_source != TEMPO:
         check_scorer(variant.score_source, loaded.model)
     if variant.native is not None:
-        NATIVE_MODELS.get(variant.native)(loaded.model)
+        place = NATIVE_MODELS.get(variant.native)(loaded.model)
+        try:
+            local_folder(place)  # before any video is read
+        except CheckpointError as error:
+            way = f"where there is a network: {fetch_command(place)}"
+            raise ValueError(f"{error}; {way}") from error
         if budget == 0:
             raise ValueError("it needs --budget of at least 1")
     least = loaded.model.config.k_max

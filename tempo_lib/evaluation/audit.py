@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tempo_lib.evaluation.run_samples import FinishedRun, Sample
+from tempo_lib.evaluation.run_samples import FinishedRun, Sample, stated_otherwise
 
 SHOWN = 5  # questions of each cause
 SCORE_TOLERANCE = 1e-5  # what another batch or kernel may change of a score
@@ -219,18 +219,5 @@ def _different_facts(
         shared = [key for key in first if key in second]
         pairs = [(f"{'.'.join(map(str, key))}.", first[key], second[key]) for key in shared]
     for prefix, one, other in pairs:
-        if not one or not other:  # a log that states nothing
-            continue
-        flat_a, flat_b = dict(_leaves(one)), dict(_leaves(other))
-        for path in dict.fromkeys([*flat_a, *flat_b]):
-            a, b = str(flat_a.get(path, "none")), str(flat_b.get(path, "none"))
-            if a != b:
-                yield prefix + path, a, b
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, value
+        if one and other:  # a log states nothing
+            yield from ((prefix + path, a, b) for path, a, b in stated_otherwise(one, other))

@@ -1,7 +1,7 @@
 """Answers of a finished run as far as its files hold them: records of ours, or lmms-eval's logs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from tempo_lib.evaluation.letters import LETTERS, find_letter
 from tempo_lib.evaluation.records import Failure, Record, read_records
 
+MOST_FACTS = 5  # that two runs state otherwise, shown
 LMMS_EVAL_MARK = "_samples_"  # in the name of every sample log of lmms-eval
 # Names under which its tasks log the question's id and the letter that they read.
 ID_FIELDS = ("question_id", "id")
@@ -70,9 +71,11 @@ def read_run(path: Path) -> FinishedRun:
         found, own_facts = _read_file(file)
         for key in {(each.suite, each.world_seed, each.variant) for each in found}:
             if key in owner:
+                other = list(stated_otherwise(facts[key], own_facts))
+                shown = ", ".join(f"{name} {a} / {b}" for name, a, b in other[:MOST_FACTS])
                 raise RunError(
                     f"{path} holds two runs of {key[2]} on {key[0]}: name one, {owner[key].name} "
-                    f"or {file.name}"
+                    f"or {file.name}; they differ in {shown or 'nothing that they state'}"
                 )
             owner[key] = file
             facts[key] = own_facts
@@ -99,6 +102,25 @@ def judged_by(rule: str, run: FinishedRun) -> FinishedRun:
         is_right = letter == right
         samples.append(replace(sample, letter=letter, answer=right, correct=is_right))
     return FinishedRun(run.name, samples, run.facts)
+
+
+def stated_otherwise(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """(path, value, value) of what two runs state otherwise about weights, bounds, code, data."""
+    first, second = dict(_leaves(one)), dict(_leaves(other))
+    for path in dict.fromkeys([*first, *second]):
+        a, b = str(first.get(path, "none")), str(second.get(path, "none"))
+        if a != b:
+            yield path, a, b
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
 
 
 def _read_file(path: Path) -> tuple[list[Sample], dict[str, Any]]:

@@ -54,14 +54,19 @@ def rows_of_results(preset: str, suite: str) -> "list[Variant]":
     """Every variant behind a table, figure or claim about a suite, each once."""
     from tempo_lib.analysis.scaling import is_drawn, point_names
     from tempo_lib.analysis.stages import stage_variants
+    from tempo_lib.analysis.tables import NATIVES
     from tempo_lib.evaluation.variants import NEW_QUESTIONS, VARIANTS, get_variant, matched_name
+    from tempo_lib.registry import load_plugins
     from tempo_lib.statistics.claims import variants_of_claims
 
-    numbers = load_preset(preset).evaluation
+    given = load_preset(preset)
+    load_plugins(given.plugins)  # they register native models
+    numbers, is_real = given.evaluation, given.miniature is None
     points = point_names(() if numbers is None else numbers.frames) if is_drawn(suite) else []
     tables = [name for name, row in VARIANTS.items() if row.paper_row is not None]
     names = (*variants_of_claims(), *tables, *map(matched_name, tables), *points)
     names += tuple(name for pair in NEW_QUESTIONS for name in pair)
+    names += tuple(NATIVES.values()) if is_real else ()
     stages = stage_variants(suite, preset).values()
     return list({row.name: row for row in (*map(get_variant, names), *stages)}.values())
 

@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from tempo_lib.checkpoints.folders import is_finished
+from tempo_lib.checkpoints.hub import fetch_command
 from tempo_lib.config import Preset
 from tempo_lib.evaluation.benchmark import BENCHMARKS, benchmark_names
 from tempo_lib.evaluation.real.annotations import Annotated, AnnotationError
@@ -99,17 +100,16 @@ def real_sources(preset: Preset) -> list[RealSource]:
 
 
 def _missing_weights(preset: Preset, root: Path) -> Iterable[str]:
-    from huggingface_hub import try_to_load_from_cache
-
     if is_finished(root / "runs" / preset.name / "train" / f"stage{preset.stages[-1]}"):
         return
     weights = preset.weights
     size = f"about {weights.download_gigabytes:g} GB together with its base compressor"
     parts = {"checkpoint": weights.checkpoint, "base compressor": weights.base_compressor}
     for what, name in parts.items():
-        if name is not None and not isinstance(try_to_load_from_cache(name, "config.json"), str):
+        command = None if name is None else fetch_command(name)
+        if command is not None:
             part = size if what == "checkpoint" else "part of that"
-            yield f"{what} {name} ({part}; into the hub's cache: hf download {name})"
+            yield f"{what} {name} ({part}; into the hub's cache: {command})"
 
 
 def _missing_files(source: RealSource, folder: Path, preset: Preset) -> Iterable[str]:
@@ -168,7 +168,7 @@ def _suite_cost(
         compressions=questions * len(keys),
         gpu_hours=operations / rate,
         decode_core_hours=videos * seconds * Assumptions().decode_seconds / HOUR,
-        gigabytes=manifest.gigabytes,
+        gigabytes=0 if is_rehearsal(preset.name) else manifest.gigabytes,  # they are made here
     )
 
 
