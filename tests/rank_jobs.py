@@ -15,10 +15,13 @@ from unittest import mock
 import torch
 
 from tempo_lib import Tempo
-from tempo_lib.config import load_preset
+from tempo_lib.config import LoaderNumbers, load_preset
 from tempo_lib.training import loop
 from tempo_lib.training.data import load_samples
+from tempo_lib.training.indexing import Wanted, open_index
 from tempo_lib.training.loop import StageRun, train_stage
+from tempo_lib.training.run import MOST_BROKEN
+from tempo_lib.training.targets import OURS
 from tests.training_samples import manifest_of, turn, write_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +39,7 @@ class Job:
     poison: str | None = None  # a parameter that is not a number from the second step on
     save_every: int = 2
     numbers: dict = field(default_factory=dict)
+    streams: bool = False  # from an index, with a process that decodes
 
 
 def write_world(root, num_texts=9):
@@ -63,6 +67,8 @@ def run_job(folder, job):
         cache_dir=folder / "frames",
         seed=0,
         save_every=job.save_every,
+        loader=LoaderNumbers(streams=job.streams, num_workers=int(job.streams), prefetch=2),
+        most_broken=1.0 if job.streams else MOST_BROKEN,
     )
     real = loop.train_step
 
@@ -84,6 +90,9 @@ def run_job(folder, job):
 
 
 def read_samples(root, job):
+    if job.streams:
+        wanted = Wanted(manifest_of(), job.stage, root, OURS, 2.0, 0.0)
+        return open_index(wanted, root / "index.arrow")
     samples = load_samples(manifest_of(), job.stage, root)
     return [s for s in samples if job.only in (None, s.modality)]
 

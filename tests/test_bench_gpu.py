@@ -38,7 +38,7 @@ def test_the_rehearsal_measures_what_the_suite_is_for(rehearsal):
     assert [parts["budgets"][name]["budget"] for name in ("4K", "8K", "12K")] == [32, 64, 96]
     assert parts["budgets"]["8K"]["tokens_used"] <= 64
     assert parts["native"]["tokens"] > 16
-    for stage, segments in ((1, 4), (3, 8)):
+    for stage, segments in ((0, 2), (1, 4), (2, 8), (3, 8)):
         trained = parts[f"training stage {stage}"]
         assert (trained["steps"], trained["segments_per_step"]) == (3, segments)
         assert all(loss > 0 for loss in trained["losses"])

@@ -149,3 +149,15 @@ def test_a_manifest_with_an_unknown_field_is_refused(tmp_path):
     path.write_text("preset: tiny\nstages: {}\nextra: 1\n")
     with pytest.raises(ValueError, match=r"m.yaml is not a valid training manifest"):
         load_manifest(path)
+
+
+@pytest.mark.parametrize(("content", "found"), [("", "nothing"), ("- a", "a list"), ("a", "a str")])
+def test_a_manifest_that_is_no_mapping_is_one_line(tmp_path, content, found):
+    path = tmp_path / "own.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f"expected preset and stages, it holds {found}; ") as one:
+        load_manifest(path)
+    assert "\n" not in str(one.value)
+    path.write_text("preset: tiny\nstages: {}\n")
+    with pytest.raises(ValueError, match="the manifest has no stage2; it has no stage at all"):
+        load_samples(load_manifest(path), 2, tmp_path)

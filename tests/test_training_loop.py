@@ -8,7 +8,7 @@ from accelerate.state import AcceleratorState
 from tempo_lib import Tempo
 from tempo_lib.config import load_preset
 from tempo_lib.training import loop
-from tempo_lib.training.data import Collator
+from tempo_lib.training.collate import Collator
 from tempo_lib.training.loop import StageRun, train_stage
 from tempo_lib.training.precision import resolve_precision
 from tempo_lib.training.ranks import start_ranks
@@ -114,14 +114,14 @@ def test_a_gradient_that_is_not_finite_is_named_before_the_step(make_tiny_tempo,
 
 
 def test_pixels_that_are_not_finite_are_named(make_tiny_tempo, tmp_path, monkeypatch):
-    real = Collator.__call__
+    real = Collator.join
 
-    def broken(self, samples):
-        batch = real(self, samples)
+    def broken(self, encoded):
+        batch = real(self, encoded)
         batch["pixel_rows"][0, 0] = torch.nan
         return batch
 
-    monkeypatch.setattr(Collator, "__call__", broken)
+    monkeypatch.setattr(Collator, "join", broken)
     with pytest.raises(FloatingPointError, match=r"rank 0: pixel_rows is not finite \(samples i:0"):
         train_stage(make_tiny_tempo(), world_samples(tmp_path, 1)[:1], stage_run(tmp_path, 1))
 

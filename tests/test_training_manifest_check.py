@@ -28,6 +28,7 @@ def test_the_mixtures_of_the_paper_are_checked_and_their_holes_are_said(repo_roo
     assert "stage1, image: records 676000, without count 4" in out
     assert "images counted and 4 sources without, 2,000,000 published" in out
     assert "stage3, holes: Table B has 384,000 samples" in out
+    assert "stage1, not known: sha256 of 12, revision of 12, media of 0" in out
     assert "no file was looked at: name their folder with --root" in out
 
 

@@ -90,7 +90,7 @@ def without_value(role):
         ({"image": "n" * 300}, "is no path"),
         ({"video": "c.mp4"}, "it has a key 'video'"),
         ({"window": 0}, "'window' must be a whole number"),
-        ({"start": 2.0, "end": 4.0}, "'start': parts of a file are not read"),
+        ({"start": 2.0, "end": 4.0}, "'start': its source is of modality 'image'"),
     ],
 )
 def test_a_bad_record_is_one_line_with_file_record_and_reason(tmp_path, change, reason):

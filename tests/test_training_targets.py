@@ -9,7 +9,8 @@ from tempo_lib import prompts
 from tempo_lib.config import LabelRules, load_preset
 from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER
 from tempo_lib.model.processing import TextEncoder
-from tempo_lib.training.data import Collator, load_samples
+from tempo_lib.training.collate import Collator
+from tempo_lib.training.data import load_samples
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.records import read_record
 from tempo_lib.training.targets import conversation_ids, tagged_turns

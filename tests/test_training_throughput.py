@@ -84,7 +84,13 @@ def test_the_log_of_a_training_holds_them(make_tiny_tempo, tmp_path):
         ("NVIDIA H100 80GB HBM3", 989.5),
         ("NVIDIA H100 PCIe", 756.5),
         ("NVIDIA A100-SXM4-80GB", 312.0),
-        ("NVIDIA GeForce RTX 4090", None),
+        ("NVIDIA H200", 989.5),
+        ("NVIDIA H200 NVL", None),
+        ("NVIDIA B200", 2250.0),
+        ("NVIDIA L40S", 362.0),
+        ("NVIDIA GeForce RTX 4090", 165.0),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("Tesla T4", None),
     ],
 )
 def test_a_peak_goes_by_the_name_of_the_gpu(name, peak):

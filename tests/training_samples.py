@@ -8,7 +8,8 @@ import numpy as np
 from tempo_lib.miniature.world.clips import write_clip, write_image
 from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import make_story
-from tempo_lib.training.data import Collator, Manifest, Source, load_samples
+from tempo_lib.training.collate import Collator
+from tempo_lib.training.data import Manifest, Source, load_samples
 from tempo_lib.training.frames import FrameStore
 
 

@@ -22,7 +22,15 @@ CHECKPOINT = (
     *("config.json", "generation_config.json", "model.safetensors*", "model-*.safetensors"),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"),
     *("vocab.json", "merges.txt", "added_tokens.json", "losses.json", "losses.jsonl", "card.json"),
-    *("skipped.json", "evaluations.jsonl", "state.pt", "state.tmp", "training.lock", ".*.partial"),
+    *(
+        "skipped.json",
+        "replaced.jsonl",
+        "evaluations.jsonl",
+        "state.pt",
+        "state.tmp",
+        "training.lock",
+        ".*.partial",
+    ),
     *("logs/tempo/events.out.tfevents.*", "logs/tempo/*/events.out.tfevents.*"),
     "logs/tempo/*/hparams.yml",
 )

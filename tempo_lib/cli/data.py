@@ -139,6 +139,48 @@ def fetch(
     return say_problems(problems)
 
 
+@data.command()
+def index(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Of training mixtures.")],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Folder of records and media.")],
+    stage: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="One stage.", show_default="all")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="P", help="Whose sampling rate and label rules hold.")
+    ] = REAL_PRESET,
+    max_broken: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Most records that may be skipped."),
+    ] = 0.05,
+) -> int:
+    """Write the index that a training streams from: one pass over all records and their media.
+
+    Of each medium the first frame is decoded. What cannot be read is counted and named in a file
+    beside the index. `tempo train` writes it too where it is missing; here no GPU waits for it.
+
+    Example:
+
+    * tempo data index own.yaml --root data/own --stage 2
+    """
+    from tempo_lib.cli.own_data import read_index
+    from tempo_lib.config import load_preset
+    from tempo_lib.training.index import PROBLEMS
+
+    if not root.is_dir():
+        raise InputError(f"no folder {root}; name the one with --root")
+    with bad_input(), needs_extra("train"):
+        numbers = load_preset(preset)
+    for number in numbers.stages if stage is None else (stage,):
+        made = read_index(numbers, manifest, number, root, max_broken)
+        counts = ", ".join(f"{made.facts[name]} {name}" for name in ("samples", "records"))
+        screen().print(f"stage {number}: {made.file} ({counts})", markup=False, soft_wrap=True)
+        if made.facts["broken"]:
+            named = f"{made.facts['broken']} broken records are named in"
+            print(f"{named} {made.file.with_suffix(PROBLEMS)}", file=sys.stderr)
+    return 0
+
+
 @data.command("stand-in")
 def stand_in(
     name: Annotated[

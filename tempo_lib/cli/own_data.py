@@ -1,7 +1,7 @@
 """A stage on the caller's own data, for ``tempo train``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from tempo_lib.cli.common import InputError, bad_input
 if TYPE_CHECKING:
     from tempo_lib.config import Preset
     from tempo_lib.miniature.pretrain.build import Miniature
+    from tempo_lib.training.index import Index
     from tempo_lib.training.records import Sample
 
 
@@ -20,7 +21,7 @@ class OwnTraining:
 
     stage: int
     manifest: Path
-    samples: "list[Sample]"
+    samples: "Sequence[Sample]"
     out: Path
     held_out: "list[Sample]"
 
@@ -32,13 +33,23 @@ def read_own(
     data: Path,
     out: Path,
     eval_manifest: Path | None,
+    max_broken: float,
 ) -> OwnTraining:
-    """Read both manifests and all their records; InputError names file, record and reason."""
-    samples = read_samples(preset, manifest, stage, data)
+    """Read both manifests and all their records; InputError names file, record and reason.
+
+    Where the preset streams, records that are trained on are those of an index.
+    """
+    from tempo_lib.training.stages import training_numbers
+
+    samples: Sequence[Sample]
+    if training_numbers(preset).loader.streams:
+        samples = read_index(preset, manifest, stage, data, max_broken)
+    else:
+        samples = read_samples(preset, manifest, stage, data)
     held_out = [] if eval_manifest is None else read_samples(preset, eval_manifest, stage, data)
     if eval_manifest is not None and not held_out:
         raise InputError(f"{eval_manifest} has no samples of stage {stage}")
-    seen = {(sample.id, sample.question) for sample in samples}
+    seen = {(one.id, one.question) for one in samples} if held_out else set()
     both = [sample.id for sample in held_out if (sample.id, sample.question) in seen]
     if both:
         raise InputError(f"{eval_manifest} holds samples that are trained on: {both[0]}, ...")
@@ -50,13 +61,38 @@ def read_samples(preset: "Preset", manifest: Path, stage: int, data: Path) -> "l
     from tempo_lib.training.data import load_manifest, load_samples
     from tempo_lib.training.stages import training_numbers
 
+    check_given(manifest, data)
+    with bad_input():
+        rules = training_numbers(preset).labels
+        return load_samples(load_manifest(manifest), stage, data, rules)
+
+
+def read_index(
+    preset: "Preset", manifest: Path, stage: int, data: Path, max_broken: float
+) -> "Index":
+    """The index of the caller's own samples, written if it is not there; InputError where too many
+    records are broken."""
+    from tempo_lib.fingerprint import digest
+    from tempo_lib.provenance import project_root
+    from tempo_lib.training.data import load_manifest
+    from tempo_lib.training.indexing import Wanted, open_index
+    from tempo_lib.training.stages import training_numbers
+
+    check_given(manifest, data)
+    name = f"{manifest.stem}-{digest(str(data.resolve()))[:8]}-stage{stage}.arrow"
+    with bad_input():
+        rules = training_numbers(preset).labels
+        mixture = load_manifest(manifest)
+        wanted = Wanted(mixture, stage, data, rules, preset.video.fps, max_broken)
+        return open_index(wanted, project_root() / "runs" / preset.name / "index" / name)
+
+
+def check_given(manifest: Path, data: Path) -> None:
+    """InputError where either is not there."""
     if not manifest.is_file():
         raise InputError(f"no manifest at {manifest}")
     if not data.is_dir():
         raise InputError(f"--data {data} is no folder")
-    with bad_input():
-        rules = training_numbers(preset).labels
-        return load_samples(load_manifest(manifest), stage, data, rules)
 
 
 def train_own(

@@ -142,7 +142,8 @@ def train(
     training = None
     if manifest is not None and data is not None and out is not None:
         check_places(out, data, start, is_fresh=not resume)
-        training = read_own(numbers, manifest, stage or 0, data, out, eval_manifest)
+        given = manifest, stage or 0, data, out, eval_manifest
+        training = read_own(numbers, *given, max_broken)
     if start is not None or (stage and not from_scratch):
         find_start(mini, stage or 0, start)  # before anything is deleted
     check_seed(mini, from_scratch, [] if resume else going(mini, stage, from_scratch, out))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationErr
 
 from tempo_lib.config.base import StrictModel as StrictModel
 from tempo_lib.config.training import LabelRules as LabelRules
+from tempo_lib.config.training import LoaderNumbers as LoaderNumbers
 from tempo_lib.config.training import StageNumbers as StageNumbers
 from tempo_lib.config.training import TrainingNumbers as TrainingNumbers
 from tempo_lib.gates import field_problems

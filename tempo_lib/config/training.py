@@ -34,7 +34,10 @@ class StageNumbers(StrictModel):
     global_batch: PositiveInt | None  # samples per step, whatever the ranks
     batch_segments: PositiveInt | None  # segments per step: long and short clips cost the same
     batch_samples: PositiveInt | None  # most samples per step
-    micro_segments: PositiveInt | None  # most segments in one pass of a rank; None: its whole share
+    # Most that a rank passes through at once, None: its whole share. An image at its own size is
+    # one segment of 64 to 16,384 visual tokens: where such are read the bound is on tokens.
+    micro_segments: PositiveInt | None
+    micro_tokens: PositiveInt | None  # visual tokens, and one for four bytes of text
     epochs: PositiveFloat
     max_steps: NonNegativeInt  # 0: as many as the epochs give
     # Share of samples whose segments are read under another prompt template (prompts.OPENINGS)
@@ -44,7 +47,9 @@ class StageNumbers(StrictModel):
 
     @model_validator(mode="after")
     def check_batch(self) -> Self:
-        """ValueError unless exactly one of the two ways to fill a step is given."""
+        """ValueError unless exactly one of the two ways to fill a step is given, and one bound."""
+        if None not in (self.micro_segments, self.micro_tokens):
+            raise ValueError("give micro_segments or micro_tokens, not both")
         by_length = [self.batch_segments, self.batch_samples]
         if self.global_batch is None and None not in by_length:
             return self
@@ -71,6 +76,18 @@ class LabelRules(StrictModel):
         return self
 
 
+class LoaderNumbers(StrictModel):
+    """How samples reach the model. Nothing of it changes what a training learns.
+
+    ``streams``: records of one's own data are read from an index, and media decoded when their step
+    comes; else all media are decoded before the first step and kept.
+    """
+
+    streams: bool
+    num_workers: NonNegativeInt  # processes of each rank that decode; 0: the rank itself
+    prefetch: PositiveInt  # passes that each of them holds ready
+
+
 class TrainingNumbers(StrictModel):
     """``manifest``: below data_manifests, the mixture that a stage reads unless another is given.
 
@@ -81,4 +98,5 @@ class TrainingNumbers(StrictModel):
     save_every: PositiveInt
     keep_states: PositiveInt
     labels: LabelRules
+    loader: LoaderNumbers
     stages: dict[int, StageNumbers]

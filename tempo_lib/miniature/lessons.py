@@ -24,7 +24,8 @@ from tempo_lib.miniature.world.rendering import render
 from tempo_lib.miniature.world.scenes import ACTORS, FPS, Scene, Story, make_story
 from tempo_lib.model.tempo import Tempo
 from tempo_lib.provenance import manifest_path
-from tempo_lib.training.data import Collator, load_manifest, load_samples
+from tempo_lib.training.collate import Collator
+from tempo_lib.training.data import load_manifest, load_samples
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.records import Sample, read_record
 from tempo_lib.training.stages import stage_numbers

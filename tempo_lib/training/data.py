@@ -1,33 +1,16 @@
-"""Manifests on disk -> training samples, and samples -> batches."""
+"""Manifests on disk -> training samples."""
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tempo_lib import prompts
 from tempo_lib.config import LabelRules
 from tempo_lib.gates import field_problems
-from tempo_lib.model.compressor import pad_rows
-from tempo_lib.model.decoder_prompt import IGNORE, MEMORY_PLACEHOLDER, Turn, training_ids
-from tempo_lib.model.processing import (
-    SegmentPixels,
-    cut_windows,
-    prefix_ids,
-    segment_pixels,
-)
-from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.frames import FrameStore
-from tempo_lib.training.records import Sample, TrainingError, read_records
-from tempo_lib.training.targets import OURS, conversation_ids, is_plain, tagged_turns
-from tempo_lib.video.clip import Video
+from tempo_lib.training.records import Sample, read_records
+from tempo_lib.training.targets import OURS
 
 
 class Source(BaseModel):
@@ -36,7 +19,8 @@ class Source(BaseModel):
     ``hub``: the data set it comes from, ``media``: where its pictures and videos do; ``count``:
     records that the file is said to have, None where nobody says. ``url``: of a file that no hub
     has; ``revision``: of the hub's set; ``sha256``: of the file. ``first``: its samples come before
-    those of all other sources, in every epoch.
+    those of all other sources, in every epoch. ``weight``: how often each of them is read in an
+    epoch, on average; at a half, another half of them in every epoch.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,6 +39,7 @@ class Source(BaseModel):
     count: int | None = None
     share: float = Field(default=1.0, gt=0.0, le=1.0)
     first: bool = False
+    weight: float = Field(default=1.0, gt=0.0)
 
 
 class Manifest(BaseModel):
@@ -73,7 +58,14 @@ class Manifest(BaseModel):
 def load_manifest(path: Path) -> Manifest:
     """Read and check a manifest; ValueError names the file and the broken field."""
     try:
-        return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8-sig")))
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(content, dict):
+            found = "nothing" if content is None else f"a {type(content).__name__}"
+            raise ValueError(
+                f"{path} is not a valid training manifest: expected preset and stages, it holds "
+                f"{found}; data_manifests/training/tiny.yaml is one"
+            )
+        return Manifest.model_validate(content)
     except ValidationError as error:
         raise ValueError(
             f"{path} is not a valid training manifest: {field_problems(error)}"
@@ -90,209 +82,21 @@ def load_samples(
     ValueError when a source's file or a medium is missing, or a record is malformed: one line with
     file, record and reason.
     """
-    key = f"stage{stage}"
-    if key not in manifest.stages:
-        raise ValueError(f"the manifest has no {key}; it has {', '.join(sorted(manifest.stages))}")
     samples: list[Sample] = []
-    for source in manifest.stages[key]:
-        path = root / source.annotations
-        if not path.is_file():
-            raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
+    for source, path in stage_files(manifest, stage, root):
         found = read_records(path, source.modality, rules, source.share)
-        samples += [replace(sample, first=source.first) for sample in found]
+        samples += [replace(one, first=source.first, weight=source.weight) for one in found]
     return samples
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A sample as numbers: its segments (None for text), their token rows, decoder ids, labels."""
-
-    segments: SegmentPixels | None
-    compressor_rows: list[list[int]]
-    ids: list[int]
-    labels: list[int]
-
-
-def joined_segments(parts: list[SegmentPixels]) -> SegmentPixels:
-    """Several images, each a segment of its own and of its own size, as one sequence."""
-    if len(parts) == 1:
-        return parts[0]
-    return SegmentPixels(
-        pixel_rows_PC=torch.cat([part.pixel_rows_PC for part in parts]),
-        grid_thw_N3=torch.cat([part.grid_thw_N3 for part in parts]),
-        pair_seconds=[times for part in parts for times in part.pair_seconds],
-        seconds_N=torch.cat([part.seconds_N for part in parts]),
-        is_image=all(part.is_image for part in parts),
-    )
-
-
-class Collator:
-    """Samples -> tensors of ``Tempo.forward``. Holds the tokenizer, never the weights."""
-
-    def __init__(
-        self,
-        model: Tempo,
-        store: FrameStore,
-        window: int,
-        max_context: int,
-        varied_prompt_share: float = 0.0,
-        seed: int = 0,
-        keeps_in_step: bool = False,
-        labels: LabelRules = OURS,
-    ) -> None:
-        self.text, self.shape = model.encoder, model.patch_shape
-        self.rules, self.tokens = model.config.pixel_rules, model.config.num_memory_tokens
-        self.system = model.config.system_prompts["standard"]
-        self.decoder_system = model.config.decoder_system_prompt
-        self.store, self.window, self.max_context = store, window, max_context
-        self.varied_prompt_share, self.seed = varied_prompt_share, seed
-        self.keeps_in_step, self.labels = keeps_in_step, labels
-
-    def num_segments(self, sample: Sample) -> int:
-        return len(self._seconds(sample))
-
-    def num_frames(self, sample: Sample) -> int:
-        return sum(len(self.store.get(path).seconds) for path in sample.all_media)
-
-    def check_lengths(self, samples: Sequence[Sample]) -> None:
-        """TrainingError that names a sample which does not fit the context, before any step.
-
-        Only what could be too long is tokenised: a token is at least one byte.
-        """
-        frame = Turn([], [], "", "")
-        fixed = len(training_ids(self.text, self.decoder_system, frame)[0])
-        longest = len(prompts.timestamp(1e6)) + self.tokens
-        for sample in samples:
-            most = fixed * (1 + len(sample.turns)) + len(sample.text.encode())
-            most += longest * self.num_segments(sample)
-            if most > self.max_context:
-                self._decoder_ids(sample)
-
-    def num_targets(self, sample: Sample) -> int:
-        """Target tokens of a sample, without looking at its media."""
-        if is_plain(self.labels):
-            return len(self.text.encode(sample.answer)) + 1  # and the end of the turn
-        _, labels = self._conversation(sample, [[]] * len(sample.all_media))
-        return sum(label != IGNORE for label in labels[1:])  # nothing predicts the first token
-
-    def __call__(self, samples: list[Sample]) -> dict[str, Any]:
-        """Batch of ``Tempo.forward``: decoder rows of all samples, segments of all in order.
-
-        Where ranks must keep in step, a batch without segments gets a white image that no one
-        reads, and no samples at all become a row without targets.
-        """
-        encoded = [self._encode(sample) for sample in samples]
-        encoded = encoded or [Encoded(None, [], [self.text.special(prompts.IM_START)], [IGNORE])]
-        cpu = torch.device("cpu")
-        ids_SL, mask_SL = pad_rows([one.ids for one in encoded], cpu)
-        labels_SL, _ = pad_rows([one.labels for one in encoded], cpu)
-        batch: dict[str, Any] = {
-            "input_ids": ids_SL,
-            "attention_mask": mask_SL,
-            "labels": labels_SL.masked_fill(mask_SL == 0, IGNORE),
-        }
-        segments = [one.segments for one in encoded if one.segments is not None]
-        rows = [row for one in encoded for row in one.compressor_rows]
-        if self.keeps_in_step and not segments:
-            segments, rows = [self._white], self._rows_of(self._white, prompts.BLANK_QUERY)
-            batch["num_unread"] = len(rows)
-        if segments:
-            compressor_ids, compressor_mask = pad_rows(rows, cpu)
-            batch |= {
-                "pixel_rows": torch.cat([part.pixel_rows_PC for part in segments]),
-                "grid_thw": torch.cat([part.grid_thw_N3 for part in segments]),
-                "compressor_ids": compressor_ids,
-                "compressor_mask": compressor_mask,
-            }
-        return batch
-
-    def _encode(self, sample: Sample) -> Encoded:
-        """One sample's segments, compressor rows, decoder ids and labels."""
-        segments, rows = None, []
-        if sample.media is not None:
-            window = sample.window or self.window
-            segments = joined_segments(
-                [
-                    segment_pixels(
-                        self.store.get(path), self.rules, self.shape, window, window, is_sized=True
-                    )
-                    for path in sample.all_media
-                ]
-            )
-            rows = self._rows(sample, segments)
-        return Encoded(segments, rows, *self._decoder_ids(sample))
-
-    def _seconds(self, sample: Sample) -> list[float]:
-        """The time of each segment, without its pixels."""
-        window, seconds = sample.window or self.window, []
-        for clip in map(self.store.get, sample.all_media):
-            cut = cut_windows(clip.seconds, clip.fps, window, window, self.shape.temporal)
-            seconds += cut.seconds_N.tolist()
-        return seconds
-
-    def _decoder_ids(self, sample: Sample) -> tuple[list[int], list[int]]:
-        """Decoder ids and labels; ValueError where they exceed the stage's context."""
-        if is_plain(self.labels):
-            seconds = self._seconds(sample)
-            is_image = sample.media is not None and self.store.get(sample.media).is_image
-            counts = [self.tokens] * len(seconds)
-            turn = Turn(seconds, counts, sample.question, sample.answer, is_image)
-            ids, labels = training_ids(self.text, sample.system or self.decoder_system, turn)
-        else:
-            window = sample.window or self.window
-            media = [self._memories(path, window) for path in sample.all_media]
-            ids, labels = self._conversation(sample, media)
-        self._check_length(sample, len(ids))
-        return ids, labels
-
-    def _conversation(self, sample: Sample, media: list[list[int]]) -> tuple[list[int], list[int]]:
-        """Decoder ids and labels in the release's layout."""
-        system, turns = sample.system or self.decoder_system, tagged_turns(sample)
-        return conversation_ids(self.text, system, turns, media, self.labels.targets)
-
-    def _memories(self, path: Path, window: int) -> list[int]:
-        """What stands for one medium: its memory tokens, each segment of a video after its time."""
-        clip = self.store.get(path)
-        cut = cut_windows(clip.seconds, clip.fps, window, window, self.shape.temporal)
-        ids: list[int] = []
-        for seconds in cut.seconds_N.tolist():
-            ids += [] if clip.is_image else self.text.encode(prompts.timestamp(seconds))
-            ids += [MEMORY_PLACEHOLDER] * self.tokens
-        return ids
-
-    def _rows(self, sample: Sample, segments: SegmentPixels) -> list[list[int]]:
-        """What the compressor reads of each segment: prompt, video, question."""
-        query = sample.question if sample.query is None else sample.query
-        return self._rows_of(segments, query, self._system_prompt(sample))
-
-    def _rows_of(
-        self, segments: SegmentPixels, query: str, system: str | None = None
-    ) -> list[list[int]]:
-        end = self.text.ids(prompts.query_parts(query))
-        prefixes = prefix_ids(self.text, system or self.system, segments, self.shape.merge)
-        return [prefix + end for prefix in prefixes]
-
-    @cached_property
-    def _white(self) -> SegmentPixels:
-        """The smallest white image that the compressor reads."""
-        white = Video(np.full((1, 8, 8, 3), 255, np.uint8), 1.0, np.zeros(1), "white", True)
-        return segment_pixels(white, self.rules, self.shape, 1, 1)
-
-    def _system_prompt(self, sample: Sample) -> str:
-        """The standard prompt, or for the stage's share of samples another prompt template.
-
-        Drawn from seed and sample alone: the same on every rank and after every restart.
-        """
-        rng = np.random.default_rng(
-            [self.seed, zlib.crc32(f"{sample.id} {sample.question}".encode())]
-        )
-        if rng.random() >= self.varied_prompt_share:
-            return self.system
-        return prompts.plain_prompt(rng)
-
-    def _check_length(self, sample: Sample, length: int) -> None:
-        if length > self.max_context:
-            raise TrainingError(
-                f"sample {sample.id} needs {length} decoder tokens, the stage allows "
-                f"{self.max_context}; shorten its answer, lower its max_frames or raise max_context"
-            )
+def stage_files(manifest: Manifest, stage: int, root: Path) -> list[tuple[Source, Path]]:
+    """A stage's sources with their files; ValueError for a stage or a file that is not there."""
+    key = f"stage{stage}"
+    if key not in manifest.stages:
+        known = ", ".join(sorted(manifest.stages)) or "no stage at all"
+        raise ValueError(f"the manifest has no {key}; it has {known}")
+    files = [(source, root / source.annotations) for source in manifest.stages[key]]
+    for source, path in files:
+        if not path.is_file():
+            raise ValueError(f"{path} of source {source.name} does not exist; build or fetch it")
+    return files

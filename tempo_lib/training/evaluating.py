@@ -64,9 +64,8 @@ class HeldOutLoss:
 
     def _make_feed(self, trainer: Trainer) -> Feed:
         run, collate = trainer.run, trainer.feed.collate
-        media = sorted({path for sample in self.samples for path in sample.all_media})
         with PartialState().main_process_first():  # the others find its frames
-            broken = collate.store.prepare(media)
+            broken = collate.store.prepare(self.samples)
         shown = without_broken(self.samples, broken, run.most_broken)
         collate.check_lengths(shown)
         return Feed(shown, collate, run.numbers, run.seed, trainer.ranks)

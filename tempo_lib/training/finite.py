@@ -29,8 +29,9 @@ def explain(model: Tempo, feed: Feed, step: Step, losses: list[torch.Tensor], ra
     weights = [name for name in ranks.gather(_first_weight(model)) if name]
     again = step.passes[found[culprit]]
     with torch.no_grad(), ranks.autocast():
-        quantity = _first_output(model, to_device(feed.collate(again), ranks.device))
-    quantity, named = ranks.gather((quantity, _named(again)))[culprit]
+        quantity = _first_output(model, to_device(feed.batch(again), ranks.device))
+    named = _named([feed.samples[place] for place in again])
+    quantity, named = ranks.gather((quantity, named))[culprit]
     if weights and quantity != PIXELS:
         quantity = f"the weight {weights[0]}"
     return f"rank {culprit}: {quantity} is not finite ({named})"

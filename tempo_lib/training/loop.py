@@ -7,7 +7,7 @@ ranks and passes and clipped once.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -21,12 +21,13 @@ from tqdm.auto import tqdm
 from tempo_lib.checkpoints.folders import write_summary
 from tempo_lib.config import StageNumbers
 from tempo_lib.fingerprint import code_fingerprint, sha256_of_file
+from tempo_lib.model.decoder_prompt import IGNORE
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator
 from tempo_lib.training.evaluating import evaluate_at
 from tempo_lib.training.feed import Feed, Step, to_device
 from tempo_lib.training.finite import explain
-from tempo_lib.training.frames import FrameStore, without_broken
+from tempo_lib.training.index import Index
+from tempo_lib.training.preparing import make_feed
 from tempo_lib.training.progress import (
     CODE,
     RANKS,
@@ -38,22 +39,28 @@ from tempo_lib.training.progress import (
     num_skipped,
     save_state,
     write_losses,
-    write_skipped,
 )
 from tempo_lib.training.ranks import (
-    Ranks,
     clip_gradients,
     gradient_norm,
+    scale_gradients,
     start_ranks,
     whole_state,
 )
 from tempo_lib.training.records import Sample, TrainingError
+from tempo_lib.training.replaced import (
+    COUNT,
+    check_replaced,
+    forget_after,
+    name_replaced,
+    num_replaced,
+)
 from tempo_lib.training.run import StageRun
 from tempo_lib.training.trackers import tracking
 from tempo_lib.training.trainer import Trainer, make_trainer
 
 
-def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict[str, float]]:
+def train_stage(model: Tempo, samples: Sequence[Sample], run: StageRun) -> list[dict[str, float]]:
     """Train ``model`` on ``samples``; returns one record per step and writes ``out_dir``.
 
     ``out_dir`` gets the checkpoint, ``losses.jsonl`` and, while training, a ``state`` folder from
@@ -68,7 +75,7 @@ def train_stage(model: Tempo, samples: list[Sample], run: StageRun) -> list[dict
 
 
 def train_keeping_state(
-    model: Tempo, samples: list[Sample], run: StageRun
+    model: Tempo, samples: Sequence[Sample], run: StageRun
 ) -> list[dict[str, float]]:
     """``train_stage`` without its end: the state stays until a summary says that all is done."""
     if not samples:
@@ -91,6 +98,8 @@ def run_steps(
     trainer = make_trainer(model, feed, run, steps)
     done, records = load_state(trainer, run.out_dir)
     hidden = not trainer.ranks.is_main
+    if trainer.ranks.is_main:
+        forget_after(run.out_dir, done)
     title = f"stage {run.stage}"
     with (
         tqdm(total=steps, initial=done, desc=title, unit="step", disable=hidden) as bar,
@@ -102,6 +111,9 @@ def run_steps(
                 break
             record = train_step(trainer, step, done)
             records.append({"step": done, **record})
+            if COUNT in record:
+                name_replaced(step.lost, done, run.out_dir, trainer.ranks)
+                check_replaced(records, len(feed.samples), run.most_broken, run.out_dir)
             track(record, done)
             done += 1
             bar.update()
@@ -113,7 +125,7 @@ def run_steps(
     return records
 
 
-def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str, Any]:
+def run_facts(samples: Sequence[Sample], run: StageRun, num_ranks: int) -> dict[str, Any]:
     """What a run shares with the one whose state it takes up; code and ranks are stated only."""
     return {
         "stage": run.stage,
@@ -128,7 +140,7 @@ def run_facts(samples: list[Sample], run: StageRun, num_ranks: int) -> dict[str,
 
 
 def train_and_summarise(
-    model: Tempo, samples: list[Sample], run: StageRun, manifest: Path
+    model: Tempo, samples: Sequence[Sample], run: StageRun, manifest: Path
 ) -> dict[str, Any]:
     """``train_stage``, then the training summary: the sign of a finished checkpoint.
 
@@ -141,8 +153,7 @@ def train_and_summarise(
     summary = {
         "stage": run.stage,
         "seed": run.seed,
-        "samples": len(samples) - num_skipped(run.out_dir),
-        "skipped": num_skipped(run.out_dir),  # their media cannot be read: skipped.json
+        **sample_counts(samples, records, run.out_dir),
         "steps": len(records),
         "seconds": round(time.perf_counter() - started, 1),
         "final_loss": round(sum(record["loss"] for record in tail) / len(tail), 4),
@@ -160,35 +171,21 @@ def train_and_summarise(
     return summary
 
 
+def sample_counts(
+    samples: Sequence[Sample], records: Sequence[Mapping[str, float]], out_dir: Path
+) -> dict[str, int]:
+    """How many samples a stage read, and how many it could not."""
+    if isinstance(samples, Index):
+        lost = {"skipped": int(samples.facts["broken"]), COUNT: num_replaced(records)}
+        return {"samples": len(samples), **lost}
+    skipped = num_skipped(out_dir)  # their media cannot be read: skipped.json
+    return {"samples": len(samples) - skipped, "skipped": skipped}
+
+
 def summary_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides as a summary holds them: not where base models lay on a disk."""
-    return {path: value for path, value in overrides.items() if not path.startswith("weights.")}
-
-
-def make_feed(model: Tempo, samples: list[Sample], run: StageRun, ranks: Ranks) -> Feed:
-    """All media decoded once; the steps of the stage, for this rank.
-
-    Samples with broken media are left out and said. TrainingError past the run's share of them,
-    and for a sample that is longer than the stage's context.
-    """
-    numbers = run.numbers
-    video = model.config.video_numbers
-    store = FrameStore(model, video, numbers.max_frames, run.cache_dir, run.safe)
-    broken = store.prepare(sorted({path for sample in samples for path in sample.all_media}))
-    shown = without_broken(samples, broken, run.most_broken)
-    write_skipped(run.out_dir, len(samples) - len(shown), broken, ranks.is_main)
-    collate = Collator(
-        model,
-        store,
-        numbers.window,
-        numbers.max_context,
-        numbers.varied_prompt_share,
-        run.seed,
-        keeps_in_step=ranks.num_ranks > 1,
-        labels=run.labels,
-    )
-    collate.check_lengths(shown)
-    return Feed(shown, collate, numbers, run.seed, ranks)
+    """Overrides as a summary holds them: not where base models lay, nor how samples were loaded."""
+    apart = ("weights.", "training.loader.")
+    return {path: value for path, value in overrides.items() if not path.startswith(apart)}
 
 
 def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
@@ -200,9 +197,10 @@ def total_steps(numbers: StageNumbers, steps_per_epoch: int) -> int:
 def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
     """All passes of a step, then clip and step once; returns what the curve shows."""
     started = time.perf_counter()
-    model, ranks, losses, work = trainer.model, trainer.ranks, [], []
+    model, ranks, losses, work, targets = trainer.model, trainer.ranks, [], [], 0
     for batch in step.batches:
         work.append(trainer.meter.work(batch))  # counted before it is on a GPU
+        targets += int((batch["labels"][:, 1:] != IGNORE).sum())
         with ranks.autocast():
             part = model(**to_device(batch, ranks.device), num_targets=step.num_targets).loss
         (part * ranks.num_ranks).backward()  # sharding takes the mean over ranks: undone
@@ -211,8 +209,14 @@ def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
         # images that only keep ranks in step leave zeros, which would still move by momentum
         model.compressor.zero_grad()
     parameters = [p for p in model.parameters() if p.requires_grad]
+    own = torch.stack(losses).sum().float()
+    sums = ranks.total(torch.stack([own, own.new_tensor(targets), own.new_tensor(len(step.lost))]))
+    loss, targets, num_lost = sums.tolist()
+    if num_lost and targets:  # others stood in, whose answers are of other lengths
+        loss *= step.num_targets / targets
+        scale_gradients(parameters, step.num_targets / targets)
     norm = gradient_norm(parameters)
-    loss, size = ranks.total(torch.stack(losses).sum()).item(), norm.item()
+    size = norm.item()
     if not (math.isfinite(loss) and math.isfinite(size)):
         where = explain(model, trainer.feed, step, losses, ranks)
         raise FloatingPointError(f"stage {trainer.run.stage}, step {number}, {where}")
@@ -225,7 +229,8 @@ def train_step(trainer: Trainer, step: Step, number: int) -> dict[str, float]:
         "grad_norm": size,
         "learning_rate": float(trainer.schedule.get_last_lr()[-1]),  # the compressor's comes first
         "samples": len(step.samples),
-        "targets": step.num_targets,
+        "targets": int(targets),
+        **({COUNT: int(num_lost)} if num_lost else {}),
         **trainer.meter.rates(work, step.num_frames, time.perf_counter() - started, ranks),
     }
 

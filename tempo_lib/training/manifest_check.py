@@ -7,11 +7,11 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.gates import read_rows
 from tempo_lib.training.data import Manifest, Source
 from tempo_lib.training.fetch import FetchError, fetch_hub, fetch_url
 from tempo_lib.training.plan import Mixture
 from tempo_lib.training.records import read_records
+from tempo_lib.training.rows import count_rows
 
 KINDS = {"image": "images", "video": "videos", "text": "texts"}
 SAME = 0.01  # share by which a count may differ: they are rounded, as "11k" in a file's name
@@ -47,6 +47,7 @@ def check_manifest(
         facts = {kind: _count(sources, kind) for kind in KINDS}
         holes = list(manifest.holes.get(stage, ()))
         report.stages[stage] = {"sources": len(sources), **facts, "holes": holes}
+        report.stages[stage]["not known"] = _unknown(sources)
         number = int(stage.removeprefix("stage")) if stage.removeprefix("stage").isdigit() else -1
         gaps = _gaps(facts, published[number]) if number in published else []
         report.stages[stage]["against Table B"] = gaps
@@ -107,6 +108,18 @@ def _count(sources: tuple[Source, ...], kind: str) -> dict[str, int]:
     return {"records": sum(counted), "without count": len(chosen) - len(counted)}
 
 
+def _unknown(sources: tuple[Source, ...]) -> dict[str, int]:
+    """Of how many sources nobody says where a file is, which version of it, and which hash it has.
+
+    Generated files have no hub: what made them says what they are.
+    """
+    fetched = [one for one in sources if one.hub is not None or one.url is not None]
+    versions = [one for one in fetched if one.revision is None and one.url is None]
+    places = [one for one in fetched if one.media is None and one.modality != "text"]
+    hashes = [one for one in fetched if one.sha256 is None]
+    return {"sha256 of": len(hashes), "revision of": len(versions), "media of": len(places)}
+
+
 def _gaps(facts: Mapping[str, Mapping[str, int]], wanted: Mixture) -> list[str]:
     """How the counted records differ from the published ones, one line per modality."""
     gaps = []
@@ -127,7 +140,7 @@ def _on_disk(source: Source, root: Path) -> list[str]:
         return [f"{source.name}: {path} is missing"]
     problems = []
     try:
-        rows = len(read_rows(path))
+        rows = count_rows(path)
         if source.count is not None and abs(rows - source.count) > SAME * source.count:
             problems.append(f"{source.name}: {rows:,} records, the manifest says {source.count:,}")
         if not read_records(path, source.modality, share=source.share):

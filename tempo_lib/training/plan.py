@@ -106,7 +106,7 @@ def plan_stage(
         "stage": stage,
         "samples": mixture.total,
         "steps": ceil(numbers.epochs * mixture.total / numbers.global_batch),
-        "passes_per_step": _passes(preset, numbers, machine.num_gpus),
+        "passes_per_step": _passes(preset, numbers, machine.num_gpus, given),
         "trainable_parameters": _trainable(preset, numbers),
         "operations": operations,
         "gpu_hours": gpu_hours,
@@ -140,20 +140,14 @@ def sample_tokens(
 
 def _patches(preset: Preset, is_image: bool, given: Assumptions) -> int:
     """Patches of one picture after the preset's resizing."""
-    from tempo_lib.model.processing import smart_size
-    from tempo_lib.video.clip import shrink_size
+    from tempo_lib.training.sizes import model_size
 
-    shape, rules = preset.model.compressor.vision_config, preset.pixels
+    shape = preset.model.compressor.vision_config
+    size = (given.video_height, given.video_width)
     if is_image:
         size = (given.image_height, given.image_width)
-        bounds = (rules.image_min_pixels, rules.image_max_pixels)
-    else:
-        height, width = given.video_height, given.video_width
-        size = shrink_size(height, width, rules.max_edge, rules.edge_multiple)
-        if rules.round_multiple:
-            size = smart_size(*size, rules.round_multiple, rules.round_min_pixels, 2**62)
-        bounds = (rules.min_pixels, rules.max_pixels)
-    height, width = smart_size(*size, shape.patch_size * shape.spatial_merge_size, *bounds)
+    factor = shape.patch_size * shape.spatial_merge_size
+    height, width = model_size(*size, preset.pixels, factor, is_image)
     return (height // shape.patch_size) * (width // shape.patch_size)
 
 
@@ -174,13 +168,22 @@ def _trainable(preset: Preset, numbers: StageNumbers) -> int:
     return sum(counts[part] for part in numbers.trainable)
 
 
-def _passes(preset: Preset, numbers: StageNumbers, num_gpus: int) -> int:
+def _passes(preset: Preset, numbers: StageNumbers, num_gpus: int, given: Assumptions) -> int:
     """Micro-batches of a rank in a step of the longest samples."""
-    batch = numbers.global_batch or 1
-    longest = ceil(numbers.max_frames / numbers.window)
-    share = ceil(batch / num_gpus)
-    per_pass = share if numbers.micro_segments is None else numbers.micro_segments // longest
+    share = per_pass = ceil((numbers.global_batch or 1) / num_gpus)
+    if numbers.micro_segments is not None:
+        per_pass = numbers.micro_segments // ceil(numbers.max_frames / numbers.window)
+    elif numbers.micro_tokens is not None:
+        per_pass = numbers.micro_tokens // _visual_tokens(preset, numbers, given)
     return ceil(share / max(1, min(share, per_pass)))
+
+
+def _visual_tokens(preset: Preset, numbers: StageNumbers, given: Assumptions) -> int:
+    """Visual tokens of the longest sample."""
+    kind = "images" if numbers.max_frames == 1 else "videos"
+    rows, _ = sample_tokens(preset, numbers, kind, given)
+    merged = preset.model.compressor.vision_config.spatial_merge_size**2
+    return rows.count * rows.slices * rows.patches // merged
 
 
 def _memory(
@@ -190,7 +193,7 @@ def _memory(
     total, learns = sum(parameter_counts(preset).values()), _trainable(preset, numbers)
     model, longest = preset.model, ceil(numbers.max_frames / numbers.window)
     share = ceil((numbers.global_batch or 1) / num_gpus)
-    samples = ceil(share / _passes(preset, numbers, num_gpus))
+    samples = ceil(share / _passes(preset, numbers, num_gpus, given))
     kind = "images" if numbers.max_frames == 1 else "videos"
     rows, positions = sample_tokens(preset, numbers, kind, given)
     gathered = HALF if numbers.precision == "bf16" else FLOAT

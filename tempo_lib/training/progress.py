@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from tempo_lib.checkpoints.sharded import PROGRESS
 from tempo_lib.fingerprint import digest, write_atomic
+from tempo_lib.training.index import Index
 from tempo_lib.training.records import Sample, TrainingError
 
 if TYPE_CHECKING:
@@ -52,20 +53,18 @@ class ResumeError(TrainingError):
 def data_digest(samples: Sequence[Sample]) -> str:
     """Hex SHA-256 over what samples say and over names and sizes of their media.
 
-    A folder of data may move: of a path its last two parts count.
+    A folder of data may move: of a path its last two parts count. An index knows its own.
     """
-    rows = [
-        (
-            one.id,
-            one.query,
-            one.turns or (one.question, one.answer),
-            one.window,
-            one.system,
-            [_medium(path) for path in one.all_media],
-        )
-        for one in samples
-    ]
-    return digest(rows)
+    if isinstance(samples, Index):
+        return samples.digest
+    return digest([sample_facts(one) for one in samples])
+
+
+def sample_facts(one: Sample) -> tuple[Any, ...]:
+    """What a digest is over, for one sample."""
+    said = one.turns or (one.question, one.answer)
+    rest = (one.window, one.system, [_medium(path) for path in one.all_media])
+    return (one.id, one.query, said, *rest, *([one.part] if one.part else []))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -6,19 +6,22 @@ one line that names file, record and reason, before anything is decoded or train
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from tempo_lib import prompts
 from tempo_lib.config import LabelRules
-from tempo_lib.gates import read_rows, text_problem
+from tempo_lib.gates import text_problem
+from tempo_lib.training.rows import iter_rows
 
 MEDIA_TAGS = ("<video>", "<image>")
 MEDIA_KEYS = ("image", "video")
 ROLES = {"system": "system", "human": "human", "user": "human"}
 ROLES |= dict.fromkeys(("gpt", "assistant", "model"), "gpt")
-CLIP_KEYS = ("start", "end")  # of a part of a video, which is not read: the whole would be wrong
+PART_KEYS = ("start", "end")  # seconds of a video, of which a record shows a part alone
+
+Part = tuple[float, float]  # from the first second on, before the second one
 
 
 class TrainingError(ValueError):
@@ -36,7 +39,8 @@ class Sample:
     ``more_media``: further images, which the models read after ``media`` in their order. ``system``
     replaces the decoder's system prompt. ``query``: what the compressor reads instead of the
     question. ``turns``: a conversation that is one sample, (question, answer) with its media tags.
-    ``first``: read before all that are not.
+    ``first``: read before all that are not. ``part``: of the video, all that is read. ``weight``:
+    how often it is read in an epoch, on average.
     """
 
     id: str
@@ -50,6 +54,8 @@ class Sample:
     query: str | None = None
     turns: tuple[tuple[str, str], ...] = ()
     first: bool = False
+    part: Part | None = None
+    weight: float = 1.0
 
     @property
     def text(self) -> str:
@@ -80,8 +86,7 @@ def read_records(
     """
     samples: list[Sample] = []
     problems: list[str] = []
-    rows = read_rows(path)
-    for number, row in enumerate(rows[: ceil(share * len(rows))]):
+    for number, row in enumerate(iter_rows(path, share)):
         try:
             if row.problem:
                 raise ValueError(row.problem)
@@ -118,7 +123,7 @@ def read_record(
     roles = [turn.role for turn in turns]
     if not turns or roles != ["human", "gpt"] * (len(turns) // 2):
         raise ValueError(f"turns must alternate human, gpt; got {roles}")
-    media = _media(record, modality, path.parent)
+    media, part = _media(record, modality, path.parent), _part(record, modality)
     num_tags = sum(turn.num_tags for turn in turns)
     if num_tags > len(media) or (len(media) > 1 and num_tags not in (0, len(media))):
         named = f"{modality} paths" if media else "media, as its source is of texts"
@@ -132,7 +137,7 @@ def read_record(
             raise ValueError(f"turn {2 * index + 1} (gpt) is empty")
     for index, (question, answer) in enumerate(pairs[:1] if is_whole else pairs):
         yield Sample(
-            id=f"{record.get('id', number)}:{index}",
+            id=f"{record_id(record, number)}:{index}",
             media=media[0] if media else None,
             modality=modality,
             question=question.text.strip("\n"),
@@ -142,7 +147,13 @@ def read_record(
             system=system,
             query=query,
             turns=tuple((one.tagged, two.text) for one, two in pairs) if is_whole else (),
+            part=part,
         )
+
+
+def record_id(record: Any, number: int) -> str:
+    """What a record calls itself, or its number in the file."""
+    return str(record.get("id", number)) if isinstance(record, Mapping) else str(number)
 
 
 def _raw_turns(record: Mapping[str, Any]) -> Sequence[Any]:
@@ -201,9 +212,6 @@ def _media(record: Mapping[str, Any], modality: str, folder: Path) -> list[Path]
         raise ValueError(f"it has a key {others[0]!r}, but its source is of modality {modality!r}")
     if modality == "text":
         return []
-    part = [key for key in CLIP_KEYS if record.get(key) is not None]
-    if part:
-        raise ValueError(f"{part[0]!r}: parts of a file are not read; cut the file first")
     given = record.get(modality)
     names: list[Any] = given if isinstance(given, list) else [given]
     if not names or not all(isinstance(name, str) and name for name in names):
@@ -220,3 +228,19 @@ def _media(record: Mapping[str, Any], modality: str, folder: Path) -> list[Path]
         if not found:
             raise ValueError(f"{folder / name} does not exist")
     return [folder / name for name in names]
+
+
+def _part(record: Mapping[str, Any], modality: str) -> Part | None:
+    """The seconds of its video that a record shows; None for the whole."""
+    given = {key: record[key] for key in PART_KEYS if record.get(key) is not None}
+    if not given:
+        return None
+    if modality != "video":
+        raise ValueError(f"{next(iter(given))!r}: its source is of modality {modality!r}")
+    for key, value in given.items():
+        if type(value) not in (int, float) or not isfinite(value) or value < 0:
+            raise ValueError(f"{key!r} must be seconds from 0 on, got {value!r:.60}")
+    start, end = float(given.get("start", 0.0)), float(given.get("end", inf))
+    if start >= end:
+        raise ValueError(f"'start' must come before 'end', got {start:g} and {end:g}")
+    return start, end

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tempo_lib.config import LabelRules, Preset, StageNumbers
+from tempo_lib.config import LabelRules, LoaderNumbers, Preset, StageNumbers
+from tempo_lib.training.feed import AT_HAND
 from tempo_lib.training.stages import stage_numbers, training_numbers
 from tempo_lib.training.targets import OURS
 
@@ -31,6 +32,7 @@ class StageRun:
     save_every: int = 50
     keep_states: int = 2
     labels: LabelRules = OURS
+    loader: LoaderNumbers = AT_HAND
     overrides: Mapping[str, Any] = field(default_factory=dict)  # of the preset, for the summary
     manifest_sha256: str | None = None  # of the file that names the data, where there is one
     most_broken: float = MOST_BROKEN
@@ -54,6 +56,7 @@ def stage_run(preset: Preset, stage: int, out_dir: Path, **more: Any) -> StageRu
         save_every=training.save_every,
         keep_states=training.keep_states,
         labels=training.labels,
+        loader=training.loader,
         overrides=preset.overrides,
         **more,
     )

@@ -20,15 +20,26 @@ from tempo_lib.training.costs import Segments, forward_work, training_operations
 from tempo_lib.training.ranks import Ranks
 
 # Products in bf16 that one GPU does at most, in 1e12 operations per second, by how the driver's
-# name of it begins. Of NVIDIA's data sheets of each product: the column "BFLOAT16 Tensor Core",
-# half of it where the sheet counts a sparsity of 2:4, which no product here has.
-PEAKS = {
+# name of it begins; None: a slower one of a like name. Dense: the data sheets print twice as much,
+# for a sparsity of 2:4 that no product here has. Compared on 2026-11-28 with
+# * A100: oumi.ai/docs/en/latest/_modules/oumi/performance/mfu.html, which cites its sheet;
+# * H100, H200 (one chip): 989.4, sparse 1,978.9: glennklockwood.com/garden/processors/h100; and
+#   itkb.uw.cz/2026/06/nvidia-h200-vs-b300-precisions-cores.html. Of an H200 NVL no sheet was found;
+# * B200 of 1,000 W: 2,250, sparse 4,500: glennklockwood.com/garden/processors/B200;
+# * L40S: 362.05, sparse 733: www.mullet.se/product.html?product_id=355414;
+# * RTX 4090: 165, sums in float32: gist.github.com/mikasenghaas/d63ded03f1f0417b1677627119bacc0d.
+PEAKS: dict[str, float | None] = {
     "NVIDIA A100": 312.0,
     "NVIDIA H100 NVL": 835.5,
     "NVIDIA H100 PCIe": 756.5,
     "NVIDIA H100": 989.5,  # SXM
     "NVIDIA H200": 989.5,
+    "NVIDIA H200 NVL": None,
+    "NVIDIA B200": 2250.0,
     "NVIDIA L40S": 362.0,
+    "NVIDIA GeForce RTX 4090": 165.0,
+    "NVIDIA GeForce RTX 4090 D": None,
+    "NVIDIA GeForce RTX 4090 Laptop": None,
 }
 
 

@@ -8,7 +8,7 @@ from tempo_lib.bench.harness import Pair, Setting
 from tempo_lib.config import load_preset
 from tempo_lib.model.attention import training_attention
 from tempo_lib.model.tempo import Tempo
-from tempo_lib.training.data import Collator
+from tempo_lib.training.collate import Collator
 from tempo_lib.training.feed import Feed, Step
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.loop import train_step

@@ -52,7 +52,7 @@ SCALES = {
         matmul=8192,
         num_new=64,
         num_steps=10,
-        samples={1: 16, 3: 1},  # 32 and 96 segments
+        samples={0: 16, 1: 16, 2: 1, 3: 1},  # 16, 32, 32 and 96 segments
     ),
     "tiny": Scale(
         preset="tiny",
@@ -64,7 +64,7 @@ SCALES = {
         matmul=128,
         num_new=4,
         num_steps=3,
-        samples={1: 2, 3: 1},
+        samples={0: 2, 1: 2, 2: 1, 3: 1},
     ),
 }
 

@@ -102,6 +102,8 @@ PARTS = {
     "budgets": ("answering", "budgets"),
     "training stage 3": ("training", "train_stage3"),
     "training stage 1": ("training", "train_stage1"),
+    "training stage 2": ("training", "train_stage2"),
+    "training stage 0": ("training", "train_stage0"),
     "native": ("answering", "native"),
     "parity float32": ("suite", "parity_float32"),
     "parity bf16": ("suite", "parity_bf16"),

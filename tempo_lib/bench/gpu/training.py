@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from PIL import Image
 
 from tempo_lib.bench.film import write_film
 from tempo_lib.bench.gpu.answering import share
@@ -13,8 +14,8 @@ from tempo_lib.bench.gpu.scale import Workbench, random_tempo
 from tempo_lib.config import StageNumbers
 from tempo_lib.model.attention import training_attention
 from tempo_lib.model.tempo import Tempo
+from tempo_lib.training.collate import Collator
 from tempo_lib.training.costs import Segments, forward_work, training_operations
-from tempo_lib.training.data import Collator
 from tempo_lib.training.feed import Feed
 from tempo_lib.training.frames import FrameStore
 from tempo_lib.training.loop import train_step
@@ -63,7 +64,9 @@ def train(bench: Workbench, stage: int) -> dict[str, Any]:
     }
 
 
+train_stage0 = partial(train, stage=0)
 train_stage1 = partial(train, stage=1)
+train_stage2 = partial(train, stage=2)
 train_stage3 = partial(train, stage=3)
 
 
@@ -79,16 +82,20 @@ def step_numbers(numbers: StageNumbers, samples: int) -> StageNumbers:
 
 
 def drawn_samples(bench: Workbench, run: StageRun, count: int) -> list[Sample]:
-    """Questions about one film, which is as long as the stage allows."""
+    """Questions about one film, which is as long as the stage allows; of one frame, a picture."""
     fps, frames = bench.preset.video.fps, run.numbers.max_frames
     frames = min(frames, bench.scale.num_frames)
     path = bench.folder / f"film-{frames}.mp4"
-    write_film(path, frames / fps, bench.scale.height, bench.scale.width, fps)
+    if frames == 1:
+        path = path.with_suffix(".png")
+        Image.new("RGB", (bench.scale.width, bench.scale.height), "gray").save(path)
+    else:
+        write_film(path, frames / fps, bench.scale.height, bench.scale.width, fps)
     return [
         Sample(
             id=f"s{number}",
             media=path,
-            modality="video",
+            modality="image" if frames == 1 else "video",
             question=f"Which number is shown with star {number}?",
             answer="The red star 47.",
             window=None,
