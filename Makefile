@@ -143,7 +143,8 @@ lock: $(UV)
 # Fails too where a package could not be looked up: not audited is not clean.
 audit: $(UV)
 	$(UV) tool run pip-audit==2.10.1 --strict --require-hashes --disable-pip --progress-spinner off \
-	-r requirements.lock -r requirements-cuda.lock
+	-r requirements.lock -r requirements-cuda.lock || { echo "error: not audited, or not clean: \
+	pip-audit's last lines name a vulnerability, or the service that could not be reached" >&2; exit 2; }
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

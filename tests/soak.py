@@ -53,6 +53,11 @@ class Source:
         return True
 
 
+def tell(text):
+    """A line of progress on the error stream: a long soak must not look like a hang."""
+    print(f"soak, {time.process_time():.0f} s of CPU: {text}", file=sys.stderr, flush=True)
+
+
 def make_videos(folder, num_drawn, num_whole, num_damaged):
     """Video id -> (path, whether it is damaged)."""
     found = {}
@@ -101,6 +106,7 @@ class Soak:
 
     def run(self, home=None, videos=None):
         data = replace(self.benchmark, videos=videos or self.benchmark.videos)
+        tell(f"a run over {len(data.videos)} videos")
         return run_evaluation(self.model, data, [VARIANT], root=home or self.home, progress=False)
 
     def undisturbed(self, home):
@@ -110,6 +116,7 @@ class Soak:
         def watched(*arguments):
             failed = real(*arguments)
             sizes.append(resident_mebibytes())
+            tell(f"undisturbed, video {len(sizes)} of {len(self.benchmark.videos)}")
             return failed
 
         runner._run_video = watched

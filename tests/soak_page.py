@@ -15,7 +15,7 @@ import torch
 
 from tempo_lib.app.ask_request import EXPECTED, AskRequest, Result
 from tempo_lib.app.engine import Engine
-from tests.soak import ASK, THINGS, resident_mebibytes
+from tests.soak import ASK, THINGS, resident_mebibytes, tell
 
 FAULTS = ("cancelled", "weights of NaN", "decoder killed", "file cut")
 FAULTY_SHARE = 0.3
@@ -93,11 +93,15 @@ def soak_page(model, videos, num_questions, seed=0):
         for i in range(num_questions)
     ]
     right, memory = [], []
-    for name, question in asked:
+    for number, (name, question) in enumerate(asked):
+        if number % 25 == 0:
+            tell(f"page, undisturbed, question {number} of {num_questions}")
         right.append(page.put(name, question))
         memory.append(resident_mebibytes())
     struck, met, found = Counter(), Counter(), []
-    for name, question in asked:
+    for number, (name, question) in enumerate(asked):
+        if number % 25 == 0:
+            tell(f"page, with faults, question {number} of {num_questions}")
         if page.draw.random() < FAULTY_SHARE:
             fault = page.draw.choice(FAULTS)
             struck[fault] += 1

@@ -121,6 +121,22 @@ def test_a_failed_job_is_one_whose_log_no_measurement_follows(project, capsys):
     assert [path.stem for path in module.failed_logs(flow, 200)] == ["again", "missing"]
 
 
+def test_files_dated_after_the_clock_are_said_before_the_plan(capsys, project, monkeypatch):
+    flow = Workflow(preset=load_preset("tiny"), root=project, only="01_first")
+    marker, notebook = project / flow.marker("01_first"), project / "notebooks/01_first.ipynb"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    for path, when in ((marker, 1000.0), (notebook, 900.0)):
+        os.utime(path, (when, when))
+    assert flow.marker("01_first") not in module.dated_ahead(flow, now=1000.0)
+    assert flow.marker("01_first") in module.dated_ahead(flow, now=950.0)
+    assert "notebooks/01_first.ipynb" not in module.dated_ahead(flow, now=950.0)
+    monkeypatch.setattr(module, "plan", lambda _: [])
+    monkeypatch.setattr(module.time, "time", lambda: 950.0)
+    module.reproduce(module.Batch(flow=flow, cores=1), dry_run=True)
+    assert "are dated after this machine's clock" in capsys.readouterr().err
+
+
 def test_the_cluster_gets_the_same_workflow(project):
     flow = Workflow(preset=load_preset("tiny"), root=project, only="01_first")
     here = module.snakemake_command(module.Batch(flow=flow, cores=2))

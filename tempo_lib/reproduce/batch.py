@@ -26,6 +26,11 @@ from tempo_lib.reproduce.workflow import Workflow
 from tempo_lib.training.plan import Machine
 
 CHECKSUM_BYTES = 100_000_000  # files up to this size count as changed by content, not by date
+CLOCK_TOLERANCE = 2.0  # seconds; some file systems date to two
+AHEAD = (
+    "are dated after this machine's clock: jobs may be left out or done again wrongly; "
+    "set the clock, then touch these files"
+)
 OWN_EXECUTORS = ("local",)
 LOG_LINES = 40  # of a failed job's log, shown at the end
 PLANNED = re.compile(r"^Job \d+: (\S+): (.*)$", re.MULTILINE)
@@ -170,6 +175,8 @@ def reproduce(batch: Batch, dry_run: bool, report: Path | None = None) -> int:
     flow, started = batch.flow, time.time()
     for name, files in altered(published_folder(flow.root, flow.preset.name)).items():
         print(f"note: {', '.join(files)}: not as the provenance of {name} says", file=sys.stderr)
+    if ahead := dated_ahead(flow, started):
+        print(f"note: {len(ahead)} files, {ahead[0]} first, {AHEAD}", file=sys.stderr)
     steps = plan(batch)
     print(plan_text(steps, batch.cores), flush=True)
     if dry_run:
@@ -227,6 +234,22 @@ def altered_notebooks(flow: Workflow) -> list[str]:
     """
     results = altered(published_folder(flow.root, flow.preset.name))
     return [book.name for book in flow.notebooks if flow.shows(book) and results.keys() & book.made]
+
+
+def dated_ahead(flow: Workflow, now: float) -> list[str]:
+    """Files that this run compares by date and that are dated later than now, in s since 1970.
+
+    After a clock that went back, what changed seems older than what was made from it before.
+    """
+    markers = flow.root / flow.marker("any")
+    names = {path.relative_to(flow.root).as_posix() for path in markers.parent.glob("*")}
+    names |= {name for book in flow.notebooks for name in flow.notebook_inputs(book)}
+    paths = {name: flow.root / name for name in sorted(names)}
+    return [
+        name
+        for name, path in paths.items()
+        if path.is_file() and path.stat().st_mtime > now + CLOCK_TOLERANCE
+    ]
 
 
 def failed_logs(flow: Workflow, started: float) -> list[Path]:
