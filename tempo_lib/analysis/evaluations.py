@@ -171,7 +171,7 @@ def answers_of_seeds(
 
 def _unanswered(suite: Benchmark, variants: Sequence[str], records: Sequence[Record]) -> set[str]:
     """Ids of the questions that a variant has no record of; ValueError for one without any."""
-    found = {name: set[str]() for name in variants}
+    found: dict[str, set[str]] = {name: set() for name in variants}
     for record in records:
         found[record.variant].add(record.question_id)
     empty = [name for name, answered in found.items() if not answered]
@@ -181,7 +181,7 @@ def _unanswered(suite: Benchmark, variants: Sequence[str], records: Sequence[Rec
             f"{suite.name} --variant {empty[0]}` says why"
         )
     every = {question.id for video in suite.videos for question in video.questions}
-    return every - set.intersection(*found.values())
+    return every - every.intersection(*found.values())
 
 
 def without_failed(suites: Sequence[Benchmark], answers: "pd.DataFrame") -> list[Benchmark]:

@@ -41,8 +41,8 @@ def fresh_model(preset: Preset, num_memory_tokens: int, seed: int) -> Tempo:
     All but the vision tower trains, which knows its pictures already. ``seed`` draws the memory
     tokens and the projector.
     """
-    base_models = (find_checkpoint(preset, name) for name in ("base_compressor", "base_decoder"))
-    model = tempo_from_base_models(*base_models, preset, seed, training_attention())
+    compressor, decoder = (find_checkpoint(preset, f"base_{n}") for n in ("compressor", "decoder"))
+    model = tempo_from_base_models(compressor, decoder, preset, seed, training_attention())
     memory_tokens_of(num_memory_tokens, model, seed)
     model.compressor.vlm.visual.requires_grad_(False)
     speed_up_norms(model)

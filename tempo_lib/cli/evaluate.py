@@ -204,7 +204,7 @@ def run(
     with bad_input():  # an order that was not learned yet
         rows, models = ordered.bound_to_order(loaded.model, rows)
     with bad_input(CheckpointError, RecordsError):
-        options = {"budget": budget, "ranks": ranks, "models": models}
+        options: dict[str, Any] = {"budget": budget, "ranks": ranks, "models": models}
         done = runner.run_evaluation(loaded.model, data, rows, progress=not ranks.rank, **options)
     if not done.records:
         reason = done.failures[0].error if done.failures else "the suite has no questions"

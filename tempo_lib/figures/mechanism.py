@@ -104,7 +104,7 @@ def positions_kept(
         ax = fig.subplots()
         ax.pcolormesh(grid, cmap=ListedColormap([PALE, BLUE]), edgecolor="white", linewidth=2)
         ax.set_yticks(np.arange(len(kept)) + 0.5, list(kept))
-        ax.set_xticks(np.arange(0, capacity, 2) + 0.5, range(0, capacity, 2))
+        ax.set_xticks(np.arange(0, capacity, 2) + 0.5, list(map(str, range(0, capacity, 2))))
         ax.set(xlabel="position of the memory token, counted from 0")
         ax.tick_params(length=0)
         ax.invert_yaxis()

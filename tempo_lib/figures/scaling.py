@@ -184,7 +184,7 @@ def _published_tokens(ax: Axes, published: pd.DataFrame) -> None:
 
 
 def _lines(ax: Axes, points: pd.DataFrame, styles: Mapping[str, SeriesStyle]) -> None:
-    for number, (role, style) in enumerate(reversed(styles.items())):
+    for number, (role, style) in enumerate(reversed(list(styles.items()))):
         rows = points[points["role"] == role].sort_values("max_frames")
         x = rows["max_frames"].to_numpy(float)
         y, low, high = (100 * rows[name].to_numpy(float) for name in ("accuracy", "low", "high"))

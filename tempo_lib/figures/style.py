@@ -150,7 +150,7 @@ class DescribedFigure(Figure):
     def save_column(self, fname: Any, **options: Any) -> None:
         """Save it laid out anew, so narrow that at 3.4 inches no text is below 6 points."""
         words = [text for text in self.findobj(Text) if text.get_visible() and text.get_text()]
-        smallest = min((text.get_fontsize() for text in words), default=12.0)
+        smallest = min((float(text.get_fontsize()) for text in words), default=12.0)
         wide, high = self.get_size_inches()
         title = self.get_suptitle()
         narrow = min(wide, COLUMN_INCHES * smallest / COLUMN_POINTS)
