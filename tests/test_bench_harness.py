@@ -89,6 +89,8 @@ def test_the_page_has_a_line_for_every_pair():
     page = report.as_markdown([{"case": "second-question", "pairs": [pair, pair]}])
     line = "| second-question | second-question | 0.5 | 0.5 | 0.08 (0.07-0.09) |  |  | 2e-06 |"
     assert page.count(line) == 2
+    middle = {"case": "growth", "sizes": {"size": "mid"}, "pairs": [pair]}
+    assert "| growth, mid | growth | 0.5 " in report.as_markdown([middle])
 
 
 def test_the_committed_page_is_that_of_the_committed_measurements(repo_root):

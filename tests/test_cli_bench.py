@@ -39,6 +39,8 @@ def test_a_case_prints_its_two_numbers_and_writes_its_document(capsys, tmp_path)
         (["decode", "--out", "absent/x.json"], ("--out absent/x.json", "does not exist")),
         (["gpu", "--preset", "mid"], ("no GPU suite of preset 'mid'",)),
         (["decode", "--checkpoint", "absent"], ("absent",)),
+        (["decode", "--size", "huge"], ("--size huge", "tiny or mid")),
+        (["decode", "--size", "mid", "--checkpoint", "x"], ("mid without --checkpoint",)),
     ],
 )
 def test_bad_input_is_one_line(capsys, given, words):

@@ -37,6 +37,7 @@ class Pair:
     ``difference``: the largest absolute difference of what ours and the reference compute, outside
     all timing. ``size``: what grows along ``axis``, over which a case's pairs are fitted.
     ``rounds``: most of them, for pairs that are slow; ``warm``: whether each side runs once before.
+    ``predicted``: what the cost model says of ours, by name, outside all timing.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Pair:
     size: float = 0.0
     rounds: int | None = None
     warm: bool = True
+    predicted: Callable[[], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Setting:
     """What a case may use: a folder for its files, a model, and how large its inputs are.
 
     ``seconds``: of its film, ``height`` and ``width`` of its frames; ``most``: largest number of
-    frames along an axis; ``num_questions`` of those with several.
+    frames along an axis; ``num_questions`` of those with several; ``size``: what ``load`` gives.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Setting:
     width: int = 640
     most: int = 512
     num_questions: int = 4
+    size: str = "tiny"
 
     @cached_property
     def model(self) -> "Tempo":
@@ -101,6 +104,7 @@ def measure(pair: Pair, rounds: int) -> dict[str, Any]:
     return {
         "label": pair.label,
         **({"axis": pair.axis, "size": pair.size} if pair.axis else {}),
+        **({"predicted": dict(pair.predicted())} if pair.predicted else {}),
         "rounds": len(taken[OURS]),
         "max_abs_diff": difference,
         **{f"{what}_ratio": ratios(taken, others, f"{what}_seconds") for what in ("cpu", "wall")},

@@ -13,6 +13,7 @@ from tempo_lib.provenance import provenance_facts
 if TYPE_CHECKING:
     from tempo_lib.model.tempo import Tempo
 
+TINY = "tiny"
 LOAD = Path("/proc/loadavg")
 HEADER = ("", "ours, CPU s", "reference, CPU s", "ratio", "MB", "reference, MB", "difference")
 
@@ -63,6 +64,12 @@ def table(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
+def named(document: Mapping[str, Any]) -> str:
+    """The case, and the size of the model where it is not the miniature's."""
+    size = document.get("sizes", {}).get("size", TINY)
+    return str(document["case"]) if size == TINY else f"{document['case']}, {size}"
+
+
 def median(values: Mapping[str, float] | None) -> str:
     """Such as 0.787."""
     return "" if values is None else f"{values['median']:.3g}"
@@ -75,7 +82,7 @@ def ranged(values: Mapping[str, float]) -> str:
 
 def as_markdown(documents: Sequence[Mapping[str, Any]]) -> str:
     """The page BENCHMARKS.md: one table over all documents."""
-    rows = [(document["case"], *cells) for document in documents for cells in table(document)]
+    rows = [(named(document), *cells) for document in documents for cells in table(document)]
     lines = [("case", *HEADER), ("---",) * (len(HEADER) + 1), *rows]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return f"""# Benchmarks

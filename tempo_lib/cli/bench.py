@@ -20,7 +20,8 @@ from tempo_lib.cli.common import (
 if TYPE_CHECKING:
     from tempo_lib.model.tempo import Tempo
 
-GPU = "gpu"
+GPU, MID = "gpu", "mid"
+SIZES = ("tiny", MID)
 ABOUT_GPU = "Time, memory and utilisation of the 6B shapes on a GPU (--preset tiny rehearses it)."
 
 
@@ -51,6 +52,10 @@ def bench(
     num_questions: Annotated[
         int, typer.Option(metavar="N", min=1, help="Where several are put at once.")
     ] = 4,
+    size: Annotated[
+        str,
+        typer.Option(metavar="S", help="tiny: the shipped weights; mid: 48 M random ones."),
+    ] = "tiny",
     preset: Annotated[
         str, typer.Option(metavar="P", help="Of the case gpu: 6b, or tiny on a processor.")
     ] = "6b",
@@ -82,7 +87,9 @@ def bench(
     if case not in case_names():
         wrong = "name a case" if case is None else f"unknown case {case!r}"
         raise InputError(f"{wrong}; known: {', '.join(case_names())}, {GPU}")
-    sizes = {"seconds": seconds, "most": most, "num_questions": num_questions}
+    if size not in SIZES or (size == MID and checkpoint is not None):
+        raise InputError(f"--size {size}: expected {' or '.join(SIZES)}, mid without --checkpoint")
+    sizes = {"seconds": seconds, "most": most, "num_questions": num_questions, "size": size}
     document = run(case, checkpoint, rounds, threads, sizes)
     show(document)
     if out is not None:
@@ -101,6 +108,10 @@ def run(
     torch.set_num_threads(threads)
 
     def load() -> "Tempo":
+        if sizes["size"] == MID:
+            from tempo_lib.bench.mid import mid_model
+
+            return mid_model()
         return load_model(None, checkpoint).model
 
     with redirect_stdout(sys.stderr), needs_extra("all"):  # libraries may print

@@ -39,6 +39,7 @@ class Scale:
     num_new: int  # tokens of an answer
     num_steps: int  # of a training
     samples: dict[int, int]
+    overrides: tuple[str, ...] = ()  # of the preset
 
 
 SCALES = {
@@ -87,12 +88,14 @@ class Workbench:
     @cached_property
     def preset(self) -> Preset:
         """The scale's numbers, with a vocabulary where the preset leaves it to a tokenizer."""
-        found = load_preset(self.scale.preset)
+        given = self.scale.overrides
+        found = load_preset(self.scale.preset, given)
         if found.model.decoder.vocab_size is not None:
             return found
         size = len(self.tokenizer)
         names = ("decoder", "compressor.text_config")
-        return load_preset(found.name, [f"model.{name}.vocab_size={size}" for name in names])
+        sizes = [f"model.{name}.vocab_size={size}" for name in names]
+        return load_preset(found.name, [*given, *sizes])
 
     @cached_property
     def film(self) -> Path:
