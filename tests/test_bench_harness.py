@@ -70,7 +70,8 @@ def test_numbers_keep_four_digits():
 
 
 def test_every_case_is_a_file_that_says_what_it_measures():
-    known = "decode first-question growth preprocess second-question startup train variants"
+    known = "decode first-question growth long-video preprocess"
+    known += " second-question startup train variants"
     assert list(case_names()) == known.split()
     assert all(text.endswith(".") for text in case_names().values())
     assert callable(load_case("second-question").make)

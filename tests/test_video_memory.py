@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from video_clips import numbered_frames, write_video
 
+from tempo_lib.bench.film import repeat
 from tempo_lib.video import memory
 from tempo_lib.video.base import VideoError
 from tempo_lib.video.clip import load_video, open_video
@@ -30,18 +31,7 @@ def long_video(path, seconds, fps=10):
     frames = numbered_frames(60 * fps, 120, 160)
     frames[:, 40:80, 60:100] = rng.integers(0, 256, (60 * fps, 40, 40, 3))
     part = write_video(path.with_name("part.mp4"), frames, fps=fps, options={"bf": "0"})
-    with av.open(str(part)) as source, av.open(str(path), "w") as sink:
-        stream = source.streams.video[0]
-        copy = sink.add_stream_from_template(stream)
-        packets = [packet for packet in source.demux(stream) if packet.size]
-        times = [(packet.pts, packet.dts) for packet in packets]
-        minute = round(60 / stream.time_base)
-        for number in range(seconds // 60):
-            for packet, (pts, dts) in zip(packets, times, strict=True):
-                packet.pts, packet.dts = pts + number * minute, dts + number * minute
-                packet.stream, packet.time_base = copy, stream.time_base
-                sink.mux(packet)
-    return path
+    return repeat(part, path, seconds // 60)
 
 
 def peak_of_ask(path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 FPS = 12.0
+MINUTE = 60.0
 
 
 def write_film(
@@ -26,6 +27,31 @@ def write_film(
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_long_film(path: Path, seconds: float, height: int, width: int, fps: float = FPS) -> Path:
+    """A film of a minute, its packets again and again: hours without encoding hours."""
+    part = write_film(path.with_name(f"minute-{height}x{width}.mp4"), MINUTE, height, width, fps)
+    return repeat(part, path, max(1, round(seconds / MINUTE)))
+
+
+def repeat(part: Path, path: Path, times: int) -> Path:
+    """Write a clip of whole minutes ``times`` times in a row, packet by packet."""
+    import av
+
+    with av.open(str(part)) as source, av.open(str(path), "w") as sink:
+        stream = source.streams.video[0]
+        copy = sink.add_stream_from_template(stream)
+        packets = [packet for packet in source.demux(stream) if packet.size]
+        times_at = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+        time_base = stream.time_base or Fraction(1)
+        length = round(round(float((stream.duration or 0) * time_base)) / time_base)
+        for number in range(times):
+            for packet, (pts, dts) in zip(packets, times_at, strict=True):
+                packet.pts, packet.dts = pts + number * length, dts + number * length
+                packet.stream, packet.time_base = copy, time_base
+                sink.mux(packet)
     return path
 
 
