@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,17 @@ from tempo_lib.model.tempo import Tempo
 from tempo_lib.video.clip import open_video
 
 GROUPS = {"long groups": 250, "short groups": 12}  # frames from one key frame to the next
+SCALES = (1, 2)  # of the film's sides: 360p and 720p
 
 
 def make(setting: Setting) -> Iterator[Pair]:
-    """Ours holds one window at a time; a film with few key frames and one with many."""
-    for label, gop in GROUPS.items():
-        path = setting.folder / f"film-gop{gop}.mp4"
-        write_film(path, setting.seconds, setting.height, setting.width, gop=gop)
+    """Ours holds one window at a time; films with few key frames and with many, of two sizes."""
+    for scale, (label, gop) in product(SCALES, GROUPS.items()):
+        height, width = scale * setting.height, scale * setting.width
+        path = setting.folder / f"film-gop{gop}-{height}.mp4"
+        write_film(path, setting.seconds, height, width, gop=gop)
         yield Pair(
-            label=label,
+            label=f"{label}, {height}p",
             sides={
                 "ours": partial(stream, setting.model, path),
                 "reference": partial(release.read_frames, path, setting.model),

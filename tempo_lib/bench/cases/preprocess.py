@@ -7,11 +7,11 @@ from tempo_lib.bench.film import frames
 from tempo_lib.bench.harness import Pair, Setting
 from tempo_lib.bench.questions import largest
 from tempo_lib.model.processing import SegmentPixels, segment_pixels
-from tempo_lib.video.clip import Video, load_video
+from tempo_lib.video.clip import Video, open_video
 
 
 def make(setting: Setting) -> Iterator[Pair]:
-    """Ours shrinks frame by frame, as it does while a file streams."""
+    """Ours streams, as ``tempo ask`` does: a window is shrunk, resized and let go."""
     model = setting.model
     numbers, rules = model.config.video_numbers, model.config.pixel_rules
     num_frames = max(numbers.window, round(setting.seconds * numbers.fps))
@@ -19,7 +19,7 @@ def make(setting: Setting) -> Iterator[Pair]:
     cut = (model.patch_shape, numbers.window, numbers.stride)
 
     def ours() -> SegmentPixels:
-        small = load_video(native.frames, numbers.fps, num_frames, max_edge=rules.max_edge)
+        small = open_video(native.frames, numbers.fps, num_frames, max_edge=rules.max_edge)
         return segment_pixels(small, rules, *cut)
 
     def reference() -> SegmentPixels:
