@@ -36,6 +36,9 @@ from tempo_lib.video.pictures import (
 
 MAX_HELD_SECONDS = 2.0  # longer than any hidden frame, shorter than a lost group of pictures
 MISSING_SHARE = 0.05  # of a declared length that only roughly tells what a sound file holds
+# Where what refers to a picture is marked beyond doubt (nal_ref_idc) and an unmarked one leaves no
+# trace: VP9 learns its probabilities from such pictures too, HEVC's higher layers may refer to them
+SKIPPABLE = ("h264",)
 # FFmpeg's own decoders of these codecs leave the transparency out
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -64,6 +67,7 @@ class PyavReader:
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             time_base = float(stream.time_base or 0)
             self._sample_aspect = stream.sample_aspect_ratio
+            codec = stream.codec_context.name
         # some AVI and raw streams carry no presentation times: there a frame's index is its time
         self._by_place = None in ticks or time_base == 0
         if self._by_place and rate == 0:
@@ -71,6 +75,7 @@ class PyavReader:
         # two packets of one time are one picture (a hidden VP8 frame and its carrier)
         times = [tick for tick in ticks if tick is not None]
         self._ticks_T = np.arange(len(ticks)) if self._by_place else np.unique(times)
+        self._skips = codec in SKIPPABLE and not (self._by_place or self._jumps)
         self._tick_seconds = 1 / rate if self._by_place else time_base
         seconds_T = (self._ticks_T - self._ticks_T[0]) * self._tick_seconds
         if rate == 0 and len(seconds_T) > 1:
@@ -80,7 +85,33 @@ class PyavReader:
 
     def frames(self, index_N: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the picture on screen at the time of each wanted frame; see FrameReader."""
-        wanted = iter(self._ticks_T[index_N].tolist())
+        wanted = self._ticks_T[index_N].tolist()
+        num_given = 0
+        for picture_HW3 in self._exactly(wanted) if self._skips else ():
+            num_given += 1
+            yield picture_HW3
+        if num_given < len(wanted):
+            yield from self._on_screen(wanted[num_given:])
+
+    def _exactly(self, wanted: list[int]) -> Iterator[np.ndarray]:
+        """Yield pictures up to the first tick without one of its own, or to any damage.
+
+        A picture that nobody wants and none refers to is not decoded.
+        """
+        place = 0
+        try:
+            for now, frame in self._decoded(frozenset(wanted)):
+                while place < len(wanted) and wanted[place] == now:
+                    yield self._rgb((now, frame), now)
+                    place += 1
+                if place == len(wanted) or wanted[place] < now:
+                    return
+        except VideoError:
+            return
+
+    def _on_screen(self, ticks: list[int]) -> Iterator[np.ndarray]:
+        """Yield the picture on screen at each tick; everything up to the last is decoded."""
+        wanted = iter(ticks)
         tick = next(wanted, None)
         shown: tuple[int, Any] | None = None
         for now, frame in self._decoded():
@@ -199,8 +230,8 @@ class PyavReader:
         """Raise VideoError: this reader gives whole files only (salvage.py goes on)."""
         raise video_error(self._path, reason + SALVAGE_HINT) from cause
 
-    def _decoded(self) -> Iterator[tuple[int, Any]]:
-        """Yield (presentation tick, frame) for the whole file, in order."""
+    def _decoded(self, wanted: frozenset[int] | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield (tick, frame) in order, all; or ``wanted`` ones and those that others refer to."""
         count, total = 0, len(self._ticks_T)
         with self._opened() as (container, stream):
             stream.thread_type = "AUTO"
@@ -212,6 +243,9 @@ class PyavReader:
                         shift = clock.shift(packet)
                         packet.pts = None if packet.pts is None else packet.pts + shift
                         packet.dts = None if packet.dts is None else packet.dts + shift
+                    if wanted is not None:
+                        needed = packet.pts is None or packet.pts in wanted
+                        stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
                     for frame in decode(packet):
                         if frame.is_corrupt:
                             raise self._damaged(count, "the next is marked as corrupt")

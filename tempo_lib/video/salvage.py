@@ -28,6 +28,7 @@ class SalvagingReader(PyavReader):
         self._reasons: list[str] = []
         self._total, self._num_errors = 0, 0
         super().__init__(path)
+        self._skips = False  # only what is decoded can be found damaged
         self._total = max(self._total, len(self._ticks_T))
         kept = sorted({tick for tick, _ in self._decoded()})
         if not kept:
