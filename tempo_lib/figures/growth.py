@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tempo_lib.analysis.growth import AXES, powers
 from tempo_lib.figures.style import (
@@ -53,6 +53,7 @@ def _panel(ax: Axes, points: pd.DataFrame, axis: str, measure: str, grows: pd.Da
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks(sorted(points["value"].unique()))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for each in (ax.xaxis, ax.yaxis):
         each.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         each.set_minor_formatter(NullFormatter())
