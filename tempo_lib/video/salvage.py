@@ -45,11 +45,11 @@ class SalvagingReader(PyavReader):
         self._total = max(self._total, total)
         self._reasons.append(reason)
 
-    def _decoded(self) -> Iterator[tuple[int, Any]]:
+    def _decoded(self, wanted: frozenset[int] | None = None) -> Iterator[tuple[int, Any]]:
         """Yield (presentation tick, frame) of what decodes cleanly, in order."""
         whole = getattr(self, "salvaged", "unknown") is None
         if whole:
-            yield from super()._decoded()
+            yield from super()._decoded(wanted)
             return
         with self._opened() as (container, stream):
             stream.codec_context.options = {"err_detect": "explode"}
