@@ -143,7 +143,8 @@ def test_readers_name_what_the_kept_positions_hold():
 
 def test_candidates_are_the_right_answer_with_every_option_in_its_place():
     options = ("city", "forest")
-    question = Question("1", "Where?\nA city\nB forest", "The red star forest B.", options)
+    given = {"id": "1", "text": "Where?", "answer": "The red star forest B."}
+    question = Question(**given, options=options)
     assert candidate_answers(question) == ["The red star city A.", "The red star forest B."]
     with pytest.raises(ValueError, match="no option ends the answer"):
-        candidate_answers(Question("1", "Where?", "The red star forest."))
+        candidate_answers(Question(**given))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from tqdm.auto import tqdm
 
 from tempo_lib.analysis.label_free import Reading, ablation_costs, divergences, readings
 from tempo_lib.checkpoints.folders import find_checkpoint
@@ -43,7 +44,7 @@ def forward_order(model: Tempo, all_readings: Sequence[Reading]) -> list[int]:
         raise ValueError("an order is learned from questions, and there is none")
     capacity = all_readings[0].memories.memories.shape[1]
     chosen: list[int] = []
-    while True:
+    for _ in tqdm(range(capacity // 2 + 1), desc="positions"):
         left = [place for place in range(capacity) if place not in chosen]
         total = [0.0] * len(left)
         for reading in all_readings:
@@ -52,9 +53,9 @@ def forward_order(model: Tempo, all_readings: Sequence[Reading]) -> list[int]:
             found = divergences(model, reading, cuts)
             total = [one + more for one, more in zip(total, found, strict=True)]
         ranked = [place for _, place in sorted(zip(total, left, strict=True))]
-        if len(chosen) >= capacity // 2:
-            return [*chosen, *ranked]
-        chosen.append(ranked[0])
+        if len(chosen) < capacity // 2:
+            chosen.append(ranked[0])
+    return [*chosen, *(place for place in ranked if place not in chosen)]
 
 
 def learn_order(model: Tempo, all_readings: Sequence[Reading], method: str = FORWARD) -> list[int]:
