@@ -67,7 +67,7 @@ def test_a_notebook_depends_on_the_measurements_that_it_names(repo_root):
         found = [name for name in flow.notebook_inputs(notebook) if name.startswith(folder)]
         assert bool(found) == bool(notebook.facts.inputs), notebook.name
         if notebook.name.startswith("43"):
-            assert found == [f"{folder}/conditions.csv", f"{folder}/conditions.json"]
+            assert found == [f"{folder}/position_losses.csv", f"{folder}/position_losses.json"]
 
 
 def test_the_suite_that_took_longest_comes_first(flow, tmp_path):
