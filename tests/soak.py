@@ -39,6 +39,7 @@ from tempo_lib.provenance import provenance_facts
 from tests.kills import in_child
 
 NAME, VARIANT = "soak", "ata"
+TERMINAL = os.dup(2)
 DAMAGED = [case for case in faults.DAMAGE if isinstance(case.right, str)]
 WHOLE = [*faults.CONTAINERS, *faults.STREAMS]
 ASK = ("Which number is shown with the {}?", "When is the {} seen?", "Who comes after the {}?")
@@ -54,8 +55,8 @@ class Source:
 
 
 def tell(text):
-    """A line of progress on the error stream: a long soak must not look like a hang."""
-    print(f"soak, {time.process_time():.0f} s of CPU: {text}", file=sys.stderr, flush=True)
+    """A line of progress on the error stream, also from children, whose own one is closed."""
+    os.write(TERMINAL, f"soak, {time.process_time():.0f} s of CPU: {text}\n".encode())
 
 
 def make_videos(folder, num_drawn, num_whole, num_damaged):
@@ -97,7 +98,11 @@ def make_benchmark(videos, num_questions, home):
 
 
 class Soak:
-    """One benchmark, one model, records in a folder; each method is a run with one fault."""
+    """One benchmark, one model, records in a folder; each method is a run with one fault.
+
+    Every run is a process of its own. This one only forks and reads: a process that has decoded has
+    threads, and a fork of it may wait for ever on what they held.
+    """
 
     def __init__(self, model, benchmark, home, seed=0):
         self.model, self.benchmark, self.home = model, benchmark, home
@@ -110,22 +115,33 @@ class Soak:
         return run_evaluation(self.model, data, [VARIANT], root=home or self.home, progress=False)
 
     def undisturbed(self, home):
-        """Records of a run without faults, and the memory of its process after each video, MiB."""
-        sizes, real = [], runner._run_video
+        """A run without faults: its seconds, and the memory of its process after each video, MiB."""
+        home.mkdir()
+        measured_in_child = home / "memory.json"
 
-        def watched(*arguments):
-            failed = real(*arguments)
-            sizes.append(resident_mebibytes())
-            tell(f"undisturbed, video {len(sizes)} of {len(self.benchmark.videos)}")
-            return failed
+        def watched():
+            sizes, real, started = [], runner._run_video, time.monotonic()
 
-        runner._run_video = watched
-        started = time.monotonic()
-        try:
-            done = self.run(home)
-        finally:
-            runner._run_video = real
-        return done, sizes, time.monotonic() - started
+            def one_video(*arguments):
+                failed = real(*arguments)
+                sizes.append(resident_mebibytes())
+                tell(f"undisturbed, video {len(sizes)} of {len(self.benchmark.videos)}")
+                return failed
+
+            runner._run_video = one_video
+            self.run(home)
+            measured_in_child.write_text(json.dumps([time.monotonic() - started, sizes]))
+
+        in_child(watched)
+        return json.loads(measured_in_child.read_text())
+
+    def kept(self, home=None):
+        """Records and failures on disk, in the order of the questions."""
+        found = read_records(self.files(home)[0])
+        ids = [question.id for video in self.benchmark.videos for question in video.questions]
+        return [
+            [each[name] for name in ids if name in each] for each in (found.records, found.failures)
+        ]
 
     def killed(self, seconds):
         return in_child(self.run, self.moments.uniform(0.1, seconds))
@@ -190,8 +206,8 @@ class Soak:
         """Failures on disk of one kind."""
         return sum(map(fits, read_records(self.files()[0]).failures.values()))
 
-    def files(self):
-        return list(self.home.rglob(f"{VARIANT}-*.jsonl"))
+    def files(self, home=None):
+        return list((home or self.home).rglob(f"{VARIANT}-*.jsonl"))
 
 
 def resident_mebibytes():
@@ -208,19 +224,21 @@ def soak(model, folder, sizes, num_questions, kills):
     benchmark = make_benchmark(videos, num_questions, folder)
     damaged = {name for name, (_, is_damaged) in videos.items() if is_damaged}
     one = Soak(model, benchmark, folder / "faulty")
-    right, memory, seconds = one.undisturbed(folder / "undisturbed")
+    seconds, memory = one.undisturbed(folder / "undisturbed")
+    right, _ = one.kept(folder / "undisturbed")
     cut = one.with_cut_files(3)
     met = sum(one.killed(seconds / (kills + 1)) for _ in range(kills))
     one.with_cut_record()
-    one.run()
-    answered = [each.question_id for each in right.records]
+    in_child(one.run)
+    answered = [each.question_id for each in right]
     rest = len(answered) // 2
     for path in one.files():  # forget the second half: the faults below need work
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join(lines[: len(lines) // 2]))
     full = one.with_full_disk(room=4000)
     with_nan = one.with_nan(2, 2 + rest // 4)
-    done = one.run()
+    in_child(one.run)
+    done, failed = one.kept()
     lines = [json.loads(line) for line in one.files()[0].read_text().splitlines()]
     written = Counter(line["question_id"] for line in lines if "error" not in line)
     third = max(1, len(memory) // 3)
@@ -232,13 +250,13 @@ def soak(model, folder, sizes, num_questions, kills):
         "kills_that_met_it": met,
         "disk_full_ended_a_run": full,
         "failures_while_weights_were_nan": with_nan,
-        "answered": len(done.records),
-        "failed": len(done.failures),
-        "failed_of_whole_videos": sum(each.video not in damaged for each in done.failures),
-        "answered_of_damaged_videos": sum(each.video in damaged for each in done.records),
-        "lost": len(set(answered) - {each.question_id for each in done.records}),
+        "answered": len(done),
+        "failed": len(failed),
+        "failed_of_whole_videos": sum(each.video not in damaged for each in failed),
+        "answered_of_damaged_videos": sum(each.video in damaged for each in done),
+        "lost": len(set(answered) - {each.question_id for each in done}),
         "doubled": sum(count - 1 for count in written.values()),
-        "wrong": sum(map(str.__ne__, as_text(right.records), as_text(done.records))),
+        "wrong": sum(map(str.__ne__, as_text(right), as_text(done))),
         "seconds_undisturbed": round(seconds, 1),
         "memory_mebibytes_first_third": round(max(memory[:third])),
         "memory_mebibytes_last_third": round(max(memory[-third:])),
