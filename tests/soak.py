@@ -115,7 +115,7 @@ class Soak:
         return run_evaluation(self.model, data, [VARIANT], root=home or self.home, progress=False)
 
     def undisturbed(self, home):
-        """A run without faults: its seconds, and the memory of its process after each video, MiB."""
+        """A run without faults: its seconds, and its process's memory after each video, MiB."""
         home.mkdir()
         measured_in_child = home / "memory.json"
 
