@@ -28,6 +28,7 @@ class Page:
     def __init__(self, model, videos, seed=0):
         self.model, self.videos = model, {name: path for name, (path, _) in videos.items()}
         self.engine, self.draw = Engine(model), random.Random(seed)
+        self.strike = threading.Timer(0, kill_decoders)
         self.weight = model.get_parameter("decoder.model.norm.weight")
         self.sound = self.weight.detach().clone()
 
@@ -61,6 +62,9 @@ class Page:
         try:
             return self.put(name, question, fault)
         finally:
+            if fault == "decoder killed":  # a late strike would meet the next question
+                self.strike.cancel()
+                self.strike.join()
             if fault == "file cut":
                 path.write_bytes(data)
             if fault == "weights of NaN":
@@ -73,7 +77,8 @@ class Page:
         elif fault == "weights of NaN":
             self.weight.data.copy_(self.sound * float("nan"))
         elif fault == "decoder killed":
-            threading.Timer(self.draw.uniform(0.0, 0.5), kill_decoders).start()
+            self.strike = threading.Timer(self.draw.uniform(0.0, 0.5), kill_decoders)
+            self.strike.start()
 
 
 def kill_decoders():
