@@ -64,7 +64,8 @@ class Page:
         finally:
             if fault == "decoder killed":  # a late strike would meet the next question
                 self.strike.cancel()
-                self.strike.join()
+                if self.strike.ident is not None:
+                    self.strike.join()
             if fault == "file cut":
                 path.write_bytes(data)
             if fault == "weights of NaN":
