@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tempo_lib import prompts
@@ -119,6 +119,7 @@ shapes = st.tuples(*(st.integers(1, most) for most in (9, 9, 3, 3, 3)))
 
 
 @many(40)
+@example(shapes=[(2, 2, 1, 1, 2), (2, 2, 1, 2, 1)])  # the same ids and mask, another grid
 @given(shapes=st.lists(shapes, min_size=1, max_size=4))
 def test_positions_of_a_row_are_its_own_whatever_shares_the_batch(tiny_tempo, shapes):
     vlm = tiny_tempo.compressor.vlm
