@@ -1,5 +1,6 @@
 """The gate of notebook parameters, for papermill on its own too."""
 
+import ast
 import json
 
 import numpy as np
@@ -76,7 +77,9 @@ def test_every_notebook_comes_through_the_gate_before_it_computes(repo_root):
     for path in sorted((repo_root / "notebooks").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-        assert any("start_run(" in source for source in code[1:4]), path.name
+        gate = next(place for place, source in enumerate(code) if "start_run(" in source)
+        before = [one for source in code[4:gate] for one in ast.parse(source).body]
+        assert all(isinstance(one, ast.Import | ast.ImportFrom) for one in before), path.name
         names = {"In": ["", code[0]], "get_ipython": None}  # as a kernel has them
         exec(code[0], names)
         check_parameters(names)

@@ -272,7 +272,7 @@ def test_neighbours_are_of_the_same_source_and_the_smaller_ones_first():
 def test_decoded_clips_in_memory_are_bounded(tiny_tempo, tmp_path):
     write_media(tmp_path)
     video = tiny_tempo.config.video_numbers
-    store = FrameStore(tiny_tempo, video, 40, None)
+    store = FrameStore(tiny_tempo, video, 40, tmp_path / "kept")
     store.most_bytes = 300_000
     clips = {n: store.get(tmp_path / f"{n}.mp4") for n in range(6)}
     assert store.num_bytes == sum(clip.frames.nbytes for clip in store._held.values())
